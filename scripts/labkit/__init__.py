@@ -1,0 +1,1 @@
+"""The lab: a real Docker engine, images and SSH servers for the demo and the tests. `scripts/lab` is its command."""
