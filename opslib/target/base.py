@@ -1,0 +1,217 @@
+"""The contract of a target, and what is written once on top of it."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from opslib.command import Command, bash
+from opslib.errors import Cancelled, CommandFailed, HostLost, OpsError
+from opslib.events import Tell, silent
+from opslib.target.leash import leashed
+from opslib.target.pipe import Pipe
+from opslib.target.process import AFTER_LOSS, Ended, Process, new_nonce
+
+if TYPE_CHECKING:
+    from opslib.settings.model import Host
+
+RESULT = 1024 * 1024  # bytes that `run` keeps; more is a stream
+QUICK = 60.0  # seconds for a command that nobody gave a limit
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a finished command printed, and its exit codes."""
+
+    out: bytes
+    ended: Ended
+
+    @property
+    def text(self) -> str:
+        """Standard output as text, without the last newline."""
+        return self.out.decode("utf-8", "surrogateescape").rstrip("\n")
+
+    @property
+    def lines(self) -> list[str]:
+        """Standard output line by line."""
+        return self.text.split("\n") if self.text else []
+
+
+class Target(ABC):
+    """A machine. `Local` and `Ssh` differ only in how a shell is opened there."""
+
+    def __init__(self, host: Host, tell: Tell = silent) -> None:
+        self.host, self.tell = host, tell
+        self._running: set[Process] = set()
+        self._guard = threading.Lock()
+        self.cancelled = False
+        self._lost = False
+        self._lock: tuple[str, str] = ("", "")  # folder and run, while a run holds the project's lock
+        self._root: str | None = None
+
+    # -- what differs
+
+    @abstractmethod
+    def _open(self) -> Pipe:
+        """A fresh shell there that reads its script from standard input."""
+
+    @abstractmethod
+    def open_keeper(self) -> Pipe:
+        """The same for the keeper, on a connection of its own: heartbeats must not queue behind bulk data."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let the connection go at once; what runs there is ended by its leash. From any thread."""
+
+    # -- processes
+
+    def start(self, cmd: Command) -> Process:
+        """Start a command and return at once."""
+        if self._lost:
+            raise HostLost("the connection is lost", host=self.host.name, next=AFTER_LOSS)
+        if self.cancelled:
+            raise Cancelled("interrupted", host=self.host.name)
+        nonce = new_nonce()
+        folder, run = self._lock
+        script = leashed(cmd, nonce=nonce, folder=folder, run=run)
+        process = Process(self._open(), script, nonce, cmd, self.host.name)
+        with self._guard:
+            self._running.add(process)
+        return process
+
+    def finish(self, process: Process) -> Ended:
+        """Wait for a started command and forget it. Raises as `Process.wait`."""
+        try:
+            return process.wait()
+        finally:
+            process.close()
+            with self._guard:
+                self._running.discard(process)
+
+    def cancel(self) -> None:
+        """Break off whatever runs and refuse to start more. From any thread."""
+        self.cancelled = True
+        with self._guard:
+            running = list(self._running)
+        for process in running:
+            process.kill()
+
+    def hang_up(self) -> None:
+        """End every command's standard input, which its leash takes for a lost controller."""
+        with self._guard:
+            running = list(self._running)
+        for process in running:
+            process.kill("the connection was closed")
+
+    def lose(self) -> None:
+        """Give the line up: whatever waits on it raises HostLost. From any thread."""
+        self._lost = True
+        self.close()
+
+    def resume(self) -> None:
+        """Allow commands again after `cancel`: what was interrupted is to be undone."""
+        self.cancelled = False
+
+    def run(self, cmd: Command, *, check: bool = True) -> Result:
+        """Run a command to its end and return what it printed, at most 1 MiB.
+
+        Raises CommandFailed when a stage ends with another code than 0 (unless `check` is false) or prints more,
+        HostLost, Cancelled.
+        """
+        if cmd.limit is None:
+            cmd = cmd.with_(limit=QUICK)
+        process = self.start(cmd)
+        out = bytearray()
+        try:
+            while got := process.read():
+                out += got
+                if len(out) > RESULT:
+                    process.kill(f"printed more than {RESULT} bytes")
+        finally:
+            ended = self.finish(process)
+        if check and not ended.ok:
+            raise self.failure(cmd, ended)
+        return Result(bytes(out), ended)
+
+    def lines(self, cmd: Command) -> Iterator[str]:
+        """Standard output line by line as it comes. Raises as `run` at the end."""
+        process = self.start(cmd)
+        rest = b""
+        try:
+            while got := process.read():
+                *whole, rest = (rest + got).split(b"\n")
+                for line in whole:
+                    yield line.decode("utf-8", "replace").rstrip("\r")
+            if rest:
+                yield rest.decode("utf-8", "replace")
+        except GeneratorExit:
+            process.kill()
+            raise
+        finally:
+            ended = self._finish_quietly(process)
+        if ended is not None and not ended.ok:
+            raise self.failure(cmd, ended)
+
+    def show(self, cmd: Command) -> list[str]:
+        """Run a long command whose lines people want to see as they come; returns the last 40."""
+        from opslib.events import Output
+
+        last: list[str] = []
+        for line in self.lines(cmd):
+            self.tell(Output(self.host.name, line))
+            last = [*last[-39:], line]
+        return last
+
+    def failure(self, cmd: Command, ended: Ended) -> CommandFailed:
+        """The error for a command that ended badly: its last line on stderr, its codes, what it was."""
+        said = ended.stderr.strip().splitlines()
+        codes = " ".join(map(str, ended.codes)) or str(ended.code)
+        what = "\n    ".join(said[-5:]) if said else "it printed nothing on stderr"
+        return CommandFailed(
+            f"{_short(cmd)} ended with {codes}:\n    {what}",
+            codes=ended.codes or (ended.code,),
+            stderr=ended.stderr,
+            host=self.host.name,
+        )
+
+    def _finish_quietly(self, process: Process) -> Ended | None:
+        try:
+            return self.finish(process)
+        except Cancelled:
+            if self.cancelled:
+                raise
+            return None
+
+    # -- where the project lives there
+
+    @property
+    def root(self) -> str:
+        """The project's folder there as an absolute path (made when it is not there). One round trip, once."""
+        if self._root is None:
+            script = 'cd && mkdir -p -- "$1" && cd -- "$1" && pwd -P'
+            try:
+                self._root = self.run(bash(script, str(self.host.path))).text
+            except CommandFailed as error:
+                raise OpsError(
+                    f"the project's folder {self.host.path} cannot be made or entered: {error.stderr}",
+                    host=self.host.name,
+                    next="set `path:` in the host file to a folder that this user may write",
+                ) from None
+        return self._root
+
+    @property
+    def state(self) -> str:
+        """The `.opslib` folder there."""
+        return f"{self.root}/.opslib"
+
+    def holding(self, folder: str, run: str) -> None:
+        """From now on commands run only while `run` holds the lock in `folder` (empty: no lock)."""
+        self._lock = (folder, run)
+
+
+def _short(cmd: Command) -> str:
+    text = " ".join(cmd.masked().split())
+    return text if len(text) <= 160 else text[:157] + "…"

@@ -1,0 +1,244 @@
+"""The effective SSH settings of an address, as the user's own ssh would use them.
+
+`ssh -G` is asked (10 ms a machine, `Include` and `Match` and all); where there is no ssh, paramiko's parser reads the
+same files and knows less. `OPSLIB_SSH_CONFIG=FILE` replaces the user's and the system's file, like `ssh -F FILE`.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import pwd
+import re
+import shlex
+import socket
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from opslib.errors import BadSettings
+
+CONFIG_VARIABLE = "OPSLIB_SSH_CONFIG"
+_SYSTEM_CONFIG = "/etc/ssh/ssh_config"
+_GLOBAL_KNOWN_HOSTS = "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
+_USER_KNOWN_HOSTS = "~/.ssh/known_hosts ~/.ssh/known_hosts2"
+_IDENTITIES = ("~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ed25519")
+_SHELL_CHARACTERS = set("'`\"$\\;&<>|(){}")  # as in OpenSSH: %h and %r end up in a ProxyCommand, which a shell reads
+_LIMIT = 15.0  # seconds for ssh -G: a `Match exec` or a canonical name may ask the network
+
+Options = dict[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """`user@host:port` as it was written; what was left out is None."""
+
+    host: str
+    user: str | None = None
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SshSettings:
+    """How to reach and log in to one machine. `proxy_jump` are the hops in the order in which they are passed."""
+
+    alias: str
+    hostname: str
+    user: str
+    port: int
+    identity_files: tuple[Path, ...]  # those that exist, or whose .pub does
+    identities_only: bool
+    identity_agent: Path | None  # the agent's socket
+    user_known_hosts: tuple[Path, ...]  # a new key is written into the first
+    global_known_hosts: tuple[Path, ...]
+    proxy_jump: tuple[SshSettings, ...]
+    proxy_command: str | None  # percent tokens expanded, for a shell
+    connect_timeout: int | None  # seconds
+    host_key_alias: str | None
+    strict_host_key_checking: str
+    hash_known_hosts: bool
+
+    @property
+    def known_hosts_files(self) -> tuple[Path, ...]:
+        return self.user_known_hosts + self.global_known_hosts
+
+    @property
+    def known_as(self) -> tuple[str, int]:
+        """The name and port under which known_hosts files list this machine."""
+        return (self.host_key_alias, 22) if self.host_key_alias else (self.hostname, self.port)
+
+    def command(self, program: str = "ssh") -> str:
+        """What a person types to go the same way: `ssh -p 2222 deploy@alias`."""
+        file = os.environ.get(CONFIG_VARIABLE)
+        words = [program, *(["-F", file] if file else []), *(["-p", str(self.port)] if self.port != 22 else [])]
+        return shlex.join([*words, f"{self.user}@{self.alias}"])
+
+
+def parse_address(text: str) -> Address:
+    """`host`, `user@host:port`, `[v6]:port`, a bare IPv6 address or `ssh://…` into its parts.
+
+    Raises ValueError with a sentence on what is wrong with it.
+    """
+    user, at, rest = text.removeprefix("ssh://").rstrip("/").rpartition("@")
+    port: str | None = None
+    if rest.startswith("["):
+        match = re.fullmatch(r"\[([^\[\]]+)\](?::(.*))?", rest)
+        if not match:
+            raise ValueError(f"'{text}': a bracket without its partner")
+        host, port = match[1], match[2]
+    elif rest.count(":") == 1:
+        host, port = rest.split(":")
+    else:
+        host = rest
+    if not host or host.startswith("-") or _SHELL_CHARACTERS & set(host) or not host.isprintable() or " " in host:
+        raise ValueError(f"'{text}' has no usable host name: write user@host or user@host:port")
+    if at and (not user or user.startswith("-") or _SHELL_CHARACTERS & set(user) or not user.isprintable()):
+        raise ValueError(f"'{text}': '{user}' is no user name")
+    if port is not None and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise ValueError(f"'{text}': '{port}' is no port between 1 and 65535")
+    return Address(host, user or None, int(port) if port else None)
+
+
+def resolve(address: str) -> SshSettings:
+    """The settings of `address` and of every hop on the way to it.
+
+    Raises BadSettings for an address, a config file or a chain of hops that cannot be used.
+    """
+    return _resolve(address, ())
+
+
+def _resolve(address: str, seen: tuple[str, ...]) -> SshSettings:
+    if address in seen:
+        way = " -> ".join([*seen, address])
+        raise BadSettings(
+            f"ProxyJump goes round in circles: {way}", next=f"add `ProxyJump none` under `Host {address}` in ssh_config"
+        )
+    try:
+        parsed = parse_address(address)
+    except ValueError as error:
+        raise BadSettings(f"bad SSH address {error}") from None
+    options = _effective(parsed)
+    settings = _settings(parsed, options)
+    jump = _first(options, "proxyjump", "none")
+    if jump == "none":
+        return settings
+    first, *others = jump.split(",")
+    # Like ssh: only the first hop may have a way of its own, for the others it is the hop before them.
+    entry = _resolve(first, (*seen, address))
+    hops = [*entry.proxy_jump, replace(entry, proxy_jump=())]
+    for other in others:
+        hops.append(replace(_resolve(other, (*seen, address)), proxy_jump=(), proxy_command=None))
+    return replace(settings, proxy_jump=tuple(hops), proxy_command=None)
+
+
+def _effective(address: Address) -> Options:
+    file = os.environ.get(CONFIG_VARIABLE)
+    argv = ["ssh", *(["-F", file] if file else []), "-G"]
+    argv += ["-l", address.user] if address.user else []
+    argv += ["-p", str(address.port)] if address.port else []
+    try:
+        done = subprocess.run(
+            [*argv, "--", address.host], stdin=subprocess.DEVNULL, capture_output=True, timeout=_LIMIT, check=False
+        )
+    except FileNotFoundError:
+        return _without_ssh(address, file)
+    except subprocess.TimeoutExpired:
+        raise BadSettings(f"`ssh -G {address.host}` did not end within {_LIMIT:.0f} s: a `Match exec`?") from None
+    if done.returncode != 0:
+        lines = [x for x in done.stderr.decode(errors="replace").splitlines() if not x.startswith("Pseudo-terminal")]
+        raise BadSettings(f"ssh cannot read its settings for '{address.host}': {lines[0] if lines else 'no reason'}")
+    return _collect(line.partition(" ")[::2] for line in done.stdout.decode(errors="replace").splitlines())
+
+
+def _without_ssh(address: Address, file: str | None) -> Options:
+    """What paramiko's own parser makes of the same files. It ignores `Include` and knows few forms of `Match`."""
+    from paramiko import SSHConfig
+    from paramiko.ssh_exception import ConfigParseError
+
+    config = SSHConfig()
+    files = [Path(file)] if file else [Path(_home("~/.ssh/config")), Path(_SYSTEM_CONFIG)]
+    try:
+        for path in files:
+            if file or path.exists():
+                with path.open() as text:
+                    config.parse(text)
+        found = config.lookup(address.host)
+    except (ConfigParseError, OSError, KeyError) as error:
+        raise BadSettings(f"{files[0]}: {error}", next="install openssh-client, whose `ssh -G` reads every form") from None
+    pairs = [(key, one) for key, value in found.items() for one in ([value] if isinstance(value, str) else value)]
+    asked = [("user", address.user), ("port", str(address.port) if address.port else None)]
+    return _collect([(key, value) for key, value in asked if value] + pairs)
+
+
+def _collect(pairs: Iterable[Iterable[str]]) -> Options:
+    options: Options = {}
+    for key, value in pairs:
+        options.setdefault(key.lower(), []).append(value)
+    return options
+
+
+def _settings(address: Address, options: Options) -> SshSettings:
+    hostname = _first(options, "hostname", address.host)
+    user = _first(options, "user", "") or getpass.getuser()
+    port = int(_first(options, "port", "22"))
+    tokens = _tokens(address.host, hostname, user, port)
+    named = [Path(_home(_expand(name, tokens))) for name in options.get("identityfile", _IDENTITIES) if name != "none"]
+    proxy = _first(options, "proxycommand", "none")
+    timeout = _first(options, "connecttimeout", "none")
+    return SshSettings(
+        alias=address.host,
+        hostname=hostname,
+        user=user,
+        port=port,
+        identity_files=tuple(x for x in dict.fromkeys(named) if x.is_file() or Path(f"{x}.pub").is_file()),
+        identities_only=_first(options, "identitiesonly", "no") == "yes",
+        identity_agent=_agent(_first(options, "identityagent", "SSH_AUTH_SOCK"), tokens),
+        user_known_hosts=_paths(_first(options, "userknownhostsfile", _USER_KNOWN_HOSTS)),
+        global_known_hosts=_paths(_first(options, "globalknownhostsfile", _GLOBAL_KNOWN_HOSTS)),
+        proxy_jump=(),
+        proxy_command=None if proxy == "none" else _expand(proxy, tokens, environment=False),
+        connect_timeout=int(timeout) if timeout.isdigit() else None,
+        host_key_alias=_first(options, "hostkeyalias", "") or None,
+        strict_host_key_checking=_first(options, "stricthostkeychecking", "ask"),
+        hash_known_hosts=_first(options, "hashknownhosts", "no") == "yes",
+    )
+
+
+def _first(options: Options, key: str, default: str) -> str:
+    return options.get(key, [default])[0]
+
+
+def _tokens(alias: str, hostname: str, user: str, port: int) -> dict[str, str]:
+    here = socket.gethostname()
+    tokens = {"%": "%", "h": hostname, "n": alias, "k": alias, "p": str(port), "r": user, "u": getpass.getuser()}
+    return tokens | {"d": _home("~"), "i": str(os.getuid()), "l": here, "L": here.split(".")[0]}
+
+
+def _expand(text: str, tokens: dict[str, str], *, environment: bool = True) -> str:
+    text = re.sub("%(.)", lambda found: tokens.get(found[1], found[0]), text)
+    return re.sub(r"\$\{(\w+)\}", lambda found: os.environ.get(found[1], ""), text) if environment else text
+
+
+def _home(path: str) -> str:
+    """Like ssh, `~` is the home folder of the user database, whatever HOME says."""
+    if path != "~" and not path.startswith("~/"):
+        return path
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir + path[1:]
+    except KeyError:
+        return os.path.expanduser(path)
+
+
+def _agent(value: str, tokens: dict[str, str]) -> Path | None:
+    if value == "none":
+        return None
+    if value == "SSH_AUTH_SOCK" or value.startswith("$"):
+        value = os.environ.get(value.lstrip("${").rstrip("}"), "")
+        return Path(value) if value else None
+    return Path(_home(_expand(value, tokens)))
+
+
+def _paths(value: str) -> tuple[Path, ...]:
+    # ssh -G prints several files in one line, absolute and unquoted; a blank inside a name is followed by no slash.
+    return tuple(Path(_home(x)) for x in re.split(r" +(?=[/~])", value.strip()) if x and x != "none")
