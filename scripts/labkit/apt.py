@@ -70,12 +70,14 @@ def archives(root: Path = Path("/etc/apt")) -> list[Archive]:
     return found
 
 
-def main_archive(codename: str) -> Archive:
-    """The archive that has the release itself. LabError when apt is not configured for it."""
-    for archive in archives():
-        if codename in archive.suites and "main" in archive.components:
-            return replace(archive, suites=(codename,), components=("main",))
-    raise LabError(f"apt on this machine has no source for {codename} main", 3)
+def debian_archive(suite: str) -> Archive:
+    """`main` of a Debian release, from the mirror that this machine uses. LabError when it uses none."""
+    own = os_release()[1] if os_release()[0] == "debian" else ""
+    for wanted in (suite, own, "bookworm"):
+        for archive in archives():
+            if wanted in archive.suites and "main" in archive.components:
+                return replace(archive, suites=(suite,), components=("main",))
+    raise LabError(f"apt on this machine has no Debian source to take {suite} from", 3)
 
 
 def settings_to_carry() -> str:
@@ -102,9 +104,9 @@ def update() -> None:
     run(["apt-get", "update", "-q"], limit=300)
 
 
-def install(packages: list[str], suite: str = "") -> None:
+def install(packages: list[str]) -> None:
     """Name each package that is going to be installed, one a line, then install them."""
-    argv = ["apt-get", "install", "-y", "--no-install-recommends", *(["-t", suite] if suite else []), *packages]
+    argv = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
     for line in run([*argv, "-s"]).splitlines():
         match = re.match(r"Inst (\S+) (?:\[\S+\] )?\((\S+)", line)
         if match:

@@ -1,0 +1,149 @@
+"""The command line of `scripts/lab`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+
+from . import engine, faults, images, servers
+from .shell import LABEL, PREFIX, LabError, lines_to_stderr, one_at_a_time, run, say
+
+FIRST_SERVER = "one"
+# What the first server has from the start: everything that an example runs or is built from.
+PRELOADED = tuple(image.ref for image in images.IMAGES if image is not images.SERVER)
+
+
+def main(argv: list[str]) -> int:
+    """Exit codes: 0 done, 1 it failed, 2 bad command line, 3 no engine to be had, 130 interrupted."""
+    options = _parser().parse_args(argv)
+    if options.json:
+        lines_to_stderr()
+    command: Callable[[argparse.Namespace], None] = options.command
+    try:
+        if command is _status:
+            command(options)
+        else:
+            with one_at_a_time():
+                command(options)
+    except LabError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        print("lab: interrupted; the same command goes on where it was", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="scripts/lab", description="Real engines, images and servers to test against.")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="one JSON object on stdout, all other lines on stderr")
+    yes = argparse.ArgumentParser(add_help=False)
+    yes.add_argument("--yes", action="store_true", help="install without asking (no terminal means yes)")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, does: Callable[[argparse.Namespace], None], text: str, *parents: argparse.ArgumentParser):
+        sub = commands.add_parser(name, help=text, description=text, parents=[common, *parents])
+        sub.set_defaults(command=does)
+        return sub
+
+    add("up", _up, "engine, images and the server `one`", yes)
+    add("engine", _engine, "only see to a Docker engine", yes)
+    add("images", _images, "engine and images", yes)
+    add("status", _status, "what is there")
+    down = add("down", _down, "remove every server, volume and network of the lab")
+    down.add_argument("--all", action="store_true", help="also the images, and stop the engine if the lab started it")
+    server = add("server", _server, "create, keep or remove one server", yes)
+    server.add_argument("name")
+    server.add_argument("--port", type=int, help="on 127.0.0.1; default: a free one")
+    server.add_argument("--store", choices=("classic", "containerd"), default="classic", help="its engine's image store")
+    server.add_argument("--images", default="", help="comma list of images to load into it: postgres,redis or in full")
+    server.add_argument("--down", action="store_true", help="remove it")
+    fault = add("fault", _fault, "break a server, or mend it")
+    fault.add_argument("name")
+    fault.add_argument("fault", choices=faults.FAULTS)
+    return parser
+
+
+def _up(options: argparse.Namespace) -> None:
+    engine.ensure(options.yes)
+    images.ensure()
+    servers.ensure(FIRST_SERVER, load=PRELOADED)
+    _status(options)
+
+
+def _engine(options: argparse.Namespace) -> None:
+    engine.ensure(options.yes)
+    _status(options)
+
+
+def _images(options: argparse.Namespace) -> None:
+    engine.ensure(options.yes)
+    images.ensure()
+    _status(options)
+
+
+def _server(options: argparse.Namespace) -> None:
+    engine.ensure(options.yes)
+    if options.down:
+        servers.remove(options.name)
+    else:
+        images.ensure([images.DEBIAN, images.SERVER])
+        servers.ensure(options.name, options.port, options.store, [ref for ref in options.images.split(",") if ref])
+    _status(options)
+
+
+def _fault(options: argparse.Namespace) -> None:
+    faults.apply(options.name, options.fault)
+    if options.json:
+        _status(options)
+
+
+def _down(options: argparse.Namespace) -> None:
+    if engine.running() is not None:
+        for server in servers.listed():
+            servers.remove(server.name)
+        _remove_labelled()
+        if options.all:
+            images.remove()
+    if options.all:
+        images.forget_registry()
+        engine.stop()
+    if options.json:
+        _status(options)
+
+
+def _remove_labelled() -> None:
+    """What is left of the lab: containers of a run that was broken off, volumes, networks."""
+    docker, mine = engine.client(), ["--filter", f"label={LABEL}"]
+    containers = run([docker, "ps", "-aq", *mine]).split()
+    if containers:
+        run([docker, "rm", "-f", "-v", *containers])
+    for kind in ("volume", "network"):
+        for name in run([docker, kind, "ls", "-q", *mine]).split():
+            say(f"remove {kind} {name}")
+            run([docker, kind, "rm", name])
+
+
+def _status(options: argparse.Namespace) -> None:
+    found = engine.running()
+    refs = sorted(images.present()) if found else []
+    reachable = servers.listed() if found else []
+    if options.json:
+        facts = {
+            "engine": found.facts() if found else None, "images_prefix": PREFIX, "images": refs,
+            "servers": [server.facts() for server in reachable],
+        }  # fmt: skip
+        print(json.dumps(facts, indent=2))
+        return
+    if found is None:
+        say("engine: none answers")
+        return
+    whose = ", started by the lab" if found.ours else ""
+    say(f"engine: Docker {found.version}, Compose {found.compose or 'missing'}, {found.storage}{whose}")
+    say(f"images: {' '.join(refs) or 'none'}")
+    for one in reachable:
+        say(f"server {one.name}: {one.state}, {one.user}@{one.address} port {one.port}, {one.store} image store")
+        say(f"  ssh -i {one.key} -o UserKnownHostsFile={one.known_hosts} -p {one.port} {one.user}@{one.address}")

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,18 +101,16 @@ def _install(has_engine: bool, yes: bool) -> None:
     if not yes and sys.stdin.isatty() and input("go on? [y/N] ").strip().lower() not in ("y", "yes"):
         raise LabError("nothing was installed", 3)
     if beside:
-        archive = apt.main_archive(codename)
-        SOURCES.write_text(apt.Archive(archive.uri, ("trixie",), ("main",), archive.signed_by).deb822())
+        SOURCES.write_text(apt.debian_archive("trixie").deb822())
         PREFERENCES.write_text("Package: *\nPin: release n=trixie\nPin-Priority: 100\n")
     apt.update()
-    # First and from the machine's own release: taken from Debian 13 it would bring a new libc along.
-    apt.install(["iptables"])
+    # Named one by one: `-t trixie` would prefer Debian 13 for what they depend on too, and bring a new libc along.
     with _services_held_back():
-        apt.install(packages, "trixie" if beside else "")
+        apt.install(["iptables", *(f"{package}/trixie" if beside else package for package in packages)])
 
 
 @contextlib.contextmanager
-def _services_held_back():  # type: ignore[no-untyped-def]
+def _services_held_back() -> Iterator[None]:
     """Without systemd the package would start an engine of its own with another data folder."""
     policy = Path("/usr/sbin/policy-rc.d")
     if Path("/run/systemd/system").exists() or policy.exists():

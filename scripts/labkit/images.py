@@ -1,0 +1,140 @@
+"""The lab's images: pulled where a registry answers, otherwise built from Debian packages. Rebuilt when changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import base, engine, wheels
+from .shell import PREFIX, LabError, attempt, run, say, state_dir
+
+RECIPES = Path(__file__).parent / "images"
+# The label must not be LABEL: containers inherit their image's labels, and `down` removes what LABEL marks.
+RECIPE_LABEL = "opslib.lab.recipe"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One image of the lab. `official`: a registry has an image of this name that can be used instead."""
+
+    name: str
+    tag: str
+    seconds: int
+    official: bool = True
+
+    @property
+    def ref(self) -> str:
+        return f"{PREFIX}{self.name}:{self.tag}"
+
+
+DEBIAN = Image("debian", "bookworm-slim", 40)
+PYTHON = Image("python", "3.11-slim", 40)
+SERVER = Image("server", "1", 60, official=False)
+# In the order in which they are made: every recipe begins with the first.
+IMAGES = (
+    DEBIAN, PYTHON, Image("postgres", "15", 30), Image("redis", "7", 15), Image("nginx", "1", 15),
+    Image("busybox", "1", 10), SERVER,
+)  # fmt: skip
+
+
+def ensure(images: Iterable[Image] = IMAGES) -> None:
+    """Make what is missing or was made from another recipe; nothing to do takes no time."""
+    there = present()
+    for image in images:
+        pulled = registry_answers()
+        recipe = "pulled" if pulled and image.official else _recipe(image)
+        if image.ref in there and (recipe == "pulled" or there[image.ref] == recipe):
+            continue
+        if recipe == "pulled":
+            _pull(image)
+        elif image == DEBIAN:
+            base.build(image.ref, f"{RECIPE_LABEL}={recipe}")
+        else:
+            _build(image, recipe)
+
+
+def present() -> dict[str, str]:
+    """The lab's images that the engine has: reference to the recipe that it was made from."""
+    docker = engine.client()
+    refs = run([docker, "image", "ls", "--filter", f"reference={PREFIX}*", "--format", "{{.Repository}}:{{.Tag}}"])
+    found: dict[str, str] = {}
+    names = [ref for ref in refs.split() if not ref.endswith(":<none>")]
+    if names:
+        for image in json.loads(attempt([docker, "image", "inspect", *names]).stdout or "[]"):
+            recipe = (image["Config"].get("Labels") or {}).get(RECIPE_LABEL, "")
+            found.update(dict.fromkeys(image["RepoTags"], recipe))
+    return {ref: recipe for ref, recipe in found.items() if ref.startswith(PREFIX)}
+
+
+def named(ref: str) -> str:
+    """The full reference of an image that a person names as `postgres`, `postgres:15` or in full."""
+    for image in IMAGES:
+        if ref in (image.name, f"{image.name}:{image.tag}", image.ref):
+            return image.ref
+    return ref
+
+
+def registry_answers() -> bool:
+    """Whether official images can be pulled, tried once with the smallest of them; `down --all` forgets the answer."""
+    answer = state_dir() / "registry"
+    if not answer.exists():
+        say("look whether an image registry answers, 10 s at most")
+        pulled = attempt([engine.client(), "pull", "-q", "busybox:1"], limit=10).returncode == 0
+        say("a registry answers: images are pulled" if pulled else "no registry answers: images are built from Debian")
+        answer.write_text("yes" if pulled else "no")
+    return answer.read_text() == "yes"
+
+
+def forget_registry() -> None:
+    (state_dir() / "registry").unlink(missing_ok=True)
+
+
+def _recipe(image: Image) -> str:
+    """A digest of everything that an image is made from, its parent included."""
+    if image == DEBIAN:
+        return hashlib.sha256(base.recipe().encode()).hexdigest()
+    parent = "pulled" if registry_answers() else _recipe(DEBIAN)
+    digest = hashlib.sha256(parent.encode())
+    for path in sorted((RECIPES / image.name).iterdir()):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    if image == PYTHON:
+        digest.update(wheels.recipe().encode())
+    return digest.hexdigest()
+
+
+def _pull(image: Image) -> None:
+    official = f"{image.name}:{image.tag}"
+    say(f"pull {official}")
+    run([engine.client(), "pull", "-q", official], limit=900)
+    run([engine.client(), "tag", official, image.ref])
+
+
+def _build(image: Image, recipe: str) -> None:
+    began = time.monotonic()
+    say(f"build {image.ref}, about {image.seconds} s")
+    context = state_dir("build") / image.name
+    shutil.rmtree(context, ignore_errors=True)
+    shutil.copytree(RECIPES / image.name, context)
+    argv = [engine.client(), "build", "-q", "--build-arg", f"IMAGES={PREFIX}", "--label", f"{RECIPE_LABEL}={recipe}"]
+    if image == PYTHON:
+        bare = f"{PREFIX}python:bare"
+        run([*argv, "--target", "bare", "-t", bare, context], limit=900)
+        wheels.collect(context / "wheels", bare)
+    run([*argv, "-t", image.ref, context], limit=900)
+    shutil.rmtree(context)
+    say(f"built {image.ref} in {time.monotonic() - began:.0f} s")
+
+
+def remove() -> None:
+    """Remove every image of the lab. Containers that still run from one keep its layers until they go."""
+    refs = sorted(present())
+    if refs:
+        say(f"remove {len(refs)} images")
+        done = attempt([engine.client(), "image", "rm", "-f", *refs])
+        if done.returncode != 0:
+            raise LabError(done.stderr.strip())
