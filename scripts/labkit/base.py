@@ -18,6 +18,11 @@ path-exclude /usr/share/info/*
 path-exclude /usr/share/locale/*
 path-exclude /usr/share/man/*
 """
+_NO_CACHES = """Acquire::Languages "none";
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";
+DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb"; };
+"""
 
 
 def recipe() -> str:
@@ -60,7 +65,7 @@ def _configure(root: Path, archive: apt.Archive) -> None:
     """Sources and settings with which `apt-get install` works inside a build, and without what only people read."""
     (root / "etc/apt/sources.list").unlink(missing_ok=True)
     (root / "etc/apt/sources.list.d/debian.sources").write_text(archive.deb822())
-    (root / "etc/apt/apt.conf.d/90lab").write_text(apt.settings_to_carry())
+    (root / "etc/apt/apt.conf.d/90lab").write_text(_NO_CACHES + apt.settings_to_carry())
     (root / "etc/dpkg/dpkg.cfg.d/slim").write_text(_SLIM)
     key = Path(archive.signed_by)
     if archive.signed_by.startswith("/") and key.is_file():

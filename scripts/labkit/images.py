@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import base, engine, wheels
-from .shell import PREFIX, LabError, attempt, run, say, state_dir
+from .shell import PREFIX, attempt, run, say, state_dir
 
 RECIPES = Path(__file__).parent / "images"
 # The label must not be LABEL: containers inherit their image's labels, and `down` removes what LABEL marks.
@@ -45,17 +45,21 @@ IMAGES = (
 def ensure(images: Iterable[Image] = IMAGES) -> None:
     """Make what is missing or was made from another recipe; nothing to do takes no time."""
     there = present()
+    made = False
     for image in images:
         pulled = registry_answers()
         recipe = "pulled" if pulled and image.official else _recipe(image)
         if image.ref in there and (recipe == "pulled" or there[image.ref] == recipe):
             continue
+        made = True
         if recipe == "pulled":
             _pull(image)
         elif image == DEBIAN:
             base.build(image.ref, f"{RECIPE_LABEL}={recipe}")
         else:
             _build(image, recipe)
+    if made:
+        _remove_replaced()
 
 
 def present() -> dict[str, str]:
@@ -126,6 +130,8 @@ def _build(image: Image, recipe: str) -> None:
         run([*argv, "--target", "bare", "-t", bare, context], limit=900)
         wheels.collect(context / "wheels", bare)
     run([*argv, "-t", image.ref, context], limit=900)
+    if image == PYTHON:
+        run([engine.client(), "image", "rm", bare])
     shutil.rmtree(context)
     say(f"built {image.ref} in {time.monotonic() - began:.0f} s")
 
@@ -135,6 +141,12 @@ def remove() -> None:
     refs = sorted(present())
     if refs:
         say(f"remove {len(refs)} images")
-        done = attempt([engine.client(), "image", "rm", "-f", *refs])
-        if done.returncode != 0:
-            raise LabError(done.stderr.strip())
+        run([engine.client(), "image", "rm", "-f", *refs])
+    _remove_replaced()
+
+
+def _remove_replaced() -> None:
+    """Images that lost their name to a newer build; one that a container still uses stays until a later time."""
+    nameless = ["--filter", "dangling=true", "--filter", f"label={RECIPE_LABEL}"]
+    for image in run([engine.client(), "image", "ls", "-q", *nameless]).split():
+        attempt([engine.client(), "image", "rm", image])

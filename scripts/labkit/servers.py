@@ -35,9 +35,10 @@ class Server:
     container: str
     store: str
     state: str
+    recipe: str  # of the image that it was made from
 
     def facts(self) -> dict[str, object]:
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "recipe"}
 
 
 def listed() -> list[Server]:
@@ -55,7 +56,7 @@ def listed() -> list[Server]:
                 name=name, address="127.0.0.1", port=int(labels[f"{SERVER_LABEL}.port"]), user=USERS[0],
                 key=str(state_dir("ssh") / "id_ed25519"), known_hosts=str(_folder(name) / "known_hosts"),
                 container=container["Name"].lstrip("/"), store=labels[f"{SERVER_LABEL}.store"],
-                state=container["State"]["Status"],
+                state=container["State"]["Status"], recipe=labels.get(images.RECIPE_LABEL, ""),
             )  # fmt: skip
         )
     return sorted(found, key=lambda server: server.name)
@@ -81,6 +82,8 @@ def ensure(name: str, port: int | None = None, store: str = "classic", load: Ite
         run([engine.client(), "start", server.container])
     server = find(name)
     assert server is not None
+    if server.recipe != images.present().get(images.SERVER.ref):
+        say(f"server {name} is of an older image; `scripts/lab server {name} --down` and again for the new one")
     _wait(server)
     _introduce(server)
     _load(server, [images.named(ref) for ref in load])

@@ -47,7 +47,8 @@ def _download(text: str, folder: Path, python_image: str) -> None:
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
     (part / "requirements.txt").write_text(text)
-    say(f"pip download, {len(text.split())} requirements, about 20 s")
+    count = sum(1 for line in text.splitlines() if line.strip() and not line.startswith("#"))
+    say(f"pip download, {count} requirements, about 20 s")
     argv = [engine.client(), "run", "--rm", "--network", "host", "--label", LABEL, "-v", f"{part}:/out"]
     bundle = Path(os.environ.get("PIP_CERT") or "/etc/ssl/certs/ca-certificates.crt")
     if bundle.is_file():
