@@ -27,13 +27,15 @@ def add_document(title: str, data: bytes, created_at: datetime | None = None) ->
     body, digest = data.decode(), hashlib.sha256(data).hexdigest()
     keep_file(UPLOADS / f"{digest}.txt", data)
     with connect() as db:
-        new = db.execute(
+        db.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (digest,))  # the same text from two sides at once
+        if old := db.execute("SELECT id FROM documents WHERE digest = %s", (digest,)).fetchone():
+            return old["id"], False
+        row = db.execute(
             "INSERT INTO documents (title, body, digest, created_at) VALUES (%s, %s, %s, coalesce(%s, now()))"
-            " ON CONFLICT (digest) DO NOTHING RETURNING id",
+            " RETURNING id",
             (title, body, digest, created_at),
         ).fetchone()
-        row = new or db.execute("SELECT id FROM documents WHERE digest = %s", (digest,)).fetchone()
-        return row["id"], new is not None
+        return row["id"], True
 
 
 def keep_file(path: Path, data: bytes) -> None:

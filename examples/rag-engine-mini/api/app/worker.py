@@ -18,6 +18,7 @@ app.conf.update(
     task_ignore_result=True,
     task_acks_late=True,  # a job whose worker died is done again; make_chunks may be repeated
     task_reject_on_worker_lost=True,
+    worker_cancel_long_running_tasks_on_connection_loss=True,  # Redis gives them to somebody anew
     worker_prefetch_multiplier=1,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
@@ -30,13 +31,15 @@ class Heartbeat(bootsteps.StartStopStep):
     """Touches a file from the consumer's own loop, so it goes stale when that hangs or has lost Redis."""
 
     requires = {"celery.worker.consumer:Tasks"}
+    timer = None  # stop() may come without start()
 
     def start(self, consumer: Any) -> None:
         ALIVE.touch()
         self.timer = consumer.timer.call_repeatedly(5, ALIVE.touch)
 
     def stop(self, consumer: Any) -> None:
-        self.timer.cancel()
+        if self.timer:
+            self.timer.cancel()
 
 
 app.steps["consumer"].add(Heartbeat)
