@@ -111,6 +111,16 @@ class Target(ABC):
         self._lost = True
         self.close()
 
+    @property
+    def lost(self) -> bool:
+        """Whether the line was given up."""
+        return self._lost
+
+    def reconnect(self) -> None:
+        """Open the line again after it was lost."""
+        self._lost = False
+        self.holding("", "")
+
     def resume(self) -> None:
         """Allow commands again after `cancel`: what was interrupted is to be undone."""
         self.cancelled = False

@@ -40,9 +40,7 @@ def docker(
     prefix = list(host.docker)
     if env and prefix[0] == "sudo":  # sudo drops the environment unless each name is asked for
         prefix.insert(1, f"--preserve-env={','.join(env)}")
-    return command(
-        *prefix, *args, env=env, limit=limit, feed=feed, streams=streams, on_break=on_break, cwd=cwd, to=to
-    )
+    return command(*prefix, *args, env=env, limit=limit, feed=feed, streams=streams, on_break=on_break, cwd=cwd, to=to)
 
 
 def exec_in(

@@ -7,6 +7,7 @@ same files and knows less. `OPSLIB_SSH_CONFIG=FILE` replaces the user's and the 
 from __future__ import annotations
 
 import getpass
+import io
 import os
 import pwd
 import re
@@ -91,13 +92,17 @@ def parse_address(text: str) -> Address:
         host, port = rest.split(":")
     else:
         host = rest
-    if not host or host.startswith("-") or _SHELL_CHARACTERS & set(host) or not host.isprintable() or " " in host:
+    if not _plain(host):
         raise ValueError(f"'{text}' has no usable host name: write user@host or user@host:port")
-    if at and (not user or user.startswith("-") or _SHELL_CHARACTERS & set(user) or not user.isprintable()):
+    if at and not _plain(user):
         raise ValueError(f"'{text}': '{user}' is no user name")
     if port is not None and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise ValueError(f"'{text}': '{port}' is no port between 1 and 65535")
     return Address(host, user or None, int(port) if port else None)
+
+
+def _plain(name: str) -> bool:
+    return bool(name) and name[0] != "-" and name.isprintable() and not (_SHELL_CHARACTERS | {" "}) & set(name)
 
 
 def resolve(address: str) -> SshSettings:
@@ -110,10 +115,7 @@ def resolve(address: str) -> SshSettings:
 
 def _resolve(address: str, seen: tuple[str, ...]) -> SshSettings:
     if address in seen:
-        way = " -> ".join([*seen, address])
-        raise BadSettings(
-            f"ProxyJump goes round in circles: {way}", next=f"add `ProxyJump none` under `Host {address}` in ssh_config"
-        )
+        raise _circle([*seen, address])
     try:
         parsed = parse_address(address)
     except ValueError as error:
@@ -132,6 +134,13 @@ def _resolve(address: str, seen: tuple[str, ...]) -> SshSettings:
     return replace(settings, proxy_jump=tuple(hops), proxy_command=None)
 
 
+def _circle(way: list[str]) -> BadSettings:
+    return BadSettings(
+        f"ProxyJump goes round in circles: {' -> '.join(way)}",
+        next=f"add `ProxyJump none` under `Host {way[-1]}` in ssh_config",
+    )
+
+
 def _effective(address: Address) -> Options:
     file = os.environ.get(CONFIG_VARIABLE)
     argv = ["ssh", *(["-F", file] if file else []), "-G"]
@@ -147,6 +156,8 @@ def _effective(address: Address) -> Options:
         raise BadSettings(f"`ssh -G {address.host}` did not end within {_LIMIT:.0f} s: a `Match exec`?") from None
     if done.returncode != 0:
         lines = [x for x in done.stderr.decode(errors="replace").splitlines() if not x.startswith("Pseudo-terminal")]
+        if lines and "jumphost loop" in lines[0]:  # a hop that is its own hop: ssh notices this one itself
+            raise _circle([address.host, address.host])
         raise BadSettings(f"ssh cannot read its settings for '{address.host}': {lines[0] if lines else 'no reason'}")
     return _collect(line.partition(" ")[::2] for line in done.stdout.decode(errors="replace").splitlines())
 
@@ -158,17 +169,22 @@ def _without_ssh(address: Address, file: str | None) -> Options:
 
     config = SSHConfig()
     files = [Path(file)] if file else [Path(_home("~/.ssh/config")), Path(_SYSTEM_CONFIG)]
+    first = [
+        "Host *",
+        *([f"User {address.user}"] if address.user else []),
+        f"Port {address.port}" if address.port else "",
+    ]
     try:
+        config.parse(io.StringIO("\n".join(first)))  # the first value counts, and goes into %p and %r too
         for path in files:
             if file or path.exists():
                 with path.open() as text:
                     config.parse(text)
         found = config.lookup(address.host)
     except (ConfigParseError, OSError, KeyError) as error:
-        raise BadSettings(f"{files[0]}: {error}", next="install openssh-client, whose `ssh -G` reads every form") from None
+        raise BadSettings(f"ssh_config: {error}", next="install openssh-client: `ssh -G` reads every form") from None
     pairs = [(key, one) for key, value in found.items() for one in ([value] if isinstance(value, str) else value)]
-    asked = [("user", address.user), ("port", str(address.port) if address.port else None)]
-    return _collect([(key, value) for key, value in asked if value] + pairs)
+    return _collect(pairs)
 
 
 def _collect(pairs: Iterable[Iterable[str]]) -> Options:

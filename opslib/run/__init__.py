@@ -1,0 +1,1 @@
+"""Steps carried out under the lock with a recovery log, on one host or many."""

@@ -1,0 +1,228 @@
+"""A run over one host or many: forward everywhere, then commit everywhere, then the final steps.
+
+Whatever interrupts it, each host ends wholly new or wholly old, and all of them the same: a failure before the commit
+undoes every host; after it, every host goes forward, if need be in the next run.
+"""
+
+from __future__ import annotations
+
+import getpass
+import secrets
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+from opslib.errors import Cancelled, HostLost, OpsError
+from opslib.run.host_run import HostRun
+from opslib.run.log import Left, left_behind, path
+from opslib.run.record import HostRecord, Record, failed, now
+from opslib.run.step import AnyStep, Recovery, Run
+from opslib.run.workers import Interrupt, each, interruptible
+from opslib.state import journal, lines
+from opslib.target.base import Target
+from opslib.target.lock import locked
+
+Steps = Callable[[Run], list[AnyStep]]
+_RECONNECT = 60.0  # seconds given to get a lost line back, to undo
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is carried out: a name, the steps for a host (made under the lock, after recovery), and what is known of
+    the steps that any earlier run may have left behind. `peer` opens another host of such a run, to ask it whether
+    it had committed; None where it cannot be reached. `detail` goes into the journal."""
+
+    name: str
+    steps: Steps
+    known: Mapping[str, Recovery] = field(default_factory=dict)
+    peer: Callable[[str], Target | None] = lambda name: None
+    wait: float = 0.0
+    plan: bool = False
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+def carry_out(task: Task, targets: Sequence[Target]) -> Record:
+    """Carry the task out on the targets and say how it ended; never raises an OpsError."""
+    record = Record(task.name, now())
+    began = time.monotonic()
+    run_id = new_id()
+    names = tuple(target.host.name for target in targets)
+    hosts = [HostRun(Run(run_id, task.name, target, names, task.plan)) for target in targets]
+    with interruptible() as interrupt, ExitStack() as locks:
+        interrupt.watch(targets)
+        _phases(task, hosts, locks, interrupt)
+    record.hosts = [host.record for host in hosts]
+    record.seconds = time.monotonic() - began
+    for host in hosts:
+        host.record.seconds = host.record.seconds or round(record.seconds, 3)
+    return record
+
+
+def look_on(name: str, targets: Sequence[Target], look: Callable[[Run], object]) -> Record:
+    """The same for what only reads: no lock, no log, no journal. `look` fills the run's `result`."""
+    record = Record(name, now())
+    began = time.monotonic()
+    runs = [Run(new_id(), name, target, ()) for target in targets]
+    with interruptible() as interrupt:
+        interrupt.watch(targets)
+        errors = each(runs, look)
+    for run, error in zip(runs, errors, strict=True):
+        entry = HostRecord(run.host, result=run.result, seconds=round(time.monotonic() - began, 3))
+        _note(entry, error)
+        record.hosts.append(entry)
+    record.seconds = time.monotonic() - began
+    return record
+
+
+def new_id() -> str:
+    """A run's id: the time in UTC and four random digits, so that ids sort by time."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H%M%SZ-") + secrets.token_hex(2)
+
+
+def holder(task: str) -> str:
+    """One line for whoever waits for the lock: who, what, since."""
+    return f"{getpass.getuser()}@{socket.gethostname()}: {task}, since {now()}"
+
+
+# -- phases
+
+
+def _phases(task: Task, hosts: list[HostRun], locks: ExitStack, interrupt: Interrupt) -> None:
+    if task.plan:
+        _settle(hosts, each(hosts, lambda host: host.plan(task.steps(host.run))))
+        return
+    opened = [ExitStack() for _ in hosts]
+    for stack in opened:
+        locks.push(stack)
+
+    def hold(pair: tuple[HostRun, ExitStack]) -> None:
+        host, stack = pair
+        stack.enter_context(locked(host.run.target, run=host.run.id, holder=holder(task.name), wait=task.wait))
+
+    if not _settle(hosts, each(list(zip(hosts, opened, strict=True)), hold)):
+        return
+    if not _settle(hosts, each(hosts, lambda host: _recover(host, task))):
+        return
+    if not _settle(hosts, each(hosts, lambda host: host.forward(task.steps(host.run)))):
+        _undo(hosts, opened, task, interrupt)
+        _journal(hosts, task)
+        return
+    # From the first commit on everything goes forward: a host that cannot be told now learns it from the others.
+    _settle(hosts, each(hosts, lambda host: host.commit()))
+    _settle(hosts, each([h for h in hosts if h.record.ok], lambda host: host.finish()))
+    _journal(hosts, task)
+
+
+def _settle(hosts: list[HostRun], errors: list[BaseException | None]) -> bool:
+    """Write what went wrong into the records; True when nothing did."""
+    for host, error in zip(hosts, errors, strict=False):
+        _note(host.record, error)
+        host.record.result = host.run.result
+    return not any(errors)
+
+
+def _note(entry: HostRecord, error: BaseException | None) -> None:
+    if error is None:
+        return
+    if not isinstance(error, OpsError):
+        raise error
+    if entry.error is None:
+        failed(entry, error)
+
+
+def _undo(hosts: list[HostRun], opened: list[ExitStack], task: Task, interrupt: Interrupt) -> None:
+    interrupt.clear()
+
+    def back(pair: tuple[HostRun, ExitStack]) -> None:
+        host, stack = pair
+        if host.record.error is not None and host.run.target.lost:
+            _reconnect(host, stack, task)
+        host.undo()
+
+    errors = each(list(zip(hosts, opened, strict=True)), back)
+    for host, error in zip(hosts, errors, strict=True):
+        if isinstance(error, HostLost):
+            host.record.error = host.record.error or {"what": error.what, "left": None, "next": error.next}
+        elif isinstance(error, OpsError):
+            failed(host.record, _failed_undo(host, error))
+        elif error is not None:
+            raise error
+        if host.record.ok:  # it went well here and was undone because of another
+            host.record.ok = False
+            host.record.code = 1
+            host.record.error = {"what": "undone because another host failed", "left": "as before", "next": None}
+
+
+def _failed_undo(host: HostRun, error: OpsError) -> OpsError:
+    first = host.record.error["what"] if host.record.error else ""
+    return OpsError(
+        f"{first}\nand undoing it failed: {error.what}",
+        left="what was begun, half done",
+        next=error.next or f"mend the cause and run again: {path(host.run.target)} says what is to be undone",
+    )
+
+
+def _reconnect(host: HostRun, stack: ExitStack, task: Task) -> None:
+    """Get a lost line back. Raises HostLost when that takes too long: then the next run undoes."""
+    target = host.run.target
+    deadline = time.monotonic() + _RECONNECT
+    stack.close()
+    while True:
+        try:
+            target.reconnect()
+            stack.enter_context(locked(target, run=host.run.id, holder=holder(task.name), wait=_RECONNECT))
+            return
+        except Cancelled:
+            raise
+        except OpsError as error:
+            if time.monotonic() > deadline:
+                raise HostLost(
+                    f"the connection did not come back: {error.what}",
+                    next="run again when it answers: the next run undoes what was begun",
+                ) from error
+            time.sleep(1)
+
+
+def _recover(host: HostRun, task: Task) -> None:
+    left = host.left()
+    if left is not None:
+        host.recover(left, task.known, forward=left.committed or _committed_elsewhere(host, left, task))
+
+
+def _committed_elsewhere(host: HostRun, left: Left, task: Task) -> bool:
+    for name in left.hosts:
+        if name == host.run.host:
+            continue
+        peer = task.peer(name)
+        if peer is None:
+            host.run.note(f"{name} took part in {left.task} {left.run} and cannot be asked now", warning=True)
+            continue
+        other = left_behind(lines.read(peer, path(peer)))
+        if other is not None and other.run == left.run and other.committed:
+            return True
+        if any(entry.get("run") == left.run and entry.get("committed") for entry in journal.read(peer)):
+            return True
+    return False
+
+
+def _journal(hosts: list[HostRun], task: Task) -> None:
+    def write(host: HostRun) -> None:
+        if not host.run.changed and host.record.ok:
+            return
+        journal.append(
+            host.run.target,
+            {
+                "run": host.run.id, "task": task.name, "at": now(), "by": holder(task.name).split(":")[0],
+                "ok": host.record.ok, "committed": host.record.ok, "changed": host.record.changed,
+                "seconds": host.record.seconds, "hosts": list(host.run.hosts),
+                "steps": [[step.name, step.status, step.seconds] for step in host.record.steps],
+                "error": host.record.error, **task.detail,
+            },
+        )  # fmt: skip
+
+    for host, error in zip(hosts, each(hosts, write), strict=True):
+        if isinstance(error, OpsError) and host.record.ok:
+            host.run.note(f"the journal could not be written: {error.what}", warning=True)

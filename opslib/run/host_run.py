@@ -1,0 +1,154 @@
+"""One host's part of a run, phase by phase: forward, commit, undo, finish."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from opslib.errors import HostLost, OpsError
+from opslib.events import StepEnded, StepStarted
+from opslib.run.log import Left, Log, left_behind, path, remove
+from opslib.run.record import HostRecord, StepRecord
+from opslib.run.step import AnyStep, NotYet, Recovery, Run
+from opslib.state import lines
+
+
+class HostRun:
+    """Carries steps out on one host. Used by one thread at a time; the phases are called in order."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.record = HostRecord(run.host)
+        self._steps: list[AnyStep] = []
+        self._begun: list[tuple[AnyStep, Any]] = []
+        head = {"run": run.id, "task": run.task, "hosts": list(run.hosts)}
+        self._log = Log(run.target, head)
+
+    # -- phases
+
+    def plan(self, steps: list[AnyStep]) -> None:
+        """Look at each step and write down what it would do."""
+        planned = []
+        for step in steps:
+            try:
+                memo = step.look(self.run)
+                what = None if memo is None else (step.show(memo) if step.show else "")
+            except NotYet as unknown:
+                what = f"known only later: {unknown}"
+            if what is not None:
+                planned.append({"step": step.name, "what": what})
+        self.run.result["plan"] = planned
+        self.record.result = self.run.result
+
+    def forward(self, steps: list[AnyStep]) -> None:
+        """Look at and do each step but the final ones, in order."""
+        self._steps = steps
+        for step in steps:
+            if not step.final:
+                self._do(step)
+
+    def commit(self) -> None:
+        """Say on the disk that this run goes forward from here, whatever happens."""
+        if self._log.begun:
+            self._log.write({"commit": True})
+
+    def finish(self) -> None:
+        """Do the final steps and close the log."""
+        for step in self._steps:
+            if step.final:
+                self._do(step)
+        if self._log.begun:
+            self._log.remove()
+        self.record.changed = self.run.changed
+
+    def undo(self) -> None:
+        """Undo what was begun, in reverse. A failed undo stays in the log and blocks the next run."""
+        for step, memo in reversed(self._begun):
+            if step.undo is None:
+                continue
+            began = time.monotonic()
+            try:
+                step.undo(self.run, memo)
+            except OpsError as error:
+                self._ended(step.name, "undo-failed", began, error.what)
+                self._log.write({"stuck": step.name, "why": error.what})
+                raise
+            self._log.write({"undone": step.name})
+            self._ended(step.name, "undone", began)
+        if self._log.begun:
+            self._log.remove()
+        self.record.changed = False
+
+    # -- recovery
+
+    def left(self) -> Left | None:
+        """What an earlier run left behind here."""
+        return left_behind(lines.read(self.run.target, path(self.run.target)))
+
+    def recover(self, left: Left, known: Mapping[str, Recovery], *, forward: bool) -> None:
+        """Finish (`forward`) or undo what an earlier run left behind here.
+
+        Raises OpsError when an undo fails, or failed before and still does.
+        """
+        if forward:
+            for name, memo in left.finals:
+                recovery = known.get(name)
+                if name not in left.finished and recovery is not None and recovery.finish is not None:
+                    recovery.finish(self.run, memo)
+        else:
+            self._undo_left(left, known)
+        remove(self.run.target)
+        how = "finished" if forward else "undid"
+        self.run.note(f"{how} what {left.task} {left.run} had left half done", warning=True)
+
+    def _undo_left(self, left: Left, known: Mapping[str, Recovery]) -> None:
+        for name, memo in reversed(left.steps):
+            recovery = known.get(name)
+            if name in left.undone or recovery is None or recovery.undo is None:
+                continue
+            began = time.monotonic()
+            try:
+                recovery.undo(self.run, memo)
+            except OpsError as error:
+                lines.append(self.run.target, path(self.run.target), {"stuck": name, "why": error.what})
+                raise OpsError(
+                    f"an earlier {left.task} ({left.run}) is half done and its step {name!r} cannot be undone: "
+                    f"{error.what}",
+                    host=self.run.host,
+                    left="everything since",
+                    next=error.next or f"look at {path(self.run.target)}; mend it and run again",
+                ) from error
+            lines.append(self.run.target, path(self.run.target), {"undone": name})
+            self._ended(name, "undone", began)
+
+    # -- one step
+
+    def _do(self, step: AnyStep) -> None:
+        began = time.monotonic()
+        memo = step.look(self.run)
+        if memo is None:
+            self._ended(step.name, "skipped", began)
+            return
+        self.run.target.tell(StepStarted(self.run.host, step.name))
+        self._log.write({"step": step.name, "memo": memo, **({"final": True} if step.final else {})})
+        if not step.final:
+            self._begun.append((step, memo))
+        try:
+            note = step.do(self.run, memo)
+        except HostLost:
+            self._ended(step.name, "failed", began, "the connection broke")
+            raise
+        except OpsError as error:
+            self._ended(step.name, "failed", began, error.what)
+            raise
+        if step.final:
+            self._log.write({"finished": step.name})
+        self.run.changed = True
+        self._ended(step.name, "done", began, note if isinstance(note, str) else "")
+
+    def _ended(self, name: str, status: Any, began: float, note: str = "") -> None:
+        seconds = round(time.monotonic() - began, 3)
+        first = note.split("\n", 1)[0]
+        self.record.steps.append(StepRecord(name, status, seconds, first))
+        self.run.target.tell(StepEnded(self.run.host, name, status, seconds, first))

@@ -1,0 +1,34 @@
+"""Files of JSON lines on a target: one line is appended and on the disk, or it is not there."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from opslib.command import bash
+from opslib.target.base import Target
+
+# A line that a crash cut in half is ended first, so that the next one stands alone.
+_APPEND = """set -eu; umask 007; mkdir -p -- "$(dirname -- "$1")"
+if [ -s "$1" ] && [ -n "$(tail -c 1 -- "$1")" ]; then echo >>"$1"; fi
+cat >>"$1"; sync -- "$1" "$(dirname -- "$1")\""""
+
+
+def append(target: Target, path: str, *entries: dict[str, Any]) -> None:
+    """Append each entry as one line of JSON and have them on the disk before returning. One round trip."""
+    text = "".join(json.dumps(entry, ensure_ascii=False, separators=(",", ":")) + "\n" for entry in entries)
+    target.run(bash(_APPEND, path, feed=text.encode("utf-8", "surrogateescape")))
+
+
+def read(target: Target, path: str, *, last: int = 0) -> list[dict[str, Any]]:
+    """The entries of the file (only the `last` ones if that is given); half written lines are left out."""
+    script = '[ -e "$1" ] || exit 0; if [ "$2" -gt 0 ]; then tail -n "$2" -- "$1"; else cat -- "$1"; fi'
+    entries = []
+    for line in target.run(bash(script, path, str(last))).lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            entries.append(entry)
+    return entries
