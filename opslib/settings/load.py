@@ -1,0 +1,198 @@
+"""From a project's folder and a host's name to a `Host`.
+
+flag > OPSLIB_* of the environment > OPSLIB_* of `.env` > hosts/NAME.yml > hosts/_defaults.yml > what is built in.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from opslib.errors import BadSettings
+from opslib.settings import yamlfile
+from opslib.settings.decode import Decoder, nearest
+from opslib.settings.dotenv import EnvFile
+from opslib.settings.model import Host
+from opslib.settings.yamlfile import Node
+
+LOCAL = "local"
+KEYS = {
+    "OPSLIB_PATH": "path",
+    "OPSLIB_PROJECT": "project",
+    "OPSLIB_ENV_FILE": "env_file",
+    "OPSLIB_COMPOSE": "compose",
+    "OPSLIB_BACKUP_DIRECTORY": "backup.directory",
+    "OPSLIB_KEEP_LAST": "backup.keep.last",
+    "OPSLIB_TOOLS_IMAGE": "tools_image",
+    "OPSLIB_DOCKER": "docker",
+    "OPSLIB_WAIT": "wait",
+}
+"""The OPSLIB_* settings that stand for a key of the host file. OPSLIB_HOST chooses the host itself."""
+
+_OURS = {*KEYS, "OPSLIB_HOST", "OPSLIB_DEBUG"}
+_COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+_OVERRIDE = (
+    "compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml",
+)  # fmt: skip
+_HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def find_root(start: Path) -> Path:
+    """The nearest folder from `start` upwards that holds a tasks.py; raises BadSettings where there is none."""
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if (folder / "tasks.py").is_file():
+            return folder
+    raise BadSettings(f"no tasks.py in {start} or above it", next="cd into a project, or copy one from examples/")
+
+
+def known_hosts_names(root: Path) -> list[str]:
+    """The hosts that can be named: `local` and every hosts/NAME.yml but the example."""
+    found = {path.stem for path in (root / "hosts").glob("*.yml") if _HOST_NAME.fullmatch(path.stem)}
+    return sorted(found - {"example"} | {LOCAL})
+
+
+def select_hosts(root: Path, spec: str | None, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """The names that `--host` means (`prod`, `a,b`, `@web`), without doubles; None: OPSLIB_HOST, else `local`.
+
+    Raises BadSettings for a host or group that is not there.
+    """
+    settings = _Settings(root, environ)
+    if spec is None:
+        spec = settings.text("OPSLIB_HOST") or LOCAL
+    chosen: list[str] = []
+    for word in (part.strip() for part in spec.split(",")):
+        if not word:
+            raise BadSettings(f"--host {spec!r}: expected a name, names joined by commas, or @group")
+        chosen += _members(root, word[1:], settings) if word.startswith("@") else [_checked(root, word)]
+    return list(dict.fromkeys(chosen))
+
+
+def load_host(
+    root: Path, name: str, overrides: Mapping[str, str] = {}, environ: Mapping[str, str] = os.environ
+) -> Host:
+    """The host's settings, whole and checked.
+
+    `overrides` are flags: a dotted key of the host file (one of `KEYS`' values) and its text. Raises BadSettings.
+    """
+    _checked(root, name)
+    settings = _Settings(root, environ)
+    node = yamlfile.merge(_file(root, "_defaults"), _file(root, name))
+    node = yamlfile.merge(node, settings.node(overrides))
+    found = Decoder(settings.lookup).fields(node, Host, without=["name"])
+    return _with_defaults(root, name, found)
+
+
+def _with_defaults(root: Path, name: str, found: dict[str, Any]) -> Host:
+    folder = root.name or "project"
+    if found.get("address") is None:
+        found["path"] = str(root / os.path.expanduser(found.get("path", ".")))
+    else:
+        found["path"] = found.get("path", f"opslib/{folder}").removeprefix("~/") or "."
+    if not found.get("compose"):
+        choices = (_COMPOSE, _OVERRIDE) if name == LOCAL else (_COMPOSE,)
+        firsts = [next((file for file in choice if (root / file).is_file()), None) for choice in choices]
+        found["compose"] = tuple(file for file in firsts if file) if firsts[0] else ()
+    if "env_file" not in found and (root / ".env").is_file():
+        found["env_file"] = ".env"
+    return Host(name=name, **found)
+
+
+class _Settings:
+    """What the process environment and `.env` say: OPSLIB_* settings, and the values of `${NAME}`."""
+
+    def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.file = EnvFile.read(root / ".env", ".env")
+        for name in self.file.values():
+            if name.startswith("OPSLIB_") and name not in _OURS and not name.startswith("OPSLIB_LAB"):
+                raise BadSettings(f"{self.file.place(name)}: unknown setting {name!r}{nearest(name, _OURS)}")
+
+    def lookup(self, name: str) -> str | None:
+        """The value of `${name}`; None where neither says it."""
+        value = self.environ.get(name)
+        if value is None:
+            return self.file.get(name)
+        if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+            raise BadSettings(f"{name}: its value in the environment is not UTF-8 text")
+        return value
+
+    def text(self, name: str) -> str | None:
+        """A setting; empty counts as not set."""
+        return self.lookup(name) or self.file.get(name) or None
+
+    def node(self, overrides: Mapping[str, str]) -> Node:
+        """OPSLIB_* and flags as if they stood in a host file."""
+        root = Node({}, "settings", "settings")
+        for name, key in KEYS.items():
+            if text := self.text(name):
+                place = name if self.environ.get(name) else f"{self.file.place(name)}: {name}"
+                root = yamlfile.merge(root, _nested(key, text, place))
+        for key, text in overrides.items():
+            if key not in KEYS.values():
+                raise ValueError(f"no flag sets {key!r}")
+            root = yamlfile.merge(root, _nested(key, text, f"--{key.replace('.', '-').replace('_', '-')}"))
+        return root
+
+
+def _nested(key: str, text: str, place: str) -> Node:
+    def scalar(value: str) -> Node:
+        return Node(value, place, place, text=value, literal=True)
+
+    node = scalar(text)
+    if key == "compose":
+        node = Node([scalar(part) for part in text.split(":")], place, place)
+    for part in reversed(key.split(".")):
+        node = Node({part: node}, place, place)
+    return node
+
+
+def _file(root: Path, name: str) -> Node:
+    shown = f"hosts/{name}.yml"
+    try:
+        node = yamlfile.read(root / "hosts" / f"{name}.yml", shown)
+    except FileNotFoundError:
+        if name not in ("_defaults", LOCAL):  # a dangling link: without its address it would mean this machine
+            raise BadSettings(f"{shown}: no such file") from None
+        return Node({}, f"{shown}:1", f"{shown}:1")
+    assert isinstance(node.value, dict)
+    if name in ("_defaults", LOCAL) and "address" in node.value:
+        why = "local is this machine" if name == LOCAL else "each host has its own"
+        raise BadSettings(f"{node.value['address'].key_place}: address cannot stand here: {why}")
+    return node
+
+
+def _checked(root: Path, name: str) -> str:
+    """The name, if there is such a host."""
+    hosts = root / "hosts"
+    if name == LOCAL or (_HOST_NAME.fullmatch(name) and os.path.lexists(hosts / f"{name}.yml")):
+        return name
+    if _HOST_NAME.fullmatch(name) and (hosts / f"{name}.yaml").exists():
+        raise BadSettings(f"hosts/{name}.yaml: host files end in .yml", next=f"mv hosts/{name}.yaml hosts/{name}.yml")
+    known = known_hosts_names(root)
+    close = difflib.get_close_matches(name[:100], known, 3)
+    hint = f" did you mean {' or '.join(map(repr, close))}?" if close else ""
+    file = f"hosts/{name}.yml" if _HOST_NAME.fullmatch(name) else "hosts/NAME.yml"
+    raise BadSettings(
+        f"unknown host {name[:100]!r}:{hint} hosts/ holds {', '.join(known)}",
+        next=f"cp hosts/example.yml {file}, and edit it",
+    )
+
+
+def _members(root: Path, group: str, settings: _Settings) -> list[str]:
+    """The hosts of a group. Only `groups` is read of each file: other hosts' unset passwords are no concern here."""
+    groups: dict[str, list[str]] = {}
+    for name in known_hosts_names(root):
+        node = yamlfile.merge(_file(root, "_defaults"), _file(root, name))
+        assert isinstance(node.value, dict)
+        only = Node({key: child for key, child in node.value.items() if key == "groups"}, node.place, node.place)
+        for one in Decoder(settings.lookup).fields(only, Host).get("groups", ()):
+            groups.setdefault(one, []).append(name)
+    if group not in groups:
+        what = nearest(group, groups) if groups else "; no host file names a group"
+        raise BadSettings(f"unknown group {group!r}{what}", next="add `groups: [NAME]` to the files of its hosts")
+    return groups[group]

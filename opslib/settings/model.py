@@ -1,0 +1,163 @@
+"""What a host file says, as frozen values: one struct a section, one field a key.
+
+Durations are seconds, sizes bytes, percentages fractions. A list or map that is absent is empty unless a field says
+otherwise. The names are those of the file; `short` is the key that a section written as a bare value stands for.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta, Struct, field
+
+from opslib.command import Secret
+from opslib.settings import units
+from opslib.settings.units import Address, Parse, Reserve
+
+Seconds = Annotated[float, Parse(units.seconds)]
+Count = Annotated[int, Meta(ge=1)]
+Words = Annotated[tuple[str, ...], Parse(units.words)]
+ProjectPath = Annotated[str, Parse(units.project_path)]
+
+
+class HealthSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An HTTP check made from the server: any 2xx within `seconds` (None: the deploy's timeout) is healthy."""
+
+    short: ClassVar[str] = "url"
+
+    url: Annotated[str, Parse(units.url)]
+    seconds: Seconds | None = None
+
+
+class Build(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How images are built. No services: all that have `build:` in the compose file."""
+
+    services: tuple[str, ...] = ()
+    on: Literal["local", "remote"] = "local"
+    platform: Annotated[str, Parse(units.platform)] | None = None
+
+
+class Deploy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a release goes live. `stable`: how long a service without any check must run to count as healthy."""
+
+    strategy: Literal["recreate"] = "recreate"
+    backup_first: bool = False
+    keep_releases: Count = 5
+    health: dict[str, HealthSpec] = field(default_factory=dict)
+    stable: Seconds = 5.0
+    timeout: Seconds = 120.0
+
+
+class Migrate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The commands, as words, that bring the schema forward and tell its revision, run in `service`'s new image."""
+
+    service: str
+    up: Words
+    status: Words | None = None
+    timeout: Seconds = 3600.0
+
+
+class Postgres(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="postgres"):
+    """Databases of a PostgreSQL service; no database: each of them. No user or password: the container's own."""
+
+    short: ClassVar[str] = "service"
+
+    service: str
+    database: str | None = None
+    user: str | None = None
+    password: Secret | None = None
+
+
+class Redis(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="redis"):
+    """A Redis service."""
+
+    short: ClassVar[str] = "service"
+
+    service: str
+    password: Secret | None = None
+
+
+class Sqlite(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="sqlite"):
+    """A SQLite file: in the container of a service, in a volume, or (neither given) in the project's folder."""
+
+    short: ClassVar[str] = "path"
+
+    path: str
+    service: str | None = None
+    volume: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.service is not None and self.volume is not None:
+            raise ValueError("give either service or volume")
+
+
+class Volume(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="volume"):
+    """A volume, by its name in the compose file."""
+
+    short: ClassVar[str] = "name"
+
+    name: str
+
+
+class Files(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="files"):
+    """Files and folders of the project's folder on the host."""
+
+    short: ClassVar[str] = "paths"
+
+    paths: tuple[ProjectPath, ...]
+
+    def __post_init__(self) -> None:
+        if not self.paths:
+            raise ValueError("name at least one path")
+
+
+SourceSpec = Postgres | Redis | Sqlite | Volume | Files
+
+
+class Keep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many verified backup sets stay."""
+
+    last: Count = 7
+
+
+class Backup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is backed up and where to. `sources` add to what is found by looking; `exclude` names services and volumes
+    that are knowingly left out. `directory` is below the host's path unless absolute."""
+
+    directory: str = "backups"
+    keep: Keep = Keep()
+    reserve: Annotated[Reserve, Parse(units.reserve)] = Reserve(fraction=0.1)
+    sources: tuple[SourceSpec, ...] = ()
+    exclude: tuple[str, ...] = ()
+    schedule: Annotated[str, Parse(units.cron)] = "0 2 * * *"
+
+
+class Host(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A destination. Without an address it is this machine.
+
+    `path` is absolute on this machine; on another one it may be relative to the login user's home. `compose` and
+    `env_file` are relative to the project's root here and to `path` there; no `compose`: the project has no compose
+    file. `files` None: what git tracks and the compose files refer to. `project` None: whatever runs there, then the
+    folder's name. `wait`: seconds to wait for the lock.
+    """
+
+    name: str
+    path: str
+    address: Annotated[Address, Parse(units.address)] | None = None
+    project: Annotated[str, Parse(units.project_name)] | None = None
+    docker: Words = ("docker",)
+    compose: tuple[ProjectPath, ...] = ()
+    env_file: ProjectPath | None = None
+    files: tuple[ProjectPath, ...] | None = None
+    groups: tuple[Annotated[str, Parse(units.group)], ...] = ()
+    tools_image: str | None = None
+    wait: Seconds = 0.0
+    build: Build = Build()
+    deploy: Deploy = Deploy()
+    migrate: Migrate | None = None
+    backup: Backup = Backup()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is the machine that opslib runs on."""
+        return self.address is None
