@@ -12,8 +12,11 @@ from .shell import LabError, attempt, read_ini, run, say
 
 # What apt needs to be told on this machine it needs inside a build too.
 _CARRIED = (
-    "Acquire::Check-Valid-Until", "Acquire::Check-Date", "Acquire::http::Proxy", "Acquire::https::Proxy",
-)  # fmt: skip
+    "Acquire::Check-Valid-Until",
+    "Acquire::Check-Date",
+    "Acquire::http::Proxy",
+    "Acquire::https::Proxy",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ def debian_archive(suite: str) -> Archive:
 
 def settings_to_carry() -> str:
     """The lines of this machine's apt configuration that a build inside a container needs as well."""
-    dump = attempt(["apt-config", "dump", "--format", "%f \"%v\";%n", *_CARRIED]).stdout
+    dump = attempt(["apt-config", "dump", "--format", '%f "%v";%n', *_CARRIED]).stdout
     return "".join(f"{line}\n" for line in dump.splitlines() if not line.endswith('"";'))
 
 

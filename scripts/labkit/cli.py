@@ -22,7 +22,7 @@ def main(argv: list[str]) -> int:
         lines_to_stderr()
     command: Callable[[argparse.Namespace], None] = options.command
     try:
-        if command is _status:
+        if command in (_status, _fault):
             command(options)
         else:
             with one_at_a_time():
@@ -37,14 +37,16 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="scripts/lab", description="Real engines, images and servers to test against.")
+    parser = argparse.ArgumentParser(prog="scripts/lab", description="Real engines, images, servers to test against.")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="one JSON object on stdout, all other lines on stderr")
     yes = argparse.ArgumentParser(add_help=False)
     yes.add_argument("--yes", action="store_true", help="install without asking (no terminal means yes)")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, does: Callable[[argparse.Namespace], None], text: str, *parents: argparse.ArgumentParser):
+    def add(
+        name: str, does: Callable[[argparse.Namespace], None], text: str, *parents: argparse.ArgumentParser
+    ) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text, parents=[common, *parents])
         sub.set_defaults(command=does)
         return sub
@@ -58,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     server = add("server", _server, "create, keep or remove one server", yes)
     server.add_argument("name")
     server.add_argument("--port", type=int, help="on 127.0.0.1; default: a free one")
-    server.add_argument("--store", choices=("classic", "containerd"), default="classic", help="its engine's image store")
+    server.add_argument("--store", choices=("classic", "containerd"), default="classic", help="its image store")
     server.add_argument("--images", default="", help="comma list of images to load into it: postgres,redis or in full")
     server.add_argument("--down", action="store_true", help="remove it")
     fault = add("fault", _fault, "break a server, or mend it")
@@ -92,7 +94,7 @@ def _server(options: argparse.Namespace) -> None:
     else:
         images.ensure([images.DEBIAN, images.SERVER])
         servers.ensure(options.name, options.port, options.store, [ref for ref in options.images.split(",") if ref])
-    _status(options)
+    _status(options, options.name)
 
 
 def _fault(options: argparse.Namespace) -> None:
@@ -127,23 +129,27 @@ def _remove_labelled() -> None:
             run([docker, kind, "rm", name])
 
 
-def _status(options: argparse.Namespace) -> None:
+def _status(options: argparse.Namespace, only: str = "") -> None:
+    """Everything; `only` keeps the lines for people to one server."""
     found = engine.running()
     refs = sorted(images.present()) if found else []
     reachable = servers.listed() if found else []
     if options.json:
         facts = {
-            "engine": found.facts() if found else None, "images_prefix": PREFIX, "images": refs,
+            "engine": found.facts() if found else None,
+            "images_prefix": PREFIX,
+            "images": refs,
             "servers": [server.facts() for server in reachable],
-        }  # fmt: skip
+        }
         print(json.dumps(facts, indent=2))
         return
     if found is None:
         say("engine: none answers")
         return
-    whose = ", started by the lab" if found.ours else ""
-    say(f"engine: Docker {found.version}, Compose {found.compose or 'missing'}, {found.storage}{whose}")
-    say(f"images: {' '.join(refs) or 'none'}")
-    for one in reachable:
+    if not only:
+        whose = ", started by the lab" if found.ours else ""
+        say(f"engine: Docker {found.version}, Compose {found.compose or 'missing'}, {found.storage}{whose}")
+        say(f"images: {' '.join(refs) or 'none'}")
+    for one in [server for server in reachable if only in ("", server.name)]:
         say(f"server {one.name}: {one.state}, {one.user}@{one.address} port {one.port}, {one.store} image store")
         say(f"  ssh -i {one.key} -o UserKnownHostsFile={one.known_hosts} -p {one.port} {one.user}@{one.address}")

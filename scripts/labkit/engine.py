@@ -35,9 +35,12 @@ class Engine:
 
     def facts(self) -> dict[str, object]:
         return {
-            "docker": self.docker, "version": self.version, "compose": self.compose, "storage": self.storage,
+            "docker": self.docker,
+            "version": self.version,
+            "compose": self.compose,
+            "storage": self.storage,
             "started_by_lab": self.ours,
-        }  # fmt: skip
+        }
 
 
 @functools.cache
@@ -139,8 +142,13 @@ def start() -> None:
     with open(log, "ab") as out:
         process = subprocess.Popen(
             ["dockerd", "--data-root", folder / "data", "--exec-root", folder / "exec", "-p", pid_file],
-            env=environment(), cwd="/", stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
-        )  # fmt: skip
+            env=environment(),
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
     give_up = time.monotonic() + 90
     while running() is None:
         if process.poll() is not None or time.monotonic() > give_up:
@@ -150,12 +158,19 @@ def start() -> None:
 
 
 def _clear_stale(folder: Path) -> None:
-    """A dockerd that was killed leaves its pid file, which another process's number can make look alive."""
-    if our_pid() is None:
-        (folder / "dockerd.pid").unlink(missing_ok=True)
-    containerd = folder / "exec" / "containerd" / "containerd.pid"
-    if not _alive(containerd, "containerd"):
+    """A killed dockerd leaves pid files, which another process's number can make look alive.
+
+    Its containers live on, and the new one needs the run-time state to find and stop them, as long as this machine
+    has not been started anew since.
+    """
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text()
+    noted = folder / "boot_id"
+    if not noted.exists() or noted.read_text() != boot:
         shutil.rmtree(folder / "exec", ignore_errors=True)
+        noted.write_text(boot)
+    for pid_file in (folder / "dockerd.pid", folder / "exec" / "containerd" / "containerd.pid"):
+        if not _alive(pid_file, pid_file.stem):
+            pid_file.unlink(missing_ok=True)
 
 
 def our_pid() -> int | None:

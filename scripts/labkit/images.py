@@ -37,9 +37,14 @@ PYTHON = Image("python", "3.11-slim", 40)
 SERVER = Image("server", "1", 60, official=False)
 # In the order in which they are made: every recipe begins with the first.
 IMAGES = (
-    DEBIAN, PYTHON, Image("postgres", "15", 30), Image("redis", "7", 15), Image("nginx", "1", 15),
-    Image("busybox", "1", 10), SERVER,
-)  # fmt: skip
+    DEBIAN,
+    PYTHON,
+    Image("postgres", "15", 30),
+    Image("redis", "7", 15),
+    Image("nginx", "1", 15),
+    Image("busybox", "1", 10),
+    SERVER,
+)
 
 
 def ensure(images: Iterable[Image] = IMAGES) -> None:

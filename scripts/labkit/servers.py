@@ -10,14 +10,20 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from . import engine, images
+from . import engine, images, transfer
 from .shell import LABEL, LabError, attempt, run, say, state_dir
 
 SERVER_LABEL = "opslib.lab.server"
 FIRST_PORT = 2201
 USERS = ("deploy", "sudoer", "plain")
-_OPEN = ["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined",
-         "--security-opt", "systempaths=unconfined"]  # fmt: skip
+_OPEN = [
+    "--security-opt",
+    "seccomp=unconfined",
+    "--security-opt",
+    "apparmor=unconfined",
+    "--security-opt",
+    "systempaths=unconfined",
+]
 # From most to least: what an engine inside a container needs, as far as the engine outside may grant it.
 _PRIVILEGES = (["--privileged"], ["--cap-add=ALL", *_OPEN], ["--cap-add=ALL", "--cap-drop=SYS_RESOURCE", *_OPEN])
 
@@ -53,11 +59,17 @@ def listed() -> list[Server]:
         name = labels[SERVER_LABEL]
         found.append(
             Server(
-                name=name, address="127.0.0.1", port=int(labels[f"{SERVER_LABEL}.port"]), user=USERS[0],
-                key=str(state_dir("ssh") / "id_ed25519"), known_hosts=str(_folder(name) / "known_hosts"),
-                container=container["Name"].lstrip("/"), store=labels[f"{SERVER_LABEL}.store"],
-                state=container["State"]["Status"], recipe=labels.get(images.RECIPE_LABEL, ""),
-            )  # fmt: skip
+                name=name,
+                address="127.0.0.1",
+                port=int(labels[f"{SERVER_LABEL}.port"]),
+                user=USERS[0],
+                key=str(state_dir("ssh") / "id_ed25519"),
+                known_hosts=str(_folder(name) / "known_hosts"),
+                container=container["Name"].lstrip("/"),
+                store=labels[f"{SERVER_LABEL}.store"],
+                state=container["State"]["Status"],
+                recipe=labels.get(images.RECIPE_LABEL, ""),
+            )
         )
     return sorted(found, key=lambda server: server.name)
 
@@ -86,7 +98,7 @@ def ensure(name: str, port: int | None = None, store: str = "classic", load: Ite
         say(f"server {name} is of an older image; `scripts/lab server {name} --down` and again for the new one")
     _wait(server)
     _introduce(server)
-    _load(server, [images.named(ref) for ref in load])
+    transfer.load(server.container, [images.named(ref) for ref in load], _folder(name) / "images.json")
     return server
 
 
@@ -125,12 +137,30 @@ def _create(name: str, port: int, store: str) -> None:
     say(f"create server {name} on 127.0.0.1:{port}, about 5 s")
     run([docker, "volume", "create", "--label", LABEL, f"{container}-docker"])
     argv = [
-        "--name", container, "--hostname", name, "--init", "--label", LABEL,
-        "--label", f"{SERVER_LABEL}={name}", "--label", f"{SERVER_LABEL}.port={port}",
-        "--label", f"{SERVER_LABEL}.store={store}", "-e", f"STORE={store}",
-        "--cgroupns=host", "-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw",
-        "-v", f"{container}-docker:/var/lib/docker", "-p", f"127.0.0.1:{port}:22", images.SERVER.ref,
-    ]  # fmt: skip
+        "--name",
+        container,
+        "--hostname",
+        name,
+        "--init",
+        "--label",
+        LABEL,
+        "--label",
+        f"{SERVER_LABEL}={name}",
+        "--label",
+        f"{SERVER_LABEL}.port={port}",
+        "--label",
+        f"{SERVER_LABEL}.store={store}",
+        "-e",
+        f"STORE={store}",
+        "--cgroupns=host",
+        "-v",
+        "/sys/fs/cgroup:/sys/fs/cgroup:rw",
+        "-v",
+        f"{container}-docker:/var/lib/docker",
+        "-p",
+        f"127.0.0.1:{port}:22",
+        images.SERVER.ref,
+    ]
     for privileges in _PRIVILEGES:
         done = attempt([docker, "run", "-d", *privileges, *argv], limit=120)
         if done.returncode == 0:
@@ -165,8 +195,18 @@ def _introduce(server: Server) -> None:
         f'printf %s "$1" >/home/{user}/.ssh/authorized_keys; chown {user}: /home/{user}/.ssh/authorized_keys;'
         for user in USERS
     )
-    host_key = run([docker, "exec", server.container, "bash", "-c",
-                    f"{script} cat /etc/ssh/ssh_host_ed25519_key.pub", "bash", public])  # fmt: skip
+    host_key = run(
+        [
+            docker,
+            "exec",
+            server.container,
+            "bash",
+            "-c",
+            f"{script} cat /etc/ssh/ssh_host_ed25519_key.pub",
+            "bash",
+            public,
+        ]
+    )
     kind, key = host_key.split()[:2]
     Path(server.known_hosts).write_text(f"[{server.address}]:{server.port} {kind} {key}\n")
 
@@ -183,30 +223,3 @@ def _key() -> Path:
         path.touch(mode=0o600)
         path.write_text(private)
     return path
-
-
-def _load(server: Server, refs: list[str]) -> None:
-    """Give the server images that it lacks or has in another version. Stores differ in ids, so both are noted."""
-    if not refs:
-        return
-    docker, note = engine.client(), _folder(server.name) / "images.json"
-    noted = json.loads(note.read_text()) if note.exists() else {}
-    here = _ids([docker], refs)
-    unknown = [ref for ref in refs if ref not in here]
-    if unknown:
-        raise LabError(f"no such image here: {', '.join(unknown)}")
-    inner = [docker, "exec", server.container, "docker"]
-    there = _ids(inner, refs)
-    missing = [ref for ref in refs if ref not in there or noted.get(ref) != [here[ref], there[ref]]]
-    if missing:
-        say(f"load {', '.join(missing)} into server {server.name}, about {3 + 4 * len(missing)} s")
-        run(["bash", "-c", 'set -o pipefail; d=$1 c=$2; shift 2; "$d" save "$@" | "$d" exec -i "$c" docker load -q',
-             "bash", docker, server.container, *missing])  # fmt: skip
-        there = _ids(inner, refs)
-        note.write_text(json.dumps({**noted, **{ref: [here[ref], there[ref]] for ref in refs}}))
-
-
-def _ids(docker: list[str], refs: list[str]) -> dict[str, str]:
-    said = attempt([*docker, "image", "inspect", "--format", "{{json .RepoTags}} {{.Id}}", *refs]).stdout
-    pairs = (line.rsplit(" ", 1) for line in said.splitlines() if " " in line)
-    return {ref: image_id for tags, image_id in pairs for ref in json.loads(tags) if ref in refs}
