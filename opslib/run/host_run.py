@@ -8,6 +8,7 @@ from typing import Any
 
 from opslib.errors import HostLost, OpsError
 from opslib.events import StepEnded, StepStarted
+from opslib.run import watchdog
 from opslib.run.log import Left, Log, left_behind, path, remove
 from opslib.run.record import HostRecord, StepRecord
 from opslib.run.step import AnyStep, NotYet, Recovery, Run
@@ -98,6 +99,7 @@ class HostRun:
                     recovery.finish(self.run, memo)
         else:
             self._undo_left(left, known)
+        watchdog.disarm(self.run.target, left.run)
         remove(self.run.target)
         how = "finished" if forward else "undid"
         self.run.note(f"{how} what {left.task} {left.run} had left half done", warning=True)

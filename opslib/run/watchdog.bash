@@ -1,0 +1,24 @@
+# Puts services back when the run that stopped them is gone: the lock comes free while the file armed.ID is there.
+# $1 the .opslib folder, $2 the run's id, $3… the docker command and the watchdog's own container (none: detached bash)
+O=$1 ID=$2
+shift 2
+exec 8<>"$O/lock" 9<>"$O/busy"
+: >"$O/watching.$ID"
+for ((try = 0; try < 30; try++)); do
+  flock 8
+  [[ -e $O/armed.$ID ]] || break
+  flock -w 60 9
+  flock -u 9
+  if timeout -k 5 300 bash "$O/armed.$ID" >>"$O/watchdog.log" 2>&1 </dev/null 8>&- 9>&-; then
+    printf '{"fired":"%s"}\n' "$ID" >>"$O/run.log"
+    mv -f "$O/armed.$ID" "$O/fired.$ID"
+    sync "$O/run.log" "$O"
+    break
+  fi
+  flock -u 8
+  sleep 5
+done
+exec 8>&-
+rm -f "$O/watching.$ID"
+(($#)) && exec "$@" >/dev/null 2>&1
+exit 0

@@ -1,0 +1,90 @@
+"""A watchdog on the server: it puts stopped services back by itself when the run that stopped them is gone.
+
+It waits for the project's lock. When the lock comes free while it is still armed, the run has died with its controller
+or its line, and the watchdog does what it was told, under the lock, so that a returning controller and it never act at
+once. As a container with the restart policy `unless-stopped` it survives a reboot of the server; without the tools
+image it is a detached shell.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from opslib.command import bash
+from opslib.errors import OpsError
+from opslib.run.step import Run
+from opslib.target.base import Target
+from opslib.target.docker import docker
+from opslib.target.transfer import put_bytes
+
+# setsid and closed descriptors: neither the end of the command nor of the session may reach it, and it must not hold
+# the run's own lock.
+_DETACH = 'setsid nohup bash "$@" </dev/null >/dev/null 2>&1 3<&- 4>&- 5>&- 6>&- 8>&- 9>&- &'
+
+
+def arm(run: Run, script: str, image: str | None = None) -> None:
+    """Leave `script` (bash text without secrets, docker commands with absolute paths) to be run by the server itself.
+
+    Call it before the first service is stopped; `image` is the tools image if it is there. Armed again it replaces
+    the script.
+    """
+    target, folder = run.target, run.target.state
+    put_bytes(target, _text().encode(), f"{folder}/watchdog.bash", mode=0o640)
+    put_bytes(target, script.encode("utf-8", "surrogateescape"), f"{folder}/armed.{run.id}", mode=0o660)
+    words = [f"{folder}/watchdog.bash", folder, run.id]
+    if image is None or not _in_container(target, run.id, image, words):
+        target.run(bash(_DETACH, *words))
+        if not _watching(target, run.id):
+            raise OpsError(
+                "the watchdog did not start: nothing would bring the services back if this machine were gone",
+                host=run.host,
+                left="everything: no service was stopped",
+                next=f"look at {folder}/watchdog.log and whether setsid, nohup and flock are there",
+            )
+
+
+def disarm(target: Target, run_id: str) -> None:
+    """Call the watchdog of a run off; nothing happens when there is none."""
+    target.run(
+        bash(
+            'rm -f -- "$1/armed.$2" "$1/fired.$2" "$1/watching.$2"; shift 2; "$@" >/dev/null 2>&1; true',
+            target.state,
+            run_id,
+            *target.host.docker,
+            "rm",
+            "-f",
+            _name(run_id),
+        )
+    )
+
+
+def _in_container(target: Target, run_id: str, image: str, words: list[str]) -> bool:
+    """Start it as a container that runs in the machine's own namespaces; False where that is refused (rootless)."""
+    removal = [*target.host.docker, "rm", "-f", _name(run_id)]
+    target.run(docker(target.host, "rm", "-f", _name(run_id)), check=False)
+    started = target.run(
+        docker(
+            target.host, "run", "-d", "--name", _name(run_id), "--restart", "unless-stopped", "--pull", "never",
+            "--privileged", "--pid", "host", "--network", "none", "--user", "0:0", "--label", "opslib=1",
+            image, "nsenter", "-t", "1", "-m", "--", "bash", *words, *removal,
+        ),
+        check=False,
+    )  # fmt: skip
+    if started.ended.ok and _watching(target, run_id):
+        return True
+    target.run(docker(target.host, "rm", "-f", _name(run_id)), check=False)
+    return False
+
+
+def _watching(target: Target, run_id: str) -> bool:
+    """Whether the watchdog says, within a few seconds, that it is up."""
+    script = 'for ((i = 0; i < 50; i++)); do [[ -e $1 ]] && exit 0; sleep .1; done; exit 1'
+    return target.run(bash(script, f"{target.state}/watching.{run_id}"), check=False).ended.ok
+
+
+def _name(run_id: str) -> str:
+    return f"opslib-watchdog-{run_id}"
+
+
+def _text() -> str:
+    return resources.files("opslib.run").joinpath("watchdog.bash").read_text(encoding="utf-8")
