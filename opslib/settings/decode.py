@@ -48,7 +48,7 @@ class Decoder:
         """The node as a value of the type `wanted`; raises BadSettings."""
         wanted, parser = _unwrap(wanted)
         if parser and node.is_scalar:
-            return self.parsed(node, parser, key)
+            return self.parsed(node, wanted, parser, key)
         if parser and node.value == []:
             self.wrong(node, key, "expected at least one word")
         origin = get_origin(wanted)
@@ -105,9 +105,9 @@ class Decoder:
             raise BadSettings(f"{node.place}: {key}: {node.text} is empty")
         return Secret(text)
 
-    def parsed(self, node: Node, parser: Callable[[Any], Any], key: str) -> Any:
+    def parsed(self, node: Node, wanted: Any, parser: Callable[[Any], Any], key: str) -> Any:
         """A scalar through one of the parsers of `units`."""
-        value = self.leaf(node, str, key) if isinstance(node.value, str) else node.value
+        value = self.leaf(node, str, key) if wanted is str or isinstance(node.value, str) else node.value
         try:
             return parser(value)
         except ValueError as error:
@@ -157,8 +157,9 @@ def names(cls: type[msgspec.Struct], without: Iterable[str] = ()) -> list[str]:
 def nearest(word: str, known: Iterable[str] | Mapping[str, Any]) -> str:
     """`, did you mean …?`, or, where nothing is near, all there is."""
     known = sorted(known)
-    close = difflib.get_close_matches(word.lower()[:100], known, 1, 0.6)
-    return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(known)}"
+    lower = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word.lower()[:100], lower, 1, 0.6)
+    return f"; did you mean {lower[close[0]]!r}?" if close else f"; known here: {', '.join(known)}"
 
 
 def _join(key: str, name: str) -> str:

@@ -38,7 +38,7 @@ _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose
 _OVERRIDE = (
     "compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml",
 )  # fmt: skip
-_HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def find_root(start: Path) -> Path:
@@ -171,7 +171,7 @@ def _checked(root: Path, name: str) -> str:
     hosts = root / "hosts"
     if name == LOCAL or (_HOST_NAME.fullmatch(name) and os.path.lexists(hosts / f"{name}.yml")):
         return name
-    if _HOST_NAME.fullmatch(name) and (hosts / f"{name}.yaml").exists():
+    if _HOST_NAME.fullmatch(name) and os.path.exists(hosts / f"{name}.yaml"):
         raise BadSettings(f"hosts/{name}.yaml: host files end in .yml", next=f"mv hosts/{name}.yaml hosts/{name}.yml")
     known = known_hosts_names(root)
     close = difflib.get_close_matches(name[:100], known, 3)

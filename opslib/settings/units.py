@@ -59,17 +59,17 @@ def seconds(value: Scalar) -> float:
     """`90`, `90s`, `5m`, `1h30m`, `2d`, `500ms` in seconds."""
     expected = "expected a duration like 30s, 5m or 1h30m"
     text = _number_or_text(value, expected)
-    if re.fullmatch(r"\d{1,12}(\.\d{1,6})?", text):
+    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", text):
         return float(text)
-    if not re.fullmatch(r"(\d{1,12}(\.\d{1,6})?(ms|s|m|h|d))+", text):
+    if not re.fullmatch(r"([0-9]{1,12}(\.[0-9]{1,6})?(ms|s|m|h|d))+", text):
         raise ValueError(expected)
-    return sum(float(number) * _SECONDS[unit] for number, unit in re.findall(r"([\d.]+)(ms|s|m|h|d)", text))
+    return sum(float(number) * _SECONDS[unit] for number, unit in re.findall(r"([0-9.]+)(ms|s|m|h|d)", text))
 
 
 def size(value: Scalar) -> int:
     """`350MB` (thousands) or `2GiB` (1024s) in bytes."""
     expected = "expected a size like 350MB or 2GiB"
-    match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?) ?([A-Za-z]+)", _number_or_text(value, expected))
+    match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,6})?) ?([A-Za-z]+)", _number_or_text(value, expected))
     if not match or match[2] not in _BYTES:
         raise ValueError(expected)
     return int(float(match[1]) * _BYTES[match[2]])
@@ -78,7 +78,7 @@ def size(value: Scalar) -> int:
 def percent(value: Scalar) -> float:
     """`10%` as a fraction, 0.1; from 0% up to, not including, 100%."""
     expected = "expected a percentage like 10%"
-    match = re.fullmatch(r"(\d{1,2}(?:\.\d{1,6})?) ?%", _number_or_text(value, expected))
+    match = re.fullmatch(r"([0-9]{1,2}(?:\.[0-9]{1,6})?) ?%", _number_or_text(value, expected))
     if not match:
         raise ValueError(expected)
     return float(match[1]) / 100

@@ -1,0 +1,85 @@
+"""hosts/example.yml and .env.example show everything there is, and nothing else."""
+
+import re
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import msgspec
+
+from opslib.settings import yamlfile
+from opslib.settings.dotenv import read_env_file
+from opslib.settings.load import KEYS, load_host
+from opslib.settings.model import Host
+
+ROOT = Path(__file__).parents[3]
+ENVIRON = {"POSTGRES_PASSWORD": "x", "REDIS_PASSWORD": "y"}
+
+
+def keys_of(kind: type[msgspec.Struct]) -> set[str]:
+    """Every key of the struct and of those below it, dotted, and the tags of sources."""
+    found = set()
+    for name, hint in get_type_hints(kind).items():
+        if name in kind.__struct_fields__ and (kind, name) != (Host, "name"):
+            found |= {name} | {f"{name}.{key}" for struct in structs_in(hint) for key in tagged_keys(struct)}
+    return found
+
+
+def tagged_keys(struct: type[msgspec.Struct]) -> set[str]:
+    tag = struct.__struct_config__.tag
+    return keys_of(struct) if tag is None else {tag} | {f"{tag}.{key}" for key in keys_of(struct)}
+
+
+def structs_in(hint: object) -> list[type[msgspec.Struct]]:
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return [hint]
+    return [struct for part in get_args(hint) for struct in structs_in(part)]
+
+
+def keys_in(node: yamlfile.Node) -> set[str]:
+    if isinstance(node.value, list):
+        return {key for child in node.value for key in keys_in(child)}
+    if not isinstance(node.value, dict):
+        return set()
+    return {key for name, child in node.value.items() for key in ({name} | {f"{name}.{k}" for k in keys_in(child)})}
+
+
+def test_the_example_host_loads():
+    host = load_host(ROOT, "example", {}, ENVIRON)
+    assert str(host.address) == "deploy@203.0.113.7"
+    assert host.wait == 600
+
+
+def test_the_example_host_shows_every_key():
+    shown = yamlfile.read(ROOT / "hosts/example.yml", "example")
+    assert keys_of(Host) <= {key.replace("health.worker.", "health.") for key in keys_in(shown)}
+    assert "backup.sources.sqlite.volume" in keys_of(Host)
+
+
+def test_every_key_of_the_example_has_a_comment():
+    lines = (ROOT / "hosts/example.yml").read_text().splitlines()
+    for before, line in zip(["", *lines], lines, strict=False):
+        section = re.fullmatch(r"\s*[\w-]+:", line)
+        if re.match(r"[a-z]", line) and not section:
+            assert before.startswith("#"), line
+        elif re.match(r"  [a-z]\w*:", line) and not line.startswith("  keep:"):
+            assert " # " in line or section, line
+
+
+def test_the_example_env_shows_every_setting_and_secret():
+    path = ROOT / ".env.example"
+    values = read_env_file(path)
+    assert {name for name in values if name.startswith("OPSLIB_")} == {*KEYS, "OPSLIB_HOST"}
+    secrets = set(re.findall(r"\$\{([A-Z_]+)\}", re.sub("#.*", "", (ROOT / "hosts/example.yml").read_text())))
+    assert secrets == {name for name in values if not name.startswith("OPSLIB_")} == set(ENVIRON)
+
+
+def test_a_copied_example_env_changes_nothing(project):
+    before = project.host("address: a\n")
+    project.write(".env", (ROOT / ".env.example").read_bytes())
+    assert project.host("env_file: x\n" + "address: a\n") == msgspec.structs.replace(before, env_file="x")
+
+
+def test_the_documentation_names_every_setting_and_section():
+    text = (ROOT / "docs/hosts.md").read_text()
+    for word in {*KEYS, "OPSLIB_HOST", *Host.__struct_fields__} - {"name"}:
+        assert f"`{word}" in text, word
