@@ -1,0 +1,1 @@
+"""Docker Compose: what the files want (Project), what runs (Stack), health, ordered stop and start."""

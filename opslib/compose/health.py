@@ -1,0 +1,173 @@
+"""Waiting until services are healthy, seen from the server; and why one is not."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from opslib.command import Command
+from opslib.compose.project import Project
+from opslib.compose.script import docker_script, read_all, sections
+from opslib.compose.stack import Container, Stack, parse_container
+from opslib.compose.verdict import Answer, HttpCheck, Verdict, ended, judge
+from opslib.errors import OpsError
+from opslib.events import Note
+from opslib.target.process import mask
+
+if TYPE_CHECKING:
+    from opslib.settings.model import Host
+    from opslib.target.base import Target
+
+_FIRST, _LAST = 0.3, 1.0  # seconds between two looks
+LOG_LINES = 10
+
+# $1 the project, then groups of three: container, path, "address port address port …", of which the first that can be
+# connected to counts. HTTP without curl, all containers at once, 5 s for each address.
+_POLL = """printf '# now\\n%s\\n# containers\\n' "$(date +%s.%N)"
+look() { local ids; ids=$(docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$1") || return
+  [ -z "$ids" ] || docker inspect --type container --format '{{json .}}' $ids; }
+seen=$(look "$1" 2>/dev/null) || seen=$(look "$1") || exit
+printf '%s\\n# http\\n' "$seen"; shift
+get='exec 3<>"/dev/tcp/$1/$2" || exit 7
+printf "GET %s HTTP/1.0\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n" "$3" >&3
+IFS=" " read -r -u 3 v s _ || exit 9; echo "$s"'
+ask() { local id=$1 path=$2 s c; shift 2
+  while (($#)); do
+    s=$(timeout -k 1 5 bash --norc -c "$get" - "$1" "$2" "$path" 2>/dev/null); c=$? s=${s%$'\\r'}; shift 2
+    case $c in 7 | 124) ;; *) break ;; esac
+  done
+  printf '%s %s %s\\n' "$id" "$c" "${s:-0}"; }
+while (($#)); do ask "$1" "$2" $3 & shift 3; done
+wait"""
+
+Asked = tuple[str, str, tuple[tuple[str, int], ...]]  # container, path, addresses
+
+
+def poll_command(host: Host, project: str, asked: Iterable[Asked]) -> Command:
+    """One look at all containers of the project and one HTTP request to each of `asked`."""
+    words = [(id, path, " ".join(f"{ip} {port}" for ip, port in addresses)) for id, path, addresses in asked]
+    return docker_script(host, _POLL, project, *(word for one in words for word in one))
+
+
+def parse_poll(text: str) -> tuple[float, list[Container], dict[str, Answer]]:
+    """The server's clock, the containers, and the best answer of each that was asked."""
+    parts = sections(text)
+    answers: dict[str, Answer] = {}
+    for line in parts.get("http", []):
+        container, code, status = line.split()
+        answers[container] = Answer(int(status) if status.isdigit() else 0, int(code))
+    containers = [parse_container(json.loads(line)) for line in parts.get("containers", [])]
+    return float(parts["now"][0]), containers, answers
+
+
+def wait_healthy(
+    target: Target,
+    project: Project,
+    services: Iterable[str],
+    *,
+    checks: Mapping[str, HttpCheck],
+    stable: float,
+    timeout: float,
+) -> None:
+    """Wait until every container of the services is healthy; one round trip for each look.
+
+    A container is healthy when Docker's health check says so and the service's HTTP check answers 2xx; without both,
+    when it has run for `stable` seconds. A one-shot is when it has ended with 0. Raises OpsError with what was seen
+    and the last log lines: at once when a container ends, restarts, or is unhealthy, else after `timeout` seconds.
+    """
+    names, wait, began = list(dict.fromkeys(services)), _FIRST, time.monotonic()
+    restarts: dict[str, int] = {}
+    asked: list[Asked] = []
+    good: set[str] = set()
+    while names:
+        command = poll_command(target.host, project.name, asked)
+        now, seen, answers = parse_poll(read_all(target, command))
+        stack = Stack(project.name, tuple(seen))
+        asked = [
+            (container.id, checks[name].path, addresses)
+            for name in names
+            if name in checks
+            for container in stack.service(name)
+            if container.state == "running" and (addresses := tuple(checks[name].addresses(container)))
+        ]
+        waiting: dict[str, Verdict] = {}
+        elapsed = time.monotonic() - began
+        for name in names:
+            verdict = _service(project, stack, name, restarts, checks.get(name), answers, now, stable)
+            limit = checks[name].seconds if name in checks else None
+            if verdict.failed or (not verdict.good and limit is not None and elapsed > limit):
+                raise _failure(target, project, stack, {name: verdict}, elapsed)
+            if not verdict.good:
+                waiting[name] = verdict
+            elif name not in good:
+                good.add(name)
+                target.tell(Note(target.host.name, f"{name}: {verdict.seen}"))
+        if not waiting:
+            return
+        if elapsed > timeout:
+            raise _failure(target, project, stack, waiting, elapsed)
+        time.sleep(0 if asked and not answers else wait)
+        wait = min(_LAST, wait * 1.3)
+
+
+def _service(
+    project: Project,
+    stack: Stack,
+    name: str,
+    restarts: dict[str, int],
+    check: HttpCheck | None,
+    answers: Mapping[str, Answer],
+    now: float,
+    stable: float,
+) -> Verdict:
+    """The worst verdict on the containers of a service."""
+    service, one_shots = project.services[name], project.one_shots()
+    containers = stack.service(name)
+    verdicts = [
+        judge(service, c, one_shot=name in one_shots, restarts=restarts.setdefault(c.id, c.restart_count),
+              check=check, answer=answers.get(c.id), now=now, stable=stable)
+        for c in containers
+    ]  # fmt: skip
+    if len(containers) < service.replicas:
+        verdicts.append(Verdict(f"{len(containers)} of {service.replicas} containers are there"))
+    worst = [v for v in verdicts if v.failed] or [v for v in verdicts if not v.good] or verdicts
+    return worst[0] if worst else Verdict("no container is wanted", good=True)
+
+
+def _failure(target: Target, project: Project, stack: Stack, bad: Mapping[str, Verdict], elapsed: float) -> OpsError:
+    name, verdict = next(iter(bad.items()))
+    seen = "; ".join(f"{service}: {one.seen}" for service, one in bad.items())
+    after = "" if verdict.failed else f" after {elapsed:.0f} s"
+    containers = stack.service(name)
+    what = f"service {name} is not healthy{after}: {verdict.seen}" if len(bad) == 1 else f"not healthy{after}: {seen}"
+    secrets = {*project.secrets(), *(text for c in containers for text in c.env.secrets())}
+    what = mask(what, tuple(secrets))
+    return OpsError(
+        what + "".join(_logs(target, c) for c in containers[:1]),
+        host=target.host.name,
+        next=f"inv logs --service {name} --host {target.host.name}",
+    )
+
+
+def explain(target: Target, stack: Stack) -> str:
+    """Which container of the stack is plainly not well, with its last log lines; "" when each of them is."""
+    for container in stack.containers:
+        if container.state in ("restarting", "dead") or (container.state == "exited" and container.exit_code):
+            return f"\n  service {container.service}: it {ended(container)}{_logs(target, container)}"
+        if container.health == "unhealthy":
+            output = mask(" ".join(container.health_output.split())[:300], container.env.secrets())
+            return f"\n  service {container.service}: its health check fails: {output}{_logs(target, container)}"
+    return ""
+
+
+def last_lines(target: Target, container: Container, count: int = LOG_LINES) -> Sequence[str]:
+    """The last lines of a container's log, without the secrets of its environment."""
+    script = docker_script(target.host, 'docker logs --tail "$1" "$2" 2>&1', str(count), container.id)
+    return mask(target.run(script, check=False).text, container.env.secrets()).splitlines()[-count:]
+
+
+def _logs(target: Target, container: Container) -> str:
+    lines = last_lines(target, container)
+    return "".join(f"\n    | {line[:300]}" for line in lines) if lines else "\n    (its log is empty)"
