@@ -1,0 +1,1 @@
+"""Backup: finding what is worth keeping, sets of artifacts with a manifest, verification, pruning."""

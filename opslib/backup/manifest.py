@@ -1,0 +1,150 @@
+"""The manifest of a backup set: written last, so that without it there is no set.
+
+A set is a folder `<root>/<backup.directory>/<ID>/` of artifacts and `manifest.json`. An artifact's file name is made
+of safe characters only; its suffix tells how it is compressed (`.zst`, or `.gz` where no Docker engine was at hand).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from opslib.errors import OpsError
+
+FILE = "manifest.json"
+VERSION = 1
+
+Kind = Literal["postgres", "redis", "sqlite", "volume", "files"]
+KINDS: tuple[Kind, ...] = ("postgres", "redis", "sqlite", "volume", "files")
+
+_SAFE = re.compile(r"[A-Za-z0-9_-]")
+_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.%~-]*\Z")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
+_LONGEST = 80  # bytes of one part of a file name; what is longer is cut and told apart by a digest
+
+
+class BadManifest(OpsError):
+    """A manifest that cannot be read, is of an unknown version, or contradicts itself."""
+
+
+class Engine(Struct, frozen=True, kw_only=True):
+    """The Docker engine that the set was made with."""
+
+    docker: str
+    compose: str
+    arch: str
+
+
+class Artifact(Struct, frozen=True, kw_only=True):
+    """One file of a set.
+
+    `bytes` is its length, `raw_bytes` that of what it holds uncompressed. `name` is the database, the volume's name in
+    the compose file, the path. What `counts` and `facts` hold for each kind is said in `opslib.backup.source`.
+    `by_hand` are the commands that restore it without opslib, run in the set's folder.
+    """
+
+    file: str
+    kind: Kind
+    name: str
+    service: str | None = None
+    image: str | None = None
+    container: str | None = None
+    bytes: int
+    raw_bytes: int
+    sha256: str
+    counts: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    by_hand: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """How it is called in front of people: `postgres db/app`, `volume uploads`."""
+        return f"{self.kind} {self.service + '/' if self.service else ''}{self.name}"
+
+
+class Manifest(Struct, frozen=True, kw_only=True):
+    """What a set holds, where it comes from, and how it was made. `created` is ISO 8601 in UTC."""
+
+    version: int = VERSION
+    id: str
+    created: str
+    host: str
+    project: str
+    by: str
+    opslib: str
+    engine: Engine | None = None
+    release: str | None = None
+    seconds: float
+    artifacts: tuple[Artifact, ...]
+
+    def of(self, kind: Kind) -> tuple[Artifact, ...]:
+        """The artifacts of one kind."""
+        return tuple(artifact for artifact in self.artifacts if artifact.kind == kind)
+
+    @property
+    def bytes(self) -> int:
+        """The length of all artifacts together."""
+        return sum(artifact.bytes for artifact in self.artifacts)
+
+
+class _Version(Struct):
+    version: int
+
+
+def encode(manifest: Manifest) -> bytes:
+    """The manifest as the text of its file."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+
+
+def decode(data: bytes, where: str) -> Manifest:
+    """The manifest from the text of its file; `where` names it in errors.
+
+    Raises BadManifest for a text that is no manifest, an unknown version, and file names that lead elsewhere.
+    """
+    try:
+        version = msgspec.json.decode(data, type=_Version).version
+        if version != VERSION:
+            raise BadManifest(
+                f"{where} is of version {version}, this opslib reads version {VERSION}",
+                left="everything",
+                next="use the opslib that made it, or a newer one: pip install --upgrade opslib",
+            )
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadManifest(f"{where} cannot be read: {error}", left="everything", next="inv backup.list") from None
+    wrong = _contradiction(manifest)
+    if wrong:
+        raise BadManifest(f"{where} {wrong}", left="everything", next="inv backup.list")
+    return manifest
+
+
+def _contradiction(manifest: Manifest) -> str:
+    files = [artifact.file for artifact in manifest.artifacts]
+    if not _ID.match(manifest.id):
+        return f"has the id {manifest.id!r}, which is none"
+    for artifact in manifest.artifacts:
+        if not _FILE.match(artifact.file) or artifact.file == FILE:
+            return f"names the file {artifact.file!r}, which is no artifact's"
+        if not re.fullmatch(r"[0-9a-f]{64}", artifact.sha256) or artifact.bytes <= 0:
+            return f"has no length or digest for {artifact.file}"
+    return "names a file twice" if len(set(files)) != len(files) else ""
+
+
+def file_name(*parts: str, suffix: str) -> str:
+    """A safe file name of the parts, whatever is in them: `postgres.db.app.dump.zst`.
+
+    Other characters than letters, digits, `-` and `_` are percent-encoded, so that different names stay different.
+    """
+    return ".".join(_safe(part) for part in parts) + suffix
+
+
+def _safe(part: str) -> str:
+    data = part.encode("utf-8", "surrogateescape")
+    text = "".join(chr(byte) if _SAFE.match(chr(byte)) else f"%{byte:02X}" for byte in data) or "%"
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[: _LONGEST - 17].rstrip('%')}~{hashlib.sha256(data).hexdigest()[:16]}"

@@ -1,0 +1,71 @@
+"""The contract of a source: something of a stack that can be backed up, and what its artifacts say.
+
+`counts` and `facts` of an artifact, by kind (a restore relies on them):
+
+postgres, a database (`.dump.zst`, pg_dump's custom format uncompressed inside):
+    counts  {'"schema"."table" as quote_ident writes them': rows}, taken inside the dump's snapshot
+    facts   part "database", database, server, tool, size (bytes in the server),
+            properties {owner, encoding, collate, ctype, provider, locale, tablespace, connection_limit, is_template,
+            acl (list of text, or null), comment (or null)},
+            settings [{role (null: every role), config ["name=value", …]}], extensions {name: version}
+postgres, globals (`.globals.sql.zst`, pg_dumpall --globals-only):
+    counts  {}
+    facts   part "globals", server, tool, roles [names], tablespaces [names beside the built-in ones]
+redis (`.rdb.zst`):
+    counts  {"db0": {"keys": n, "persistent": n}, …}, of the file itself; {"all": {…}} where clients wrote so busily
+            that only the sums are known. `persistent` are the keys without expiry.
+    facts   server, dir, dbfilename, appendonly (bool), databases (how many there may be)
+sqlite (`.db.zst`):
+    counts  {table: rows}, of the copy
+    facts   place "volume"|"bind"|"project"; volume (real name) and key (compose name) or folder (absolute), path
+            (relative to volume, folder or project), user_version, journal_mode, owner "uid:gid", mode "640"
+volume (`.tar.zst`, GNU tar of `.`):
+    counts  {"files", "dirs", "links", "bytes"}; `dirs` counts the folder itself
+    facts   volume (real name), key (compose name), labels, driver, without [paths that are artifacts of their own],
+            warnings [what tar said]
+files (`.tar.zst`, GNU tar of the paths):
+    counts  as of a volume
+    facts   base (absolute folder that the paths are relative to), paths, without, warnings
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from opslib.backup.manifest import Artifact, Kind
+    from opslib.target.base import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where artifacts are made: `folder` (absolute, on the target) is not seen by readers yet. `tools` is the tools
+    image, "" where there is no Docker engine. `owner` is the SSH user's `uid:gid`. `moved` is told the bytes written
+    so far of the artifact that is being made."""
+
+    target: Target
+    folder: str
+    tools: str
+    owner: str
+    moved: Callable[[str, int], None]
+
+
+class Source(Protocol):
+    """Values, found by one look; `take` is all that acts. `size` is what it may need on the disk, in bytes."""
+
+    @property
+    def kind(self) -> Kind:
+        """What it is."""
+
+    @property
+    def title(self) -> str:
+        """How it is called in front of people: `postgres db/app`."""
+
+    @property
+    def size(self) -> int:
+        """An upper estimate of the artifacts' bytes."""
+
+    def take(self, stage: Stage) -> list[Artifact]:
+        """Make the artifacts in the stage's folder, whole and on the disk. Raises OpsError when that fails."""

@@ -1,0 +1,39 @@
+"""An engine in a running container, and how to speak with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from opslib.command import Command, Secret
+from opslib.target.docker import exec_in
+
+if TYPE_CHECKING:
+    from opslib.settings.model import Host
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """`container` is its name; `version` the server's; `data` the data folder and `pid` the server's process id, both
+    as seen inside; `user` the `uid:gid` that owns the data, as which its tools run. `env` logs its tools in
+    (PGUSER, PGPASSWORD, PGHOST, PGPORT; REDISCLI_AUTH); `port` is the one that it listens on."""
+
+    kind: Literal["postgres", "redis"]
+    service: str
+    container: str
+    image: str
+    version: str
+    data: str
+    pid: int
+    user: str
+    port: int
+    env: Mapping[str, str | Secret] = field(default_factory=dict)
+
+    def tool(self, host: Host, *argv: str, feed: bytes | Secret | None = None, streams: bool = False,
+             limit: float | None = None, env: Mapping[str, str | Secret] | None = None) -> Command:  # fmt: skip
+        """One of its own tools, run inside its container and logged in."""
+        return exec_in(
+            host, self.container, *argv, user=self.user, env={**self.env, **(env or {})}, feed=feed, streams=streams,
+            limit=limit,
+        )  # fmt: skip
