@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import base, engine, wheels
-from .shell import PREFIX, attempt, run, say, state_dir
+from .shell import PREFIX, LabError, attempt, run, say, state_dir
 
 RECIPES = Path(__file__).parent / "images"
 # The label must not be LABEL: containers inherit their image's labels, and `down` removes what LABEL marks.
@@ -34,6 +34,7 @@ class Image:
 
 DEBIAN = Image("debian", "bookworm-slim", 40)
 PYTHON = Image("python", "3.11-slim", 40)
+BUSYBOX = Image("busybox", "1", 10)
 SERVER = Image("server", "1", 60, official=False)
 # In the order in which they are made: every recipe begins with the first.
 IMAGES = (
@@ -42,7 +43,7 @@ IMAGES = (
     Image("postgres", "15", 30),
     Image("redis", "7", 15),
     Image("nginx", "1", 15),
-    Image("busybox", "1", 10),
+    BUSYBOX,
     SERVER,
 )
 
@@ -58,7 +59,9 @@ def ensure(images: Iterable[Image] = IMAGES) -> None:
             continue
         made = True
         if recipe == "pulled":
-            _pull(image)
+            say(f"pull {image.name}:{image.tag}")
+            if not _pull(image, limit=900):
+                raise LabError(f"the image registry does not give {image.name}:{image.tag}")
         elif image == DEBIAN:
             base.build(image.ref, f"{RECIPE_LABEL}={recipe}")
         else:
@@ -93,7 +96,7 @@ def registry_answers() -> bool:
     answer = state_dir() / "registry"
     if not answer.exists():
         say("look whether an image registry answers, 10 s at most")
-        pulled = attempt([engine.client(), "pull", "-q", "busybox:1"], limit=10).returncode == 0
+        pulled = _pull(BUSYBOX, limit=10)
         say("a registry answers: images are pulled" if pulled else "no registry answers: images are built from Debian")
         answer.write_text("yes" if pulled else "no")
     return answer.read_text() == "yes"
@@ -116,11 +119,16 @@ def _recipe(image: Image) -> str:
     return digest.hexdigest()
 
 
-def _pull(image: Image) -> None:
-    official = f"{image.name}:{image.tag}"
-    say(f"pull {official}")
-    run([engine.client(), "pull", "-q", official], limit=900)
-    run([engine.client(), "tag", official, image.ref])
+def _pull(image: Image, limit: float) -> bool:
+    """Whether the official image came within `limit` seconds; it stays under its own name only if it was there."""
+    docker, official = engine.client(), f"{image.name}:{image.tag}"
+    had = attempt([docker, "image", "inspect", official]).returncode == 0
+    if attempt([docker, "pull", "-q", official], limit=limit).returncode != 0:
+        return False
+    run([docker, "tag", official, image.ref])
+    if not had:
+        run([docker, "image", "rm", official])
+    return True
 
 
 def _build(image: Image, recipe: str) -> None:

@@ -31,7 +31,12 @@ def lines_to_stderr() -> None:
 
 
 def say(line: str) -> None:
-    print(line, file=sys.stderr if _quiet_stdout else sys.stdout, flush=True)
+    stream = sys.stderr if _quiet_stdout else sys.stdout
+    try:
+        print(line, file=stream, flush=True)
+    except BrokenPipeError:
+        # Whoever read the lines has gone (`| head`): the work goes on without them.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def state_dir(*parts: str) -> Path:
