@@ -123,6 +123,7 @@ class ChannelPipe:
 
     def __init__(self, channel: Channel, on_close: Callable[[], None]) -> None:
         self._channel, self._on_close = channel, on_close
+        self._closed = False
         self._arrived = threading.Event()  # one for both: they share the channel's window
         channel.in_buffer.set_event(self._arrived)
         channel.in_stderr_buffer.set_event(self._arrived)
@@ -170,6 +171,9 @@ class ChannelPipe:
         return None if code < 0 else code
 
     def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
         try:
             self._channel.close()
         except (OSError, EOFError):

@@ -19,25 +19,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from opslib.errors import BadSettings
+from opslib.target.ssh_address import Address, parse_address
 
 CONFIG_VARIABLE = "OPSLIB_SSH_CONFIG"
 _SYSTEM_CONFIG = "/etc/ssh/ssh_config"
 _GLOBAL_KNOWN_HOSTS = "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
 _USER_KNOWN_HOSTS = "~/.ssh/known_hosts ~/.ssh/known_hosts2"
 _IDENTITIES = ("~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ed25519")
-_SHELL_CHARACTERS = set("'`\"$\\;&<>|(){}")  # as in OpenSSH: %h and %r end up in a ProxyCommand, which a shell reads
 _LIMIT = 15.0  # seconds for ssh -G: a `Match exec` or a canonical name may ask the network
 
 Options = dict[str, list[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """`user@host:port` as it was written; what was left out is None."""
-
-    host: str
-    user: str | None = None
-    port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,35 +65,6 @@ class SshSettings:
         file = os.environ.get(CONFIG_VARIABLE)
         words = [program, *(["-F", file] if file else []), *(["-p", str(self.port)] if self.port != 22 else [])]
         return shlex.join([*words, f"{self.user}@{self.alias}"])
-
-
-def parse_address(text: str) -> Address:
-    """`host`, `user@host:port`, `[v6]:port`, a bare IPv6 address or `ssh://…` into its parts.
-
-    Raises ValueError with a sentence on what is wrong with it.
-    """
-    user, at, rest = text.removeprefix("ssh://").rstrip("/").rpartition("@")
-    port: str | None = None
-    if rest.startswith("["):
-        match = re.fullmatch(r"\[([^\[\]]+)\](?::(.*))?", rest)
-        if not match:
-            raise ValueError(f"'{text}': a bracket without its partner")
-        host, port = match[1], match[2]
-    elif rest.count(":") == 1:
-        host, port = rest.split(":")
-    else:
-        host = rest
-    if not _plain(host):
-        raise ValueError(f"'{text}' has no usable host name: write user@host or user@host:port")
-    if at and not _plain(user):
-        raise ValueError(f"'{text}': '{user}' is no user name")
-    if port is not None and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise ValueError(f"'{text}': '{port}' is no port between 1 and 65535")
-    return Address(host, user or None, int(port) if port else None)
-
-
-def _plain(name: str) -> bool:
-    return bool(name) and name[0] != "-" and name.isprintable() and not (_SHELL_CHARACTERS | {" "}) & set(name)
 
 
 def resolve(address: str) -> SshSettings:

@@ -91,8 +91,9 @@ class KeyOffers:
         """Offer one key after the other. Raises NoKeyAccepted, and TimedOut when the server does not decide."""
         self._tried, self._locked, self._asked = [], [], False
         agent = Agent(None if self._unattended else self._settings.identity_agent)
+        offered = 0
         try:
-            for name, key in self._offers(agent):
+            for offered, (name, key) in enumerate(self._offers(agent), 1):
                 if self._asked and not transport.is_active():
                     raise AskedTooLong
                 verdict = self._offer(transport, key)
@@ -103,7 +104,7 @@ class KeyOffers:
                     break
         finally:
             agent.close()
-        cut = "" if transport.is_active() else f"the server hung up after {len(self._tried)} keys"
+        cut = "" if transport.is_active() else f"the server hung up after {offered} key{'s' if offered > 1 else ''}"
         raise no_key_accepted(
             self._settings, self._host_name, self._hop, self._tried, self._locked, cut, self._unattended
         )

@@ -1,0 +1,112 @@
+"""Fixtures of all tests: hosts of the lab, and targets on them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opslib.events import Event
+from opslib.settings.model import Host
+from opslib.settings.units import Address
+from opslib.target.base import Target
+from opslib.target.connect import connect
+
+ROOT = Path(__file__).parent.parent
+REQUIRED = os.environ.get("OPSLIB_LAB") == "require"
+
+
+def missing(reason: str) -> None:
+    """Skip, or fail where the lab is required."""
+    if REQUIRED:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@cache
+def lab_status() -> dict[str, Any] | None:
+    """What `scripts/lab status --json` says, or None without an engine."""
+    done = subprocess.run([str(ROOT / "scripts/lab"), "status", "--json"], capture_output=True, text=True, check=False)
+    facts = json.loads(done.stdout) if done.returncode == 0 and done.stdout else {}
+    return facts if facts.get("engine") else None
+
+
+@pytest.fixture(scope="session")
+def lab() -> dict[str, Any]:
+    """The lab's facts: engine, images_prefix, servers."""
+    facts = lab_status()
+    if facts is None:
+        missing("no lab: run scripts/lab up")
+    assert facts is not None
+    return facts
+
+
+@pytest.fixture(scope="session")
+def ssh_config(lab: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An ssh_config in which each server of the lab is known by its name; OPSLIB_SSH_CONFIG points to it."""
+    lines = []
+    for server in lab["servers"]:
+        lines += [
+            f"Host {server['name']}",
+            f"  HostName {server['address']}",
+            f"  Port {server['port']}",
+            f"  User {server['user']}",
+            f"  IdentityFile {server['key']}",
+            "  IdentitiesOnly yes",
+            f"  UserKnownHostsFile {server['known_hosts']}",
+        ]
+    path = tmp_path_factory.mktemp("ssh") / "config"
+    path.write_text("\n".join(lines) + "\n")
+    os.environ["OPSLIB_SSH_CONFIG"] = str(path)
+    return path
+
+
+class Place:
+    """A host of a test's own on one of the two kinds of target, with everything it emitted."""
+
+    def __init__(self, kind: str, folder: str) -> None:
+        self.kind = kind
+        address = Address("one") if kind == "ssh" else None
+        self.host = Host(name="one" if kind == "ssh" else "local", path=folder, address=address)
+        self.events: list[Event] = []
+
+    def connect(self) -> Target:
+        """A fresh way to it."""
+        return connect(self.host, self.events.append)
+
+
+@pytest.fixture(params=["local", "ssh"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """A folder of the test's own, on this machine and on the lab's server `one`."""
+    if request.param == "ssh":
+        request.getfixturevalue("ssh_config")
+        if not any(server["name"] == "one" for server in request.getfixturevalue("lab")["servers"]):
+            missing("the lab has no server `one`: run scripts/lab up")
+        found = Place("ssh", f"opslib-test-{uuid.uuid4().hex[:8]}/a 'b' $c")
+    else:
+        if shutil.which("flock") is None:
+            missing("no flock here: install util-linux")
+        found = Place("local", str(tmp_path / "a 'b' $c"))
+    yield found
+    if request.param == "ssh":
+        target = found.connect()
+        from opslib.command import bash
+
+        target.run(bash('cd && rm -rf -- "${1%%/*}"', found.host.path), check=False)
+        target.close()
+
+
+@pytest.fixture
+def target(place: Place) -> Iterator[Target]:
+    """An open way to `place`."""
+    opened = place.connect()
+    yield opened
+    opened.close()
