@@ -93,9 +93,10 @@ class KeyOffers:
         agent = Agent(None if self._unattended else self._settings.identity_agent)
         offered = 0
         try:
-            for offered, (name, key) in enumerate(self._offers(agent), 1):
+            for name, key in self._offers(agent):
                 if self._asked and not transport.is_active():
                     raise AskedTooLong
+                offered += 1
                 verdict = self._offer(transport, key)
                 if not verdict:
                     return

@@ -30,7 +30,8 @@ from opslib.target import ssh_keys
 from opslib.target.connection import SshConnection, needs_person, open_connection
 from opslib.target.known_hosts import fingerprint, lookup
 from opslib.target.ssh_config import CONFIG_VARIABLE, resolve
-from tests.target.sshd import Sshd, free_port, new_key, public
+
+from .sshd import Sshd, free_port, new_key, public
 
 Start = Callable[..., Sshd]
 

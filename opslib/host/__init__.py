@@ -1,0 +1,1 @@
+"""What concerns a host as a machine: whether its key is known."""
