@@ -158,7 +158,7 @@ def address(value: Scalar) -> Address:
     if "://" in value:
         raise ValueError("expected an address without ssh://, like deploy@example.com:22")
     user, at, rest = value.rpartition("@")
-    if at and not re.fullmatch(r"(?!-)[\w.@+$\\-]+", user):
+    if at and not re.fullmatch(r"(?!-)[\w.@+-]+", user):
         raise ValueError("expected a user name before the @, as in deploy@example.com")
     host, port = _host_and_port(rest)
     return Address(host, user or None, port)

@@ -62,7 +62,7 @@ def test_no_reserve(text):
         ("deploy@example.com:2222", Address("example.com", "deploy", 2222)),
         ("[2001:db8::1]:22", Address("2001:db8::1", None, 22)),
         ("me@[::1]", Address("::1", "me")),
-        ("corp\\me@host_1", Address("host_1", "corp\\me")),
+        ("me.x-1@host_1", Address("host_1", "me.x-1")),
         ("me@realm@host", Address("host", "me@realm")),
     ],
 )
@@ -80,6 +80,7 @@ def test_address(text, address):
         ("me@-host", "like deploy@example.com"),
         ("-l@host", "user name before the @"),
         ("@host", "user name"),
+        ("$(id)@host", "user name"),
         ("ssh://me@host", "without ssh://"),
         ("host:0", "port from 1 to 65535"),
         ("host:65536", "port from 1 to 65535"),
