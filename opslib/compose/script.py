@@ -29,17 +29,17 @@ def read_all(target: Target, cmd: Command) -> str:
 
     Raises CommandFailed when it fails or prints more.
     """
-    from opslib.errors import CommandFailed
-    from opslib.target.transfer import stream_out
-
+    process = target.start(cmd)
     out = bytearray()
-
-    def keep(block: bytes) -> None:
-        out.extend(block)
-        if len(out) > MOST:
-            raise CommandFailed(f"more than {MOST} bytes of output", host=target.host.name)
-
-    stream_out(target, cmd, keep)
+    try:
+        while got := process.read():
+            out += got
+            if len(out) > MOST:
+                process.kill(f"printed more than {MOST} bytes")
+    finally:
+        ended = target.finish(process)
+    if not ended.ok:
+        raise target.failure(cmd, ended)
     return out.decode("utf-8", "replace")
 
 

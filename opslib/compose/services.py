@@ -34,7 +34,7 @@ _FINAL = re.compile(
     re.IGNORECASE,
 )
 
-_PROGRESS = re.compile(r"(Container|Network|Volume|Image) .*  ?[A-Z][a-z]+(ed|ing|y|e|r)$")
+_PROGRESS = ("Container ", "Network ", "Volume ", "Image ")
 
 
 def start_order(project: Project) -> list[tuple[str, ...]]:
@@ -182,5 +182,5 @@ def up(
 
 def compose_errors(stderr: str) -> list[str]:
     """The lines of Compose's stderr that say what went wrong: its last ones without progress and warnings."""
-    lines = [line.strip() for line in stderr.splitlines() if not line.startswith("time=")]
-    return [line for line in lines if line and not _PROGRESS.match(line)][-3:]
+    lines = [line.strip() for line in stderr.splitlines() if line.strip() and not line.startswith("time=")]
+    return ([line for line in lines if not line.startswith(_PROGRESS)] or lines)[-3:]

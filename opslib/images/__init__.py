@@ -1,0 +1,1 @@
+"""Images: what a target has, building them, shipping them, and the tools image."""
