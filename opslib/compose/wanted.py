@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from opslib.command import Command
 from opslib.compose.environment import Environment
@@ -41,13 +41,23 @@ def config_command(host: Host, root: str, project: str, files: Sequence[str], en
 
 def wanted(target: Target, project: str, files: Sequence[str], env_file: str | None = None) -> Project:
     """What the compose files in the target's folder want. One round trip; the answer holds every secret of the
-    stack, so it stays in memory.
+    stack, so it stays in memory. Raises BadSettings as `resolved`.
+    """
+    config, hashes = resolved(target, project, files, env_file)
+    return parse_project(config, root=target.root, files=files, env_file=env_file, hashes=hashes)
+
+
+def resolved(
+    target: Target, project: str, files: Sequence[str], env_file: str | None = None, *, root: str | None = None
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The stack as Compose resolves it from the files in `root` (the target's folder when None), its dollars single,
+    and Compose's digest of each service.
 
     Raises BadSettings for a file that is missing or wrong and for a variable that is not set: Compose would put a
     blank string there.
     """
-    host, root = target.host, target.root
-    parts = sections(read_all(target, config_command(host, root, project, files, env_file)))
+    host, folder = target.host, root or target.root
+    parts = sections(read_all(target, config_command(host, folder, project, files, env_file)))
     if "missing" in parts:
         raise BadSettings(
             f"there is no file {parts['missing'][0].strip()}", host=host.name, next="see `compose:` and `env_file:` "
@@ -55,13 +65,12 @@ def wanted(target: Target, project: str, files: Sequence[str], env_file: str | N
         )  # fmt: skip
     said = "\n".join(line.strip() for line in parts.get("said", [])).strip()
     if parts.get("code") != ["0"]:
-        _refuse(target, said, env_file)
+        _refuse(target, folder, said, env_file)
     unset = sorted(set(_UNSET.findall(said)))
     if unset:
-        _refuse_unset(target, unset, files, env_file)
+        _refuse_unset(target, folder, unset, files, env_file)
     config = json.loads("\n".join(parts["config"]).replace("$$", "$"))
-    hashes = dict(line.rsplit(" ", 1) for line in parts.get("hashes", []) if " " in line)
-    return parse_project(config, root=root, files=files, env_file=env_file, hashes=hashes)
+    return config, dict(line.rsplit(" ", 1) for line in parts.get("hashes", []) if " " in line)
 
 
 def compose_said(said: str) -> str:
@@ -73,8 +82,8 @@ def compose_said(said: str) -> str:
     )
 
 
-def _refuse(target: Target, said: str, env_file: str | None) -> NoReturn:
-    message = mask(compose_said(said), _env_file(target, env_file).secrets())
+def _refuse(target: Target, root: str, said: str, env_file: str | None) -> NoReturn:
+    message = mask(compose_said(said), _env_file(target, root, env_file).secrets())
     required = _REQUIRED.search(message)
     raise BadSettings(
         f"Docker Compose refuses the compose files: {message or 'it does not say why'}",
@@ -83,11 +92,12 @@ def _refuse(target: Target, said: str, env_file: str | None) -> NoReturn:
     )
 
 
-def _refuse_unset(target: Target, names: list[str], files: Sequence[str], env_file: str | None) -> NoReturn:
+def _refuse_unset(
+    target: Target, root: str, names: list[str], files: Sequence[str], env_file: str | None
+) -> NoReturn:
     """A `$` inside a password makes "variables" out of its pieces: only names that a compose file has are told."""
     from opslib.target.transfer import read_file
 
-    root = target.root
     texts = [read_file(target, absolute(root, file)) or b"" for file in files or _USUAL]
     used = b"\n".join(texts).decode("utf-8", "replace")
     told = [name for name in names if re.search(rf"(?<!\$)(?:\$\$)*\$\{{?{name}\b", used)]
@@ -97,7 +107,7 @@ def _refuse_unset(target: Target, names: list[str], files: Sequence[str], env_fi
             host=target.host.name,
             next=f"set {' and '.join(told)} in {env_file or '.env'}, or write ${{{told[0]}:-}} where empty is meant",
         )
-    keys = [key for key, value in _env_file(target, env_file).items() if any(f"${n}" in value for n in names)]
+    keys = [key for key, value in _env_file(target, root, env_file).items() if any(f"${n}" in value for n in names)]
     where = f"the value of {', '.join(keys)}" if keys else "a value in an env file"
     raise BadSettings(
         f"{where} has a `$` in it, which Docker Compose takes for a variable that is not set",
@@ -109,10 +119,10 @@ def _refuse_unset(target: Target, names: list[str], files: Sequence[str], env_fi
 _USUAL = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 
 
-def _env_file(target: Target, env_file: str | None) -> Environment:
+def _env_file(target: Target, root: str, env_file: str | None) -> Environment:
     """The raw values of the env file, for masking."""
     from opslib.target.transfer import read_file
 
-    text = (read_file(target, absolute(target.root, env_file or ".env")) or b"").decode("utf-8", "replace")
+    text = (read_file(target, absolute(root, env_file or ".env")) or b"").decode("utf-8", "replace")
     pairs = (line.removeprefix("export ").split("=", 1) for line in text.splitlines() if "=" in line)
     return Environment({key.strip(): value.strip().strip("\"'") for key, value in pairs})
