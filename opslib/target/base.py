@@ -80,6 +80,8 @@ class Target(ABC):
         process = Process(self._open(), script, nonce, cmd, self.host.name)
         with self._guard:
             self._running.add(process)
+        if self.cancelled:  # it came while the process was being started
+            process.kill()
         return process
 
     def finish(self, process: Process) -> Ended:

@@ -61,13 +61,13 @@ coproc G {
 p=$G_PID
 exec 5>&"${G[1]}"
 eval "exec ${G[1]}>&- ${G[0]}<&-"
+((INPUT)) || exec 5>&- # before feed inherits it: a program that reads must see an end at once
 set +m
 trap break_off TERM
 trap 'exec 5>&-' USR1
 feed >/dev/null 4>&- 6>&- &
 r=$!
 exec 3<&- 6>&- >/dev/null
-((INPUT)) || exec 5>&-
 
 wait "$p"
 s=$?

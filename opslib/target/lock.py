@@ -42,7 +42,7 @@ class _Keeper:
         script = keeping(nonce=nonce, folder=target.state, run=run, holder=holder, wait=wait)
         self._pipe: Pipe = target.open_keeper()
         self._lines = _Lines(self._pipe, nonce)
-        _send(self._pipe, packed(script))
+        self._lines.send(packed(script))
         self._done = threading.Event()
 
     def acquire(self) -> None:
@@ -64,7 +64,7 @@ class _Keeper:
     def release(self) -> None:
         self._done.set()
         try:
-            _send(self._pipe, b"q\n")
+            self._lines.send(b"q\n")
             self._pipe.exit_code(5.0)
         finally:
             self._pipe.close()
@@ -73,7 +73,7 @@ class _Keeper:
         heard = time.monotonic()
         while not self._done.wait(BEAT):
             try:
-                _send(self._pipe, b"h\n")
+                self._lines.send(b"h\n")
                 if self._lines.poll():
                     heard = time.monotonic()
                 lost = self._lines.ended
@@ -87,7 +87,7 @@ class _Keeper:
 
 
 class _Lines:
-    """What the keeper prints, line by line, behind its nonce."""
+    """The talk with the keeper: what it prints, line by line, behind its nonce."""
 
     def __init__(self, pipe: Pipe, nonce: str) -> None:
         self._pipe, self._nonce = pipe, nonce
@@ -112,8 +112,15 @@ class _Lines:
         heard, self._queue = bool(self._queue), []
         return heard
 
-    def _read(self, timeout: float) -> None:
-        turn = self._pipe.pump(None, timeout)
+    def send(self, data: bytes) -> None:
+        """Send all of it; what the keeper says meanwhile is kept."""
+        view = memoryview(data)
+        deadline = time.monotonic() + SILENCE
+        while view and not self.ended and time.monotonic() < deadline:
+            view = view[self._read(1.0, view) :]
+
+    def _read(self, timeout: float, data: memoryview | None = None) -> int:
+        turn = self._pipe.pump(data, timeout)
         self.ended = turn.ended
         *lines, self._rest = (self._rest + turn.out).split(b"\n")
         for raw in lines:
@@ -122,16 +129,7 @@ class _Lines:
                 self._queue.append(line)
             elif line == self._nonce:
                 self._began = True
-
-
-def _send(pipe: Pipe, data: bytes) -> None:
-    view = memoryview(data)
-    deadline = time.monotonic() + SILENCE
-    while view and time.monotonic() < deadline:
-        turn = pipe.pump(view, 1.0)
-        view = view[turn.sent :]
-        if turn.ended:
-            return
+        return turn.sent
 
 
 def _refusal(word: str, rest: str, host: str) -> OpsError:

@@ -181,9 +181,14 @@ def test_get_of_what_is_not_there_leaves_nothing(target: Target, tmp_path: Path)
 
 
 def test_lines_come_as_they_are_printed(target: Target) -> None:
-    lines = target.lines(bash("echo one; read -r -t 30 <&0; echo two"))
+    lines = target.lines(bash("echo one; until [[ -e $1/go ]]; do sleep .05; done; echo two", target.root))
     assert next(lines) == "one"
+    put_bytes(target, b"", f"{target.root}/go")
     assert list(lines) == ["two"]
+
+
+def test_without_input_a_reader_sees_an_end_at_once(target: Target) -> None:
+    assert target.run(bash("cat; echo end", limit=10.0)).text == "end"
 
 
 def test_program_that_is_not_there(target: Target) -> None:
@@ -205,6 +210,13 @@ def test_the_lock_is_for_one(place: Place, target: Target) -> None:
     with locked(other, run="r4", holder="b"):
         pass
     other.close()
+
+
+def test_the_lock_is_kept_for_as_long_as_the_controller_answers(target: Target) -> None:
+    """Longer than the silence after which either side gives the other up."""
+    with locked(target, run="r1", holder="a"):
+        target.run(command("sleep", "40"))
+        assert not target.lost
 
 
 def test_a_waiting_run_gets_the_lock(place: Place, target: Target) -> None:
@@ -268,9 +280,8 @@ def test_a_command_without_the_lock_of_its_run_does_nothing(target: Target) -> N
     assert read_file(target, f"{target.root}/done") is None
 
 
+@pytest.mark.parametrize("place", ["ssh"], indirect=True)  # a local shell has no line
 def test_a_lost_line_wakes_whoever_waits(place: Place) -> None:
-    if place.kind == "local":
-        return  # a local shell has no line
     target = place.connect()
     process = target.start(command("sleep", "100"))
     threading.Timer(0.3, target.lose).start()
