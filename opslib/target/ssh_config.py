@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from opslib.errors import BadSettings
-from opslib.target.ssh_address import Address, parse_address
+from opslib.settings.units import Address
+from opslib.settings.units import address as parsed_address
 
 CONFIG_VARIABLE = "OPSLIB_SSH_CONFIG"
 _SYSTEM_CONFIG = "/etc/ssh/ssh_config"
@@ -79,9 +80,9 @@ def _resolve(address: str, seen: tuple[str, ...]) -> SshSettings:
     if address in seen:
         raise _circle([*seen, address])
     try:
-        parsed = parse_address(address)
+        parsed = parsed_address(_plain(address))
     except ValueError as error:
-        raise BadSettings(f"bad SSH address {error}") from None
+        raise BadSettings(f"bad SSH address '{address}': {error}") from None
     options = _effective(parsed)
     settings = _settings(parsed, options)
     jump = _first(options, "proxyjump", "none")
@@ -94,6 +95,12 @@ def _resolve(address: str, seen: tuple[str, ...]) -> SshSettings:
     for other in others:
         hops.append(replace(_resolve(other, (*seen, address)), proxy_jump=(), proxy_command=None))
     return replace(settings, proxy_jump=tuple(hops), proxy_command=None)
+
+
+def _plain(address: str) -> str:
+    """An address as a host file writes it: ProxyJump also takes `ssh://…` and an IPv6 address without brackets."""
+    user, at, host = address.removeprefix("ssh://").rstrip("/").rpartition("@")
+    return f"{user}{at}[{host}]" if host.count(":") > 1 and not host.startswith("[") else f"{user}{at}{host}"
 
 
 def _circle(way: list[str]) -> BadSettings:
