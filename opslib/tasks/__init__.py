@@ -1,0 +1,25 @@
+"""What a person types: one module per namespace, each task a thin function over the package that does the work.
+
+Listing the tasks imports these modules and no others: whatever a task needs is imported inside it.
+"""
+
+from __future__ import annotations
+
+from invoke.collection import Collection
+
+from opslib.tasks.backup import TASKS as BACKUP
+from opslib.tasks.cron import TASKS as CRON
+from opslib.tasks.deploy import TASKS as DEPLOY
+from opslib.tasks.host import TASKS as HOST
+from opslib.tasks.restore import TASKS as RESTORE
+
+_GROUPS = {"backup": BACKUP, "restore": RESTORE, "cron": CRON, "host": HOST}
+
+
+def collection(root: str) -> Collection:
+    """All tasks for the project in the folder `root`."""
+    ns = Collection(*DEPLOY)
+    for name, tasks in _GROUPS.items():
+        ns.add_collection(Collection(name, *tasks))
+    ns.configure({"opslib": {"root": root}})
+    return ns

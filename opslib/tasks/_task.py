@@ -1,0 +1,114 @@
+"""The decorator that makes a task: the options that all tasks share, and a body that is given a `Call`."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import Parameter, Signature, signature
+from typing import TYPE_CHECKING, Any, Literal
+
+from invoke.context import Context
+from invoke.parser.argument import Argument
+from invoke.tasks import Task
+
+if TYPE_CHECKING:
+    from opslib.run.record import Record
+
+Need = Literal["nothing", "data", "stack"]
+"""What must be there for a task to make sense: a compose file ("stack"), or that or `backup.sources` ("data")."""
+
+_EVERY = {
+    "host": (None, "Where: a host of hosts/, several with commas, or @group"),
+    "json": (False, "Print one JSON object; progress goes to stderr"),
+    "debug": (False, "Show the commands, and tracebacks"),
+}
+_CHANGING = {
+    "plan": (False, "Say what would be done, and do nothing"),
+    "yes": (False, "Answer yes to every question"),
+    "wait": (None, "How long to wait for another run to end, like 10m"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What the decorator says of a task. `one_host`: exactly one, never taken from OPSLIB_HOST."""
+
+    name: str
+    body: Callable[..., Record]
+    needs: Need
+    one_host: bool
+
+
+class _Argument(Argument):
+    """Invoke copies every argument deeply at each start; the values of ours are immutable."""
+
+    def __deepcopy__(self, memo: object) -> _Argument:
+        return copy.copy(self)
+
+
+class OpsTask(Task[Any]):
+    """A task whose copies are itself, and whose options have no short forms: `--host` would take `-h`."""
+
+    def __deepcopy__(self, memo: object) -> OpsTask:
+        return self
+
+    # Invoke compares the code of the bodies, which all of ours share: backup.files would equal restore.files.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        return [
+            _Argument(
+                names=(parameter.name.replace("_", "-"),),
+                attr_name=parameter.name if "_" in parameter.name else None,
+                kind=bool if parameter.default is False else str,
+                default=parameter.default,
+                help=self.help[parameter.name],
+            )
+            for parameter in self.argspec(self.body).parameters.values()
+        ]
+
+
+def task(
+    name: str,
+    *,
+    changes: bool = False,
+    options: tuple[str, ...] | None = None,
+    needs: Need = "stack",
+    one_host: bool = False,
+    default: bool = False,
+    help: dict[str, str] | None = None,
+) -> Callable[[Callable[..., Record]], OpsTask]:
+    """Make `body(call, **options) -> Record` the task `name` ("deploy", "backup.all").
+
+    Every task takes --host, --json and --debug, one that `changes` something --plan, --yes and --wait as well
+    (or those of them that `options` names). The body's own parameters are None or False by default and explained in
+    `help`. The task returns the record, or raises an Exit with the record's code.
+    """
+    shared = dict(_EVERY)
+    for option in options if options is not None else _CHANGING if changes else ():
+        shared[option] = _CHANGING[option]
+
+    def decorate(body: Callable[..., Record]) -> OpsTask:
+        spec = Spec(name, body, needs, one_host)
+
+        def run(c: Context, **given: Any) -> Record:
+            from opslib.tasks._call import perform
+
+            return perform(c.config.opslib.root, spec, {**defaults, **given})
+
+        own = [p for p in signature(body).parameters.values() if p.name != "call"]
+        common = [Parameter(key, Parameter.KEYWORD_ONLY, default=value) for key, (value, _) in shared.items()]
+        context = Parameter("c", Parameter.POSITIONAL_OR_KEYWORD)
+        defaults = {p.name: p.default for p in (*own, *common)}
+        run.__signature__ = Signature(  # type: ignore[attr-defined]
+            [context, *(p.replace(kind=Parameter.KEYWORD_ONLY) for p in own), *common]
+        )
+        run.__doc__, run.__name__, run.__module__ = body.__doc__, body.__name__, body.__module__
+        helps = {**(help or {}), **{key: text for key, (_, text) in shared.items()}}
+        return OpsTask(
+            run, name=name.rsplit(".", 1)[-1], positional=(), default=default, auto_shortflags=False, help=helps
+        )
+
+    return decorate

@@ -1,0 +1,54 @@
+"""`inv host.…`: the machines themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opslib.tasks._task import task
+
+if TYPE_CHECKING:
+    from opslib.run.record import Record
+    from opslib.tasks._call import Call
+
+
+@task("host.check", needs="nothing")
+def check(call: Call) -> Record:
+    """Has the host what opslib needs? Are services healthy?
+
+    Exits with 3 when something is missing or not healthy.
+    """
+    from opslib.host.check import check
+    from opslib.tasks._show import findings
+
+    return call.look(check, show=findings)
+
+
+@task("host.trust", options=("plan", "yes"), needs="nothing")
+def trust(call: Call) -> Record:
+    """Show a new server's key, ask, and remember it."""
+    from opslib.tasks._show import host_keys
+
+    return call.here(lambda name: _trust(call, name), show=host_keys)
+
+
+def _trust(call: Call, name: str) -> tuple[bool, dict[str, Any]]:
+    from opslib.errors import BadSettings
+    from opslib.host import trust
+    from opslib.target.ssh_config import resolve
+
+    host = call.settings(name)
+    if host.address is None:
+        raise BadSettings(f"{name} is this machine: it has no host key to trust", left="everything")
+    keys: list[dict[str, Any]] = []
+    while True:  # the first unknown machine on the way, then the next one
+        key = trust.inspect(resolve(str(host.address)), host_name=name, prompt=call.prompt)
+        entry = {"machine": key.machine, "type": key.key_type, "fingerprint": key.fingerprint, "known": key.known}
+        keys.append(entry)
+        if key.known or (call.plan and not key.changed):
+            return len(keys) > 1, {"keys": keys}
+        if not key.changed:
+            call.confirm(f"{key.machine} shows the {key.key_type} key\n  {key.fingerprint}\nIs it the right one?")
+        entry["file"] = str(trust.trust(key))
+
+
+TASKS = (check, trust)

@@ -1,0 +1,311 @@
+"""What a person sees: steps, progress, questions and errors; or one JSON object.
+
+On a terminal what runs is shown live; elsewhere there are plain lines, and one at most every ten seconds for what
+takes long. With `--json` standard output carries the object alone and everything else goes to standard error.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json as json_module
+import os
+import shutil
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, TextIO
+
+from opslib.errors import Cancelled
+from opslib.events import Event, Note, Output, Progress, StepEnded, StepStarted
+from opslib.ui_text import Meter, clean, seconds, table
+
+if TYPE_CHECKING:
+    from opslib.run.record import HostRecord, Record
+    from opslib.ui_live import LiveScreen
+
+QUIET = 10.0  # seconds between two lines about the same thing where there is no terminal
+_MARKS = {"done": "✓", "failed": "✗", "undone": "↶", "undo-failed": "✗", "skipped": "·"}
+_STYLES = {"done": "green", "failed": "bold red", "undone": "yellow", "undo-failed": "bold red", "skipped": "dim"}
+_PLAIN = str.maketrans({"✓": "+", "✗": "x", "↶": "<", "·": "-", "…": "~", "│": "|"})
+
+
+class PlainScreen:
+    """Lines, and nothing else."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._ascii = not _speaks(stream, "✓✗↶…│")
+
+    @property
+    def width(self) -> int:
+        """Columns of the terminal; where there is none a table may be as wide as it likes."""
+        return shutil.get_terminal_size().columns if self._stream.isatty() else 1000
+
+    def line(self, text: str, style: str = "", *, mark: str = "", mark_style: str = "") -> None:
+        """Print a line."""
+        text = mark + text
+        print(text.translate(_PLAIN) if self._ascii else text, file=self._stream, flush=True)
+
+    def running(self) -> None:
+        """Something runs: nothing to be seen of it here."""
+
+    def pause(self) -> None:
+        """Nothing is shown live."""
+
+
+class Ui:
+    """One task's way to its user. `tell` may be called from any thread."""
+
+    def __init__(self, *, json: bool = False, debug: bool = False) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(AttributeError):
+                stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        self.json, self._debug = json, debug
+        self.raw = False  # the lines of `Output` are the result itself: logs
+        self._stream: TextIO = sys.stderr if json else sys.stdout
+        self._screen: PlainScreen | LiveScreen | None = None
+        self._guard = threading.RLock()
+        self._steps: dict[tuple[str, str], tuple[float, threading.Timer | None]] = {}
+        self._meters: dict[tuple[str, str], tuple[Meter, float]] = {}
+        self._title = ""
+        self._column = 0  # width of the hosts' names, where there are several
+
+    # -- lines
+
+    @property
+    def screen(self) -> PlainScreen | LiveScreen:
+        """Where lines go: live on a terminal."""
+        if self._screen is None:
+            if self._stream.isatty() and os.environ.get("TERM", "dumb") != "dumb" and _speaks(self._stream, "✓━⠋"):
+                from opslib.ui_live import LiveScreen
+
+                self._screen = LiveScreen(self._stream, self._running)
+            else:
+                self._screen = PlainScreen(self._stream)
+        return self._screen
+
+    def say(self, text: str = "", style: str = "", *, mark: str = "", mark_style: str = "") -> None:
+        """Print a line of the result; with `--json` there is the object instead."""
+        if not self.json:
+            with self._guard:
+                self._print(clean(text), style, mark, mark_style)
+
+    def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+        """Print a table of the result."""
+        for number, line in enumerate(table(headers, rows, width=self.screen.width, right=right)):
+            self.say(line, "bold" if number == 0 else "")
+
+    def begin(self, title: str, hosts: Sequence[str]) -> None:
+        """Work begins on these hosts; with several of them each line gets its host's name in front."""
+        self._title, self._column = title, max(map(len, hosts)) if len(hosts) > 1 else 0
+        if title:
+            with self._guard:
+                self._print(title, "bold")
+
+    # -- events
+
+    def tell(self, event: Event) -> None:
+        """Show an event."""
+        with self._guard:
+            if isinstance(event, StepStarted):
+                self._started(event)
+            elif isinstance(event, StepEnded):
+                self._ended(event)
+            elif isinstance(event, Progress):
+                self._progress(event)
+            elif isinstance(event, Output):
+                self._output(event)
+            elif isinstance(event, Note):
+                mark, style = ("! ", "yellow") if event.warning else ("  ", "")
+                self._line(event.host, clean(event.text), style, mark)
+
+    def command(self, host: str, text: str) -> None:
+        """With `--debug`: a command that runs."""
+        with self._guard:
+            self._line(host, clean(text), "dim", "$ ")
+
+    def trace(self, error: BaseException) -> None:
+        """With `--debug`: where an error came from."""
+        if self._debug:
+            self.pause()
+            traceback.print_exception(type(error), error, error.__traceback__, file=sys.stderr)
+
+    def pause(self) -> None:
+        """Take away what is shown live."""
+        with self._guard:
+            for _, timer in self._steps.values():
+                if timer is not None:
+                    timer.cancel()
+            if self._screen is not None:
+                self._screen.pause()
+
+    def _started(self, event: StepStarted) -> None:
+        timer = None
+        if isinstance(self.screen, PlainScreen):
+            timer = threading.Timer(QUIET, self._still_runs, (event,))
+            timer.daemon = True
+            timer.start()
+        self._steps[event.host, event.step] = (time.monotonic(), timer)
+        self.screen.running()
+
+    def _still_runs(self, event: StepStarted) -> None:
+        with self._guard:
+            if (event.host, event.step) in self._steps:
+                self._line(event.host, f"{event.step} runs …", "dim")
+
+    def _ended(self, event: StepEnded) -> None:
+        _, timer = self._steps.pop((event.host, event.step), (0.0, None))
+        if timer is not None:
+            timer.cancel()
+        for key in [key for key in self._meters if key[0] == event.host]:
+            del self._meters[key]
+        if event.status == "skipped" and not self._debug:
+            return
+        how = {"undone": " undone", "undo-failed": " could not be undone"}.get(event.status, "")
+        note = f"  {clean(event.note)}" if event.note else ""
+        text, style = f"{event.step}{how}  {seconds(event.seconds)}{note}", _STYLES[event.status]
+        self._line(event.host, text, "dim" if event.status == "skipped" else "", f"{_MARKS[event.status]} ", style)
+
+    def _progress(self, event: Progress) -> None:
+        key = (event.host, event.what)
+        now = time.monotonic()
+        meter, said = self._meters.get(key) or (Meter(), now)
+        meter.add(event.done, event.total, now)
+        if isinstance(self.screen, PlainScreen) and now - said >= QUIET:
+            said = now
+            self._line(event.host, f"{clean(event.what)}: {meter.text()}")
+        self._meters[key] = (meter, said)
+        if event.total is not None and event.done >= event.total:
+            del self._meters[key]
+        self.screen.running()
+
+    def _output(self, event: Output) -> None:
+        if not self.raw:
+            self._line(event.host, clean(event.line), "dim", "  │ ")
+        elif not self.json:
+            try:
+                print(f"{self._prefix(event.host)}{event.line}", flush=True)
+            except OSError:
+                self._mute()
+                raise Cancelled("nobody reads the output any more") from None
+
+    def _line(self, host: str, text: str, style: str = "", mark: str = "  ", mark_style: str = "") -> None:
+        first, *rest = text.split("\n")
+        prefix = self._prefix(host)
+        self._print(first, style, f"{prefix}{mark}", mark_style or style)
+        for line in rest:
+            self._print(f"{prefix}  {line}", style)
+
+    def _print(self, text: str, style: str = "", mark: str = "", mark_style: str = "") -> None:
+        try:
+            self.screen.line(text, style, mark=mark, mark_style=mark_style)
+        except OSError:
+            self._mute()
+
+    def _mute(self) -> None:
+        """The terminal or the pipe is gone. Work goes on: it must not end because nobody watches."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+
+    def _prefix(self, host: str) -> str:
+        return f"{host.ljust(self._column)} │ " if self._column else ""
+
+    def _running(self) -> Iterator[tuple[str, str, Meter | None]]:
+        # Without the guard: rich calls this under a lock of its own, which whoever holds the guard may wait for.
+        now = time.monotonic()
+        for (host, step), (began, _) in list(self._steps.items()):
+            yield f"{self._prefix(host)}{step}", seconds(now - began), None
+        for (host, what), (meter, _) in list(self._meters.items()):
+            yield f"{self._prefix(host)}  {clean(what)}", "", meter
+
+    # -- questions, always on standard error: standard output may be a pipe
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is a person at a terminal."""
+        return sys.stdin is not None and sys.stdin.isatty()
+
+    def ask(self, question: str) -> bool:
+        """Ask and wait for yes or no."""
+        with self._guard:
+            self.pause()
+            print(f"{clean(question)} [y/N] ", end="", file=sys.stderr, flush=True)
+            return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    def ask_secret(self, question: str) -> str:
+        """Ask for a text that is not shown while it is typed."""
+        with self._guard:
+            self.pause()
+            return getpass.getpass(f"{clean(question).rstrip(' :')}: ", stream=sys.stderr)
+
+    # -- the end
+
+    def end(self, record: Record, show: Callable[[Ui, HostRecord], None] | None) -> None:
+        """Show how a task ended."""
+        self.pause()
+        several = len(record.hosts) > 1
+        try:
+            if self.json:
+                print(json_module.dumps(record.as_json(), default=str), flush=True)
+                return
+            for host in record.hosts:
+                if several and host.result:
+                    self.say(f"\n{host.host}", "bold")
+                if "plan" in host.result:
+                    _show_plan(self, host)
+                elif host.result and show is not None:
+                    show(self, host)
+            if several:
+                self.say()
+                self.table(["HOST", "RESULT", "TIME", ""], [_row(host) for host in record.hosts], right=[2])
+            elif self._title and record.ok and "plan" not in record.hosts[0].result:
+                how = "done" if record.hosts[0].changed else "nothing to do"
+                self.say(f"{self._title}: {how} ({seconds(record.seconds)})", "bold green")
+            for host in record.hosts:
+                if host.error is not None:
+                    _show_error(host)
+        except OSError:
+            self._mute()
+
+
+def _show_error(host: HostRecord) -> None:
+    assert host.error is not None
+    what, left, then = (clean(host.error[key] or "") for key in ("what", "left", "next"))
+    red, plain = ("\x1b[1;31m", "\x1b[0m") if _colours(sys.stderr) else ("", "")
+    print(f"{red}{host.host}: {what}{plain}", file=sys.stderr)
+    if left:
+        print(f"  left as it was: {left}", file=sys.stderr)
+    if then:
+        print(f"  next: {then}", file=sys.stderr)
+    sys.stderr.flush()
+
+
+def _show_plan(ui: Ui, host: HostRecord) -> None:
+    steps = host.result["plan"]
+    if not steps and host.error is None:
+        ui.say("nothing to do")
+    width = max((len(step["step"]) for step in steps), default=0)
+    for step in steps:
+        ui.say(f"  {step['step'].ljust(width)}  {step['what']}".rstrip())
+
+
+def _row(host: HostRecord) -> list[str]:
+    what = (host.error or {}).get("what") or ""
+    how = "failed" if not host.ok else "changed" if host.changed else "ok"
+    return [host.host, how, seconds(host.seconds), what.split("\n")[0]]
+
+
+def _colours(stream: TextIO) -> bool:
+    return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb" and not os.environ.get("NO_COLOR")
+
+
+def _speaks(stream: TextIO, text: str) -> bool:
+    try:
+        text.encode(stream.encoding or "ascii")
+    except (LookupError, UnicodeError):
+        return False
+    return True
