@@ -92,9 +92,7 @@ def _refuse(target: Target, root: str, said: str, env_file: str | None) -> NoRet
     )
 
 
-def _refuse_unset(
-    target: Target, root: str, names: list[str], files: Sequence[str], env_file: str | None
-) -> NoReturn:
+def _refuse_unset(target: Target, root: str, names: list[str], files: Sequence[str], env_file: str | None) -> NoReturn:
     """A `$` inside a password makes "variables" out of its pieces: only names that a compose file has are told."""
     from opslib.target.transfer import read_file
 

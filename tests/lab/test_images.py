@@ -1,0 +1,310 @@
+"""Images on real engines of both image stores: building, sending over SSH, the tools image."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opslib.command import bash
+from opslib.compose.wanted import wanted
+from opslib.errors import CommandFailed, OpsError
+from opslib.events import Event, Note, Output, Progress
+from opslib.images.build import build, pull_missing
+from opslib.images.info import images_of
+from opslib.images.ship import Reader, ship
+from opslib.images.tools import ensure_tools, tools_tag
+from opslib.settings.model import Host
+from opslib.settings.units import Address
+from opslib.target.base import Target
+from opslib.target.connect import connect
+from opslib.target.docker import docker, run_in
+from opslib.target.transfer import put_bytes
+from tests.conftest import ROOT, Place, missing
+
+pytestmark = pytest.mark.lab
+
+SERVER = "test-images"  # a server of these tests' own, whose engine keeps its images in containerd
+
+
+@pytest.fixture(scope="module")
+def containerd(ssh_config: Path) -> Iterator[str]:
+    words = [str(ROOT / "scripts/lab"), "server", SERVER]
+    made = subprocess.run(
+        [*words, "--store", "containerd", "--images", "busybox,debian", "--json"], capture_output=True, text=True
+    )
+    if made.returncode:
+        missing(f"no server with the containerd store: {made.stderr}")
+    (server,) = [one for one in json.loads(made.stdout)["servers"] if one["name"] == SERVER]
+    assert server["store"] == "containerd"
+    with ssh_config.open("a") as file:
+        file.write(
+            f"Host {SERVER}\n  HostName {server['address']}\n  Port {server['port']}\n  User {server['user']}\n"
+            f"  IdentityFile {server['key']}\n  IdentitiesOnly yes\n  UserKnownHostsFile {server['known_hosts']}\n"
+        )
+    yield SERVER
+    subprocess.run([*words, "--down"], capture_output=True, check=True)
+
+
+@pytest.fixture
+def here(lab: dict[str, Any], tmp_path: Path) -> Iterator[Target]:
+    target = connect(Host(name="local", path=str(tmp_path / "here")))
+    yield target
+    target.close()
+
+
+@pytest.fixture(params=["classic", "containerd"])
+def server(request: pytest.FixtureRequest, ssh_config: Path) -> Iterator[Target]:
+    name = request.getfixturevalue("containerd") if request.param == "containerd" else "one"
+    target = connect(Host(name=name, path="opslib-images", address=Address(name)), [].append)
+    yield target
+    target.close()
+
+
+@pytest.fixture
+def image(lab: dict[str, Any], here: Target, server: Target) -> Iterator[str]:
+    """A tag that is removed everywhere afterwards."""
+    name = f"cmp-{uuid.uuid4().hex[:8]}:1"
+    yield name
+    for target in (here, server):
+        say(target, "image", "rm", "-f", name, check=False)
+
+
+def say(target: Target, *words: str, check: bool = True) -> str:
+    return target.run(docker(target.host, *words), check=check).text
+
+
+def make(target: Target, tag: str, lines: str, base: str = "opslib-lab/busybox:1") -> None:
+    recipe = f"FROM {base}\n{lines}\n".encode()
+    target.run(docker(target.host, "build", "-q", "-t", tag, "-", feed=recipe, limit=120))
+
+
+def events(target: Target) -> list[Event]:
+    seen: list[Event] = []
+    target.tell = seen.append
+    return seen
+
+
+def test_an_image_is_sent_once_and_again_when_it_changed(here: Target, server: Target, image: str) -> None:
+    seen = events(server)
+    make(here, image, "RUN head -c 3000000 /dev/urandom >/noise\nENV A=1\nCMD echo $A; wc -c </noise")
+    assert ship(here, server, [image, image]) == [image]
+    progress = [event.done for event in seen if isinstance(event, Progress)]
+    assert progress == sorted(progress)
+    assert progress[-1] > 3_000_000
+    assert say(server, "run", "--rm", "--network", "none", image) == "1\n3000000"
+    mine, theirs = images_of(here, [image])[image], images_of(server, [image])[image]
+    assert (theirs.diff_ids, theirs.content, theirs.listed) == (mine.diff_ids, mine.content, True)
+    assert ship(here, server, [image]) == []
+    make(here, image, "RUN head -c 3000000 /dev/urandom >/noise\nENV A=2\nCMD echo $A; wc -c </noise")
+    assert images_of(here, [image])[image].diff_ids == mine.diff_ids  # only a variable is another one
+    assert ship(here, server, [image]) == [image]
+    assert say(server, "run", "--rm", "--network", "none", image) == "2\n3000000"
+
+
+def test_several_images_where_there_is_no_zstd_here(
+    here: Target, server: Target, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in os.environ["PATH"].split(":"):
+        for program in Path(folder).iterdir() if Path(folder).is_dir() else ():
+            if program.name != "zstd" and not (tmp_path / program.name).exists():
+                (tmp_path / program.name).symlink_to(program)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not here.run(bash("command -v zstd"), check=False).ended.ok
+    second = image.replace(":1", ":2")
+    make(here, image, "ENV A=1")
+    make(here, second, "ENV A=2")
+    try:
+        assert ship(here, server, [image, second]) == [image, second]
+        assert say(server, "run", "--rm", "--network", "none", second, "sh", "-c", "echo $A") == "2"
+    finally:
+        for target in (here, server):
+            say(target, "image", "rm", "-f", second)
+
+
+def test_nothing_is_sent_to_the_same_engine(here: Target, lab: dict[str, Any]) -> None:
+    assert ship(here, here, ["whatever:1"]) == []
+
+
+def test_an_image_that_is_not_here_cannot_be_sent(here: Target, server: Target) -> None:
+    with pytest.raises(OpsError, match="no image cmp-none:1"):
+        ship(here, server, ["cmp-none:1"])
+
+
+FULL = """#!/bin/bash
+# An engine without any image, whose disk is full: the client reads a little and gives up.
+case "$1 $2" in
+"image ls") ;;
+"image inspect") echo "Error: No such image: $4" >&2; exit 1 ;;
+"image load") head -c 100000 >/dev/null; echo "write /x/layer.tar: no space left on device" >&2; exit 1 ;;
+esac
+"""
+
+
+def test_a_full_disk_there_is_said(here: Target, lab: dict[str, Any], tmp_path: Path) -> None:
+    client = tmp_path / "docker-full"
+    client.write_text(FULL)
+    client.chmod(0o755)
+    target = connect(Host(name="tight", path=str(tmp_path), docker=(str(client),)))
+    with pytest.raises(OpsError, match=r"disk of the Docker engine is full.*postgres:15 was not loaded") as caught:
+        ship(here, target, [f"{lab['images_prefix']}postgres:15"])
+    assert caught.value.host == "tight"
+    target.close()
+
+
+def test_a_sender_that_dies_is_an_error_and_no_end_of_file(here: Target) -> None:
+    source = Reader(here, bash("echo half; exit 3"))
+    with pytest.raises(OpsError, match="docker image save failed here"):
+        b"".join(iter(source.read, b""))
+    source = Reader(here, bash("while :; do echo on; done"))
+    assert source.read(2)
+    source.close()
+
+
+# -- building and pulling, on this machine and on a server
+
+
+@pytest.fixture
+def project_name(target: Target) -> Iterator[str]:
+    name = f"cmp-{uuid.uuid4().hex[:8]}"
+    yield name
+    for ref in (f"{name}-api:latest", f"{name}:rel1"):
+        say(target, "image", "rm", "-f", ref, check=False)
+
+
+COMPOSE = """
+services:
+  api:
+    build: {context: my api, args: {SECRET_TOKEN: "${TOKEN}"}}
+    environment: {SECRET_TOKEN: "${TOKEN}"}
+  worker: {image: "${NAME}-api"}
+  cache: {image: "${IMAGES}busybox:1"}
+"""
+
+
+def project_files(place: Place, target: Target, lab: dict[str, Any], name: str, steps: str) -> Any:
+    files = {
+        "compose.yml": COMPOSE,
+        "my api/Dockerfile": f"FROM {lab['images_prefix']}busybox:1\nARG SECRET_TOKEN\n{steps}\n",
+        "my api/data": "some data\n",
+        ".env": f"TOKEN=hunter2\nIMAGES={lab['images_prefix']}\nNAME={name}\n",
+    }
+    for path, text in files.items():
+        put_bytes(target, text.encode(), f"{target.root}/{path}", mode=0o644)
+    return wanted(target, name, ["compose.yml"], ".env")
+
+
+def test_build_and_tag(place: Place, target: Target, lab: dict[str, Any], project_name: str) -> None:
+    project = project_files(place, target, lab, project_name, "COPY data /data\nRUN echo token $SECRET_TOKEN")
+    built = build(target, project, tag_as={"api": f"{project_name}:rel1", "worker": "unused:1"})
+    assert list(built) == ["api"]
+    found = images_of(target, [f"{project_name}-api", f"{project_name}:rel1", "unused:1"])
+    assert {ref: image.id for ref, image in found.items()} == {
+        f"{project_name}-api": built["api"].id, f"{project_name}:rel1": built["api"].id,
+    }  # fmt: skip
+    assert built["api"].size > 0
+    assert target.run(run_in(target.host, f"{project_name}:rel1", "cat", "/data")).text == "some data"
+    lines = [event.line for event in place.events if isinstance(event, Output)]
+    assert any("COPY data /data" in line for line in lines)
+    assert not any("hunter2" in line for line in lines)
+    assert build(target, project, ["cache"]) == {}
+    assert pull_missing(target, project) == []
+
+
+def test_a_build_that_fails_shows_its_last_lines(
+    place: Place, target: Target, lab: dict[str, Any], project_name: str
+) -> None:
+    project = project_files(place, target, lab, project_name, "RUN echo the reason $SECRET_TOKEN && exit 7")
+    with pytest.raises(OpsError, match="building api failed") as caught:
+        build(target, project)
+    assert "the reason ***" in caught.value.what
+    assert "hunter2" not in str(caught.value)
+    assert images_of(target, [f"{project_name}-api"]) == {}
+
+
+def test_an_image_that_does_not_exist_is_named(target: Target, lab: dict[str, Any]) -> None:
+    put_bytes(target, b"services: {a: {image: 'opslib-lab/no-such-image:9'}}", f"{target.root}/compose.yml")
+    project = wanted(target, "cmp-none", ["compose.yml"])
+    with pytest.raises(OpsError, match="image opslib-lab/no-such-image:9") as caught:
+        pull_missing(target, project)
+    assert caught.value.host == target.host.name
+    assert caught.value.next
+
+
+def test_a_reference_that_is_none_is_an_error(target: Target, lab: dict[str, Any]) -> None:
+    with pytest.raises(CommandFailed, match="invalid reference"):
+        images_of(target, ["Not A Reference"])
+
+
+# -- the tools image
+
+PROGRAMS = """set -eo pipefail; tar --version; echo packed | zstd | zstd -d; age --version; flock --version
+sqlite3 :memory: 'select "from sqlite"'; id -u; ls /sys/class/net"""
+
+
+def base(lab: dict[str, Any]) -> dict[str, str]:
+    return {"OPSLIB_TOOLS_BASE": f"{lab['images_prefix']}debian:bookworm-slim"}
+
+
+def works(target: Target, ref: str) -> None:
+    said = target.run(run_in(target.host, ref, "bash", "-c", PROGRAMS)).text
+    assert "GNU tar" in said
+    assert "packed\n" in said
+    assert "from sqlite\n" in said
+    assert said.splitlines()[-2:] == ["0", "lo"]
+
+
+def test_the_tools_image_is_made_here_once(here: Target, lab: dict[str, Any]) -> None:
+    ref = ensure_tools(here, here, base(lab))
+    assert ref == tools_tag()
+    works(here, ref)
+    seen = events(here)
+    assert ensure_tools(here, None, base(lab)) == ref
+    assert seen == []
+
+
+def test_the_tools_image_is_sent_and_without_an_engine_here_built_there(
+    here: Target, containerd: str, lab: dict[str, Any], tmp_path: Path
+) -> None:
+    target = connect(Host(name=containerd, path="opslib-images", address=Address(containerd)))
+    seen = events(target)
+    try:
+        works(target, ensure_tools(target, here, base(lab)))
+        assert not any(isinstance(event, Note) and "building" in event.text for event in seen)
+        say(target, "image", "rm", "-f", tools_tag())
+        broken = connect(Host(name="local", path=str(tmp_path), docker=("no-such-docker",)))
+        works(target, ensure_tools(target, broken, base(lab)))
+        assert any(isinstance(event, Note) and "building" in event.text for event in seen)
+        assert images_of(target, [tools_tag()])[tools_tag()].listed
+    finally:
+        target.close()
+
+
+def test_where_no_way_works_both_are_told(lab: dict[str, Any], containerd: str, tmp_path: Path) -> None:
+    broken = connect(Host(name="local", path=str(tmp_path), docker=("no-such-docker",)))
+    target = connect(Host(name=containerd, path="x", address=Address(containerd)))
+    say(target, "image", "rm", "-f", tools_tag(), check=False)
+    with pytest.raises(
+        OpsError, match=r"(?s)on this machine: .*no-such-docker.*on test-images: .*no-such-base"
+    ) as caught:
+        ensure_tools(target, broken, {"OPSLIB_TOOLS_BASE": "opslib-lab/no-such-base:1"})
+    assert "nothing has been stopped" in (told.value.left or "")
+    target.close()
+
+
+def test_an_image_of_ones_own_for_the_tools(here: Target, lab: dict[str, Any], tmp_path: Path) -> None:
+    own = f"{lab['images_prefix']}debian:bookworm-slim"
+    target = connect(Host(name="local", path=str(tmp_path), tools_image=own))
+    assert ensure_tools(target, here) == own
+    target.close()
+    target = connect(Host(name="local", path=str(tmp_path), tools_image="opslib-lab/no-such-tools:1"))
+    with pytest.raises(OpsError, match="tools_image opslib-lab/no-such-tools:1") as caught:
+        ensure_tools(target, here)
+    assert "nothing has been stopped" in (caught.value.left or "")
+    target.close()
