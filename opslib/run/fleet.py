@@ -57,7 +57,7 @@ def carry_out(task: Task, targets: Sequence[Target]) -> Record:
     record.hosts = [host.record for host in hosts]
     record.seconds = time.monotonic() - began
     for host in hosts:
-        host.record.seconds = host.record.seconds or round(record.seconds, 3)
+        host.record.seconds = host.seconds()
     return record
 
 
@@ -217,7 +217,7 @@ def _journal(hosts: list[HostRun], task: Task) -> None:
             {
                 "run": host.run.id, "task": task.name, "at": now(), "by": holder(task.name).split(":")[0],
                 "ok": host.record.ok, "committed": host.record.ok, "changed": host.record.changed,
-                "seconds": host.record.seconds, "hosts": list(host.run.hosts),
+                "seconds": host.seconds(), "hosts": list(host.run.hosts),
                 "steps": [[step.name, step.status, step.seconds] for step in host.record.steps],
                 "error": host.record.error, **task.detail,
             },

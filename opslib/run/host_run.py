@@ -23,8 +23,13 @@ class HostRun:
         self.record = HostRecord(run.host)
         self._steps: list[AnyStep] = []
         self._begun: list[tuple[AnyStep, Any]] = []
+        self._started = time.monotonic()
         head = {"run": run.id, "task": run.task, "hosts": list(run.hosts)}
         self._log = Log(run.target, head)
+
+    def seconds(self) -> float:
+        """How long this host's part has taken so far."""
+        return round(time.monotonic() - self._started, 3)
 
     # -- phases
 
