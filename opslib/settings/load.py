@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,10 @@ KEYS = {
 }
 """The OPSLIB_* settings that stand for a key of the host file. OPSLIB_HOST chooses the host itself."""
 
-_OURS = {*KEYS, "OPSLIB_HOST", "OPSLIB_DEBUG"}
+PROCESS = ("OPSLIB_SSH_CONFIG", "OPSLIB_TOOLS_BASE")
+"""The OPSLIB_* settings that are no host's own: they hold for the whole process (`adopt`)."""
+
+_OURS = {*KEYS, *PROCESS, "OPSLIB_HOST", "OPSLIB_DEBUG"}
 _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 _OVERRIDE = (
     "compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml",
@@ -100,6 +103,18 @@ def _with_defaults(root: Path, name: str, found: dict[str, Any]) -> Host:
     if "env_file" not in found and (root / ".env").is_file():
         found["env_file"] = ".env"
     return Host(name=name, **found)
+
+
+def adopt(root: Path, environ: MutableMapping[str, str] = os.environ) -> None:
+    """Give the process the settings in `PROCESS` that only `.env` says. A file named there is relative to `root`.
+
+    Raises BadSettings.
+    """
+    settings = _Settings(root, environ)
+    for name in PROCESS:
+        value = settings.text(name)
+        if value and not environ.get(name):
+            environ[name] = str(root / os.path.expanduser(value)) if name == "OPSLIB_SSH_CONFIG" else value
 
 
 class _Settings:

@@ -8,7 +8,7 @@ import msgspec
 
 from opslib.settings import yamlfile
 from opslib.settings.dotenv import read_env_file
-from opslib.settings.load import KEYS, load_host
+from opslib.settings.load import KEYS, PROCESS, load_host
 from opslib.settings.model import Host
 
 ROOT = Path(__file__).parents[3]
@@ -68,7 +68,7 @@ def test_every_key_of_the_example_has_a_comment():
 def test_the_example_env_shows_every_setting_and_secret():
     path = ROOT / ".env.example"
     values = read_env_file(path)
-    assert {name for name in values if name.startswith("OPSLIB_")} == {*KEYS, "OPSLIB_HOST"}
+    assert {name for name in values if name.startswith("OPSLIB_")} == {*KEYS, *PROCESS, "OPSLIB_HOST"}
     secrets = set(re.findall(r"\$\{([A-Z_]+)\}", re.sub("#.*", "", (ROOT / "hosts/example.yml").read_text())))
     assert secrets == {name for name in values if not name.startswith("OPSLIB_")} == set(ENVIRON)
 
@@ -81,5 +81,5 @@ def test_a_copied_example_env_changes_nothing(project):
 
 def test_the_documentation_names_every_setting_and_section():
     text = (ROOT / "docs/hosts.md").read_text()
-    for word in {*KEYS, "OPSLIB_HOST", *Host.__struct_fields__} - {"name"}:
+    for word in {*KEYS, *PROCESS, "OPSLIB_HOST", *Host.__struct_fields__} - {"name"}:
         assert f"`{word}" in text, word

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from opslib.settings.load import KEYS, find_root, known_hosts_names, load_host, select_hosts
+from opslib.settings.load import KEYS, adopt, find_root, known_hosts_names, load_host, select_hosts
 from opslib.settings.model import Backup, Build, Deploy, Host
 from opslib.settings.units import Address
 
@@ -111,6 +111,13 @@ def test_bad_settings(project, refused, environ, flags, dotenv, error):
 def test_settings_of_tools_and_of_the_shell_are_left_alone(project):
     project.write(".env", "OPSLIB_LAB=require\nOPSLIB_LAB_PORT=1\nOPSLIB_DEBUG=1\nPATH=x\nAPP=$odd\n")
     assert project.host("", environ={"OPSLIB_NEWER": "x"}).path == str(project.root)
+
+
+def test_settings_of_the_process_come_from_dotenv_where_the_environment_has_none(project):
+    project.write(".env", "OPSLIB_SSH_CONFIG=ssh/config\nOPSLIB_TOOLS_BASE=base:1\nOPSLIB_HOST=b\n")
+    environ = {"OPSLIB_TOOLS_BASE": "base:2"}
+    adopt(project.root, environ)
+    assert environ == {"OPSLIB_TOOLS_BASE": "base:2", "OPSLIB_SSH_CONFIG": str(project.root / "ssh/config")}
 
 
 def test_variables_come_from_the_environment_then_from_dotenv(project):
