@@ -158,6 +158,28 @@ def test_a_full_disk_there_is_said(here: Target, lab: dict[str, Any], tmp_path: 
     target.close()
 
 
+DYING = """#!/bin/bash
+# The real engine, but a save that breaks off in the middle.
+if [[ "$1 $2" == "image save" ]]; then docker "$@" | head -c 1000000; echo "the engine went away" >&2; exit 1; fi
+exec docker "$@"
+"""
+
+
+def test_a_save_that_breaks_off_loads_nothing(
+    here: Target, server: Target, lab: dict[str, Any], image: str, tmp_path: Path
+) -> None:
+    make(here, image, "RUN head -c 3000000 /dev/urandom >/noise")
+    client = tmp_path / "docker-dying"
+    client.write_text(DYING)
+    client.chmod(0o755)
+    dying = connect(Host(name="local", path=str(tmp_path), docker=(str(client),)))
+    with pytest.raises(OpsError, match=r"(?s)save failed here: .*the engine went away"):
+        ship(dying, server, [image])
+    dying.close()
+    assert images_of(server, [image]) == {}
+    assert ship(here, server, [image]) == [image]
+
+
 def test_a_sender_that_dies_is_an_error_and_no_end_of_file(here: Target) -> None:
     source = Reader(here, bash("echo half; exit 3"))
     with pytest.raises(OpsError, match="docker image save failed here"):
@@ -292,7 +314,7 @@ def test_where_no_way_works_both_are_told(lab: dict[str, Any], containerd: str, 
     say(target, "image", "rm", "-f", tools_tag(), check=False)
     with pytest.raises(
         OpsError, match=r"(?s)on this machine: .*no-such-docker.*on test-images: .*no-such-base"
-    ) as caught:
+    ) as told:
         ensure_tools(target, broken, {"OPSLIB_TOOLS_BASE": "opslib-lab/no-such-base:1"})
     assert "nothing has been stopped" in (told.value.left or "")
     target.close()
