@@ -15,7 +15,7 @@ from invoke.exceptions import Exit
 
 from opslib.errors import BadSettings, Cancelled, NeedsYes, OpsError
 from opslib.run.record import HostRecord, Record, failed, now
-from opslib.settings.load import load_host, select_hosts
+from opslib.settings.load import adopt, load_host, select_hosts
 from opslib.ui import Ui
 
 if TYPE_CHECKING:
@@ -225,6 +225,7 @@ def perform(root: str, spec: Spec, given: dict[str, Any]) -> Record:
     ui = Ui(json=options["json"], debug=options["debug"])
     call = Call(spec, Path(root), ui, **options)
     try:
+        adopt(call.root)
         record = spec.body(call, **given)
     except OpsError as error:
         ui.trace(error)
