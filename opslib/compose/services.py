@@ -23,9 +23,15 @@ _MARGIN = 30.0  # seconds on top of the containers' own stop timeouts
 
 _STOP = 'for ids in "$@"; do docker stop $ids >/dev/null || exit; done'
 _START = "docker start $1 >/dev/null"
+# What the killed client had asked for may still happen: a container that was listed is started, or removed, meanwhile.
 _CREATED = """label=com.docker.compose.project=$1
-ids=$(docker ps -aq --no-trunc --filter "label=$label" --filter status=created) || exit
-[ -z "$ids" ] || docker rm $ids"""
+created() { docker ps -aq --no-trunc --filter "label=$label" --filter status=created; }
+for i in 1 2 3 4 5; do
+  ids=$(created) || exit
+  [ -n "$ids" ] || exit 0
+  docker rm $ids >/dev/null 2>&1 || sleep 0.2
+done
+ids=$(created) && [ -z "$ids" ] || docker rm $ids"""
 
 # An answer that a second try would get again.
 _FINAL = re.compile(
