@@ -1,0 +1,1 @@
+"""Deploying: releases, their files and images, going back to one, and what runs."""

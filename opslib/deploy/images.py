@@ -1,0 +1,118 @@
+"""The steps that bring a release's images to the server, and pin them there."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from opslib.deploy.look import Seen
+from opslib.deploy.options import DeployOptions
+from opslib.deploy.pins import kept_of, pin
+from opslib.errors import OpsError
+from opslib.images.build import build, pull_missing, tag_command
+from opslib.images.info import images_of
+from opslib.images.ship import same_engine, ship
+from opslib.run.step import NotYet, Run, Step
+from opslib.state.releases import Pin
+from opslib.target.base import Target
+
+Memo = dict[str, Any]
+
+
+def build_step(seen: Seen, options: DeployOptions) -> Step[Memo]:
+    """Build the images whose context has changed: here, or on the server where the host file says so."""
+
+    def look(run: Run) -> Memo | None:
+        return {"services": sorted(seen.images.build.values())} if seen.images.build else None
+
+    def do(run: Run, memo: Memo) -> str:
+        place = _builder(run.target, options)
+        root = run.target.root if place is run.target else str(seen.root)
+        project = dataclasses.replace(seen.project, root=root)
+        built = build(place, project, memo["services"], platform=run.target.host.build.platform)
+        sizes = {name: image.size for name, image in built.items()}
+        run.result["built"] = sizes
+        return ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in sizes.items())
+
+    return Step("build", look, do, show=lambda memo: f"build {', '.join(memo['services'])}")
+
+
+def ship_step(seen: Seen, options: DeployOptions) -> Step[Memo]:
+    """Send what was built here, and pull what the server lacks; what no registry gives comes from here if it is."""
+
+    def look(run: Run) -> Memo | None:
+        away = _builder(run.target, options) is not run.target and not same_engine(options.here, run.target)
+        send = sorted(seen.images.build) if away else []
+        fetch = sorted(seen.images.fetch)
+        return {"send": send, "fetch": fetch} if send or fetch else None
+
+    def do(run: Run, memo: Memo) -> str:
+        sent = ship(options.here, run.target, memo["send"])
+        for image in memo["fetch"]:
+            sent += _fetch(run, seen, options.here, image)
+        return f"sent {', '.join(sent)}" if sent else ""
+
+    def show(memo: Memo) -> str:
+        words = [f"send {one}" for one in memo["send"]] + [f"pull {one}" for one in memo["fetch"]]
+        return ", ".join(words)
+
+    return Step("images", look, do, show=show)
+
+
+def _fetch(run: Run, seen: Seen, here: Target, image: str) -> list[str]:
+    services = [name for name, one in seen.project.services.items() if one.image == image]
+    project = dataclasses.replace(seen.project, root=run.target.root)
+    try:
+        pull_missing(run.target, project, services)
+    except OpsError as error:
+        if same_engine(here, run.target) or not _has(here, image):
+            raise
+        run.note(f"{image} comes from this machine: {error.what}")
+        return ship(here, run.target, [image])
+    return []
+
+
+def _has(here: Target, image: str) -> bool:
+    try:
+        return image in images_of(here, [image])
+    except OpsError:
+        return False
+
+
+def pin_step(seen: Seen) -> Step[Memo]:
+    """Give each image the tag that keeps it for this release."""
+
+    def look(run: Run) -> Memo | None:
+        if run.plan and seen.images.unknown:
+            raise NotYet("after the build" if seen.images.build else "after the pull")
+        settle(run.target, seen, run.id)
+        new = {one.name: one.tag for one in seen.images.pins.values() if one.tag not in seen.there}
+        return {"tags": new} if new else None
+
+    def do(run: Run, memo: Memo) -> None:
+        run.target.run(tag_command(run.target.host, memo["tags"]))
+
+    return Step("tag", look, do, show=lambda memo: ", ".join(sorted(memo["tags"].values())))
+
+
+def settle(target: Target, seen: Seen, release: str) -> None:
+    """Learn what the build and the pull brought. Raises OpsError for an image that is still not there."""
+    unknown = sorted(seen.images.unknown)
+    if not unknown:
+        return
+    there = images_of(target, unknown)
+    gone = [name for name in unknown if name not in there]
+    if gone:
+        raise OpsError(f"image {', '.join(gone)} is not on the server", host=target.host.name, left="everything")
+    pins: dict[str, Pin] = dict(seen.images.pins)
+    for name in unknown:
+        pins[name] = pin(name, there[name], kept_of(name, seen.last, seen.there), release, pins)
+    seen.images = dataclasses.replace(seen.images, pins=pins, build={}, fetch=())
+    seen.there.update(there)
+    seen.reconsider(release)
+
+
+def _builder(target: Target, options: DeployOptions) -> Target:
+    if target.host.is_local or target.host.build.on == "remote":
+        return target
+    return options.here

@@ -1,0 +1,83 @@
+"""A release's folder: written before the switch, sealed after it, and cleared away when enough newer ones are there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from opslib.command import bash
+from opslib.compose.script import docker_script
+from opslib.deploy.files import sums
+from opslib.run.step import Run
+from opslib.state import releases
+from opslib.state.releases import Release
+from opslib.target.base import Target
+from opslib.target.transfer import put_bytes, read_file
+
+Memo = dict[str, Any]
+
+# $1 the project's folder, $2 the release's, $3 the env file or empty; the paths on stdin, each ended by NUL.
+_COPY = """set -eu; cd -- "$1"; umask 007; mapfile -d '' -t files
+for ((i = 0; i < ${#files[@]}; i += 500)); do cp -a --parents -- "${files[@]:i:500}" "$2/compose/"; done
+umask 077; rm -f -- "$2/env"; [ -z "$3" ] || [ ! -e "$3" ] || install -m 600 -- "$3" "$2/env"; sync"""
+_REPLACED = """set -eu; umask 077; cd -- "$1"; mapfile -d '' -t files
+mkdir -p -- "$2/replaced"; cp -a --parents -- "${files[@]}" "$2/replaced/"; sync"""
+# $1 the folder of releases, $2 how many of them go; those, then tags. A tag that a container still has stays.
+_PRUNE = """n=$2; cd -- "$1" || exit; shift 2
+for id in "${@:1:n}"; do rm -rf -- "./$id"; done; shift "$n"
+for tag in "$@"; do docker image rm -- "$tag" >/dev/null 2>&1; done
+docker image prune --force --filter "label=com.docker.compose.project=$PROJECT" >/dev/null; true"""
+
+# What a killed `--plan` left goes a day later: another one may be at work now, as it takes no lock.
+_TIDY = """for d in "$1"/staging/*; do n=${d##*/}
+  [[ $n = *.check && ! $n < $2 ]] || rm -rf -- "$d"; done"""
+
+
+def folder(target: Target, release: str, files: Mapping[str, str], tree: Iterable[str], env: str | None) -> str:
+    """Make a release's folder: the digests of all its files, copies of those in `tree` (what Compose reads and
+    services mount) and of the env file, as they are in the project's folder now."""
+    path = releases.make_folder(target, release)
+    feed = b"".join(os.fsencode(f"./{one}") + b"\0" for one in tree)
+    target.run(bash(_COPY, target.root, path, env or "", feed=feed, limit=600))
+    put_bytes(target, os.fsencode(sums(files)), f"{path}/files.sha256", mode=0o660)
+    return path
+
+
+def replaced(target: Target, release: str, stage: str, paths: Iterable[str]) -> None:
+    """Keep the server's own versions of files that were written over, from the staging folder, beside the release."""
+    names = b"".join(os.fsencode(f"./{one}") + b"\0" for one in paths)
+    if names:
+        target.run(bash(_REPLACED, f"{stage}/old", releases.folder(target, release), feed=names, limit=600))
+
+
+def read_one(target: Target, release: str) -> Release | None:
+    """One release's record, or None."""
+    text = read_file(target, f"{releases.folder(target, release)}/release.json")
+    return msgspec.json.decode(text, type=Release) if text else None
+
+
+def failed(run: Run, memo: Memo) -> None:
+    """The undo of recording: the release did not come to be."""
+    record = read_one(run.target, memo["release"])
+    if record is not None and record.outcome != "failed":
+        releases.write(run.target, msgspec.structs.replace(record, outcome="failed"))
+
+
+def prune(run: Run, memo: Memo) -> str:
+    """Remove the releases beyond those that are kept, the tags that only they had, and the staging folder of the run.
+    The release that runs, what can be gone back to, and every volume stay."""
+    target = run.target
+    everything = [one for one in releases.read(target) if one.project == memo["project"]]
+    gone = releases.outdated(everything, memo["keep"])
+    ids = {one.id for one in gone}
+    tags = releases.unused_tags(gone, [one for one in everything if one.id not in ids])
+    script = docker_script(
+        target.host, f"PROJECT=$1; shift\n{_PRUNE}", memo["project"], f"{target.state}/releases", str(len(gone)),
+        *(one.id for one in gone), *tags, limit=600,
+    )  # fmt: skip
+    target.run(script)
+    target.run(bash(_TIDY, target.state, run.id[:10]))
+    return f"{len(gone)} old releases" if gone else ""

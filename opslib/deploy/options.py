@@ -1,0 +1,43 @@
+"""What a deploy and a rollback are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from opslib.run.step import AnyStep, Run
+from opslib.target.base import Target
+
+EnvFrom = Literal["here", "there"]
+
+
+@dataclass(frozen=True, slots=True)
+class DeployOptions:
+    """`root` is the project's folder on this machine and `here` this machine, for git and builds. `redeploy`
+    recreates what has not changed too, `build` builds although nothing of the build's context has changed. `env` says
+    whose env file counts when it was changed on the server. `backup` gives the steps of a backup, for
+    `backup_first`."""
+
+    root: Path
+    here: Target
+    redeploy: bool = False
+    build: bool = False
+    env: EnvFrom | None = None
+    backup: Callable[[Run], list[AnyStep]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackOptions:
+    """`to` is a release's id, None the good one before the current. `env` as for a deploy."""
+
+    root: Path
+    to: str | None = None
+    env: EnvFrom | None = None
+    backup: Callable[[Run], list[AnyStep]] | None = None
+
+
+def in_place(target: Target, root: Path) -> bool:
+    """Whether the project's folder here is the place that it is deployed in: then nothing is copied."""
+    return target.host.is_local and target.root == str(root.resolve())

@@ -1,0 +1,106 @@
+"""The files that compose files refer to by name, read from their YAML: what Compose needs before it can say more."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from opslib.errors import BadSettings
+
+
+def compose_files(root: Path, files: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """The compose files and, as deep as it goes, what they include, extend and take variables from: paths below
+    `root`, those that are here and those that are not. What lies elsewhere or is named by a variable is left out.
+
+    Raises BadSettings for a compose file that is not there or no YAML.
+    """
+    found: dict[str, None] = {}
+    absent: dict[str, None] = {}
+    todo = [posixpath.normpath(file) for file in files]
+    for file in todo:
+        if not (root / file).is_file():
+            raise BadSettings(f"there is no compose file {root / file}", next="see `compose:` in the host file")
+    while todo:
+        file = todo.pop(0)
+        if file in found:
+            continue
+        found[file] = None
+        for kind, path in _named(_load(root / file)):
+            below = _below(root, path)
+            if below is None:
+                continue
+            if not (root / below).is_file():
+                absent[below] = None
+            elif kind == "compose":
+                todo.append(below)
+            else:
+                found[below] = None
+    return list(found), list(absent)
+
+
+def project_name(root: Path, files: tuple[str, ...]) -> str | None:
+    """The `name:` of the last compose file that has one, unless it is made of variables."""
+    names = [document.get("name") for file in files if isinstance(document := _load(root / file), dict)]
+    plain = [name for name in names if isinstance(name, str) and "$" not in name]
+    return plain[-1] if plain else None
+
+
+def _named(document: Any) -> Iterator[tuple[str, str]]:
+    """("compose" or "other", path) for every file that the document names."""
+    if not isinstance(document, dict):
+        return
+    for one in _list(document.get("include")):
+        for path in _list(one.get("path") if isinstance(one, dict) else one):
+            yield "compose", path
+        for path in _list(one.get("env_file") if isinstance(one, dict) else None):
+            yield "other", path
+    for kind in ("configs", "secrets"):
+        for entry in _values(document.get(kind)):
+            yield from (("other", path) for path in _list(entry.get("file")))
+    for service in _values(document.get("services")):
+        extends = service.get("extends")
+        if isinstance(extends, dict):
+            yield from (("compose", path) for path in _list(extends.get("file")))
+        for one in _list(service.get("env_file")):
+            yield from (("other", path) for path in _list(one.get("path") if isinstance(one, dict) else one))
+
+
+def _below(root: Path, path: Any) -> str | None:
+    if not isinstance(path, str) or "$" in path:
+        return None
+    joined = posixpath.normpath(posixpath.join(str(root), path))
+    return posixpath.relpath(joined, root) if joined.startswith(f"{root}/") else None
+
+
+def _list(value: Any) -> list[Any]:
+    return [] if value is None else value if isinstance(value, list) else [value]
+
+
+def _values(section: Any) -> list[dict[str, Any]]:
+    return [one for one in section.values() if isinstance(one, dict)] if isinstance(section, dict) else []
+
+
+def _load(path: Path) -> Any:
+    import yaml
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        """Compose's own tags (`!reset`, `!override`) stand for what is under them."""
+
+    def plain(loader: Any, suffix: str, node: Any) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            return loader.construct_mapping(node, deep=True)
+        if isinstance(node, yaml.SequenceNode):
+            return loader.construct_sequence(node, deep=True)
+        return loader.construct_scalar(node)
+
+    Loader.add_multi_constructor("!", plain)
+    try:
+        return yaml.load(path.read_bytes(), Loader=Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path.name}:{mark.line + 1}" if mark else path.name
+        raise BadSettings(f"{place}: no YAML: {getattr(error, 'problem', None) or 'it cannot be read'}") from None
+    except OSError as error:
+        raise BadSettings(f"cannot read {path}: {error.strerror}") from None

@@ -1,0 +1,80 @@
+"""The stack that a deploy wants, resolved by the Docker Compose of the server it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from opslib.command import bash
+from opslib.compose.wanted import resolved
+from opslib.deploy import place
+from opslib.deploy.render import Config
+from opslib.deploy.sources import Source
+from opslib.errors import OpsError
+from opslib.target.base import Target
+
+# What the compose files name and this machine does not have is taken as it is on the server.
+_LINK = """cd -- "$1" || exit; root=$2; shift 2
+for f in "$@"; do
+  [[ ! -e $root/$f || -e $f ]] || { mkdir -p -- "$(dirname -- "./$f")"; ln -s -- "$root/$f" "./$f"; }
+done"""
+
+
+def in_its_folder(target: Target, project: str, files: tuple[str, ...], env_file: str | None) -> Config:
+    """The stack from the files that are in the project's folder there. Raises BadSettings."""
+    return resolved(target, project, files, env_file)[0]
+
+
+def in_a_copy(
+    target: Target,
+    project: str,
+    files: tuple[str, ...],
+    env_file: str | None,
+    *,
+    run: str,
+    root: Path,
+    sources: Mapping[str, Source],
+    named: Iterable[str],
+    absent: Iterable[str],
+    env: bytes | None,
+) -> Config:
+    """The stack from files that are not in place yet: they are sent into a folder of their own, resolved there, and
+    removed again. `named` are those that Compose reads, `absent` those that may be on the server alone. `env` is the
+    content of the env file, None for the one there. Raises BadSettings."""
+    stage = f"{target.state}/staging/{run}.check"
+    send: dict[str, tuple[int, Path | bytes]] = {path: (sources[path].mode, root / path) for path in named}
+    links = list(absent)
+    if env is not None and env_file:
+        send[env_file] = (0o600, env)
+    elif env_file:
+        links.append(env_file)
+    copy = f"{stage}/new"
+    try:
+        place.send(target, stage, send)
+        target.run(bash(_LINK, copy, target.root, *links))
+        config = resolved(target, project, files, env_file, root=copy)[0]
+    except OpsError as error:
+        error.what = error.what.replace(copy, target.root)
+        error.message = error.text()
+        raise
+    finally:
+        if not target.lost and not target.cancelled:
+            place.discard(target, stage)
+    moved: Config = _moved(config, copy, target.root)
+    return moved
+
+
+def _moved(value: Any, old: str, new: str) -> Any:
+    """The same with every path below `old` below `new` instead."""
+    if isinstance(value, str):
+        return new + value[len(old) :] if value == old or value.startswith(f"{old}/") else value
+    if isinstance(value, dict):
+        return {key: _moved(one, old, new) for key, one in value.items()}
+    return [_moved(one, old, new) for one in value] if isinstance(value, list) else value
+
+
+def build_here(build: Mapping[str, Any], there: str, here: str) -> dict[str, Any]:
+    """A service's `build:` with its folders on this machine."""
+    found: dict[str, Any] = _moved(dict(build), there, here)
+    return found

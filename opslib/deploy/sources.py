@@ -1,0 +1,137 @@
+"""The project's files on this machine: what git tracks or the host file lists, and what the compose files refer to."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opslib.command import bash
+from opslib.deploy.context import Ignore, files_in
+from opslib.errors import BadSettings, OpsError
+
+if TYPE_CHECKING:
+    from opslib.settings.model import Host
+    from opslib.target.base import Target
+
+_GIT = """cd -- "$1" || exit 3
+command -v git >/dev/null || exit 4
+git rev-parse --is-inside-work-tree >/dev/null || exit
+printf '%s\\0' "$(git rev-parse --quiet --verify HEAD)" "$(git status --porcelain -uno -- . | head -n 1)"
+git ls-files -z --recurse-submodules"""
+_LISTED = 'cd -- "$1" && git ls-files -z --cached --others --exclude-standard -- "$2"'
+
+
+@dataclass(frozen=True, slots=True)
+class Git:
+    """What git says of the project's folder. `commit` is None before the first one."""
+
+    commit: str | None
+    dirty: bool
+    tracked: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file here: its digest, its permission bits, its size in bytes."""
+
+    sha256: str
+    mode: int
+    size: int
+
+    @property
+    def executable(self) -> bool:
+        """Whether its owner may run it."""
+        return bool(self.mode & 0o100)
+
+
+def git(here: Target, root: Path) -> Git | None:
+    """What git tracks below `root`; None without git or outside a repository.
+
+    Raises OpsError where git refuses to look into a folder of another owner: its answer would be missed silently.
+    """
+    from opslib.target.transfer import stream_out
+
+    out = bytearray()
+    try:
+        stream_out(here, bash(_GIT, str(root), limit=60), out.extend)
+    except OpsError as error:
+        if "dubious ownership" in error.what:
+            raise OpsError(
+                f"git does not look into {root}, because it belongs to another user",
+                next=f"git config --global --add safe.directory {root}",
+            ) from None
+        return None
+    commit, status, *paths = out.split(b"\0")
+    tracked = tuple(os.fsdecode(bytes(path)) for path in paths if path)
+    return Git(os.fsdecode(bytes(commit)) or None, bool(status), tracked)
+
+
+def chosen(here: Target, root: Path, host: Host, found: Git | None) -> list[str]:
+    """The paths that belong to the project without a look at its compose files: what the host file lists, or what git
+    tracks. Raises BadSettings for a listed path that is not there."""
+    if host.files is None:
+        return list(found.tracked) if found else []
+    paths: list[str] = []
+    for listed in host.files:
+        path = posixpath.normpath(listed)
+        if (root / path).is_dir():
+            paths += _folder(here, root, path, found)
+        elif (root / path).exists():
+            paths.append(path)
+        else:
+            raise BadSettings(f"`files:` names {listed}, and there is no {root / path}", host=host.name)
+    return paths
+
+
+def _folder(here: Target, root: Path, path: str, found: Git | None) -> list[str]:
+    """A listed folder: what git does not ignore in it, or everything."""
+    if found is not None:
+        known = [os.fsdecode(one) for one in here.run(bash(_LISTED, str(root), path)).out.split(b"\0") if one]
+        if known:
+            return known
+    prefix = "" if path == "." else f"{path}/"
+    return [prefix + one for one in files_in(root / path, Ignore("**/__pycache__"))]
+
+
+def excluded(path: str, host: Host, env_file: str | None) -> bool:
+    """Paths that are no files of the project: opslib's own, backups, the env file (which goes its own way)."""
+    folders = [".opslib", ".git"]
+    if not host.backup.directory.startswith("/"):
+        folders.append(posixpath.normpath(host.backup.directory))
+    return path == env_file or any(path == folder or path.startswith(f"{folder}/") for folder in folders)
+
+
+def read(root: Path, paths: Iterable[str]) -> tuple[dict[str, Source], list[str]]:
+    """Each file with its digest, and the paths left out: what is no file here, and links that lead out of the
+    project or to no file. Raises OpsError for a file that cannot be read."""
+    found: dict[str, Source] = {}
+    left: list[str] = []
+    inside = f"{root.resolve()}/"
+    for path in dict.fromkeys(paths):
+        full = root / path
+        try:
+            if full.is_symlink() and not (full.is_file() and str(full.resolve()).startswith(inside)):
+                left.append(path)
+            elif full.is_file():
+                found[path] = _source(full)
+            elif full.exists() and not full.is_dir():
+                left.append(path)
+        except OSError as error:
+            raise OpsError(f"cannot read {full}: {error.strerror}", left="everything") from error
+    return found, left
+
+
+def _source(path: Path) -> Source:
+    digest, size = hashlib.sha256(), 0
+    with open(path, "rb") as file:
+        while block := file.read(1024 * 1024):
+            digest.update(block)
+            size += len(block)
+        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o777
+    return Source(digest.hexdigest(), mode, size)

@@ -1,0 +1,57 @@
+"""`inv deploy` as the list of its steps (strategy `recreate`), and how to undo each in a fresh process."""
+
+from __future__ import annotations
+
+from opslib.deploy import keep, switch
+from opslib.deploy.files_step import files_step, put_back
+from opslib.deploy.images import build_step, pin_step, ship_step
+from opslib.deploy.look import Seen, survey
+from opslib.deploy.options import DeployOptions
+from opslib.deploy.release_steps import adopt_step, prune_step, record_step, seal_step
+from opslib.deploy.switch_steps import databases_step, health_step, migrate_step, not_undone, up_step
+from opslib.run.step import AnyStep, Recovery, Run
+
+
+def steps(run: Run, options: DeployOptions) -> list[AnyStep]:
+    """What brings the project here live on the run's host; an empty list where it is live and healthy already."""
+    seen = survey(run, options)
+    run.result.update(project=seen.name, release=seen.previous, changes=seen.changes.as_json())
+    if not seen.changes:
+        return []
+    return [
+        adopt_step(seen),
+        *backup_steps(run, seen, options),
+        files_step(seen),
+        build_step(seen, options),
+        ship_step(seen, options),
+        pin_step(seen),
+        record_step(seen),
+        databases_step(seen),
+        migrate_step(seen),
+        up_step(seen),
+        health_step(seen),
+        seal_step(seen),
+        prune_step(seen),
+    ]
+
+
+def backup_steps(run: Run, seen: Seen, options: DeployOptions) -> list[AnyStep]:
+    """The steps of a backup where the host file asks for one first and there is something to back up."""
+    wanted = run.target.host.deploy.backup_first and options.backup is not None and seen.stack.containers
+    return options.backup(run) if wanted and options.backup is not None else []
+
+
+RECOVERIES: dict[str, Recovery] = {
+    "adopt": Recovery(),
+    "files": Recovery(undo=put_back),
+    "build": Recovery(),
+    "images": Recovery(),
+    "tag": Recovery(),
+    "record": Recovery(undo=keep.failed),
+    "databases": Recovery(undo=switch.back),
+    "migrate": Recovery(undo=not_undone),
+    "up": Recovery(undo=switch.back),
+    "health": Recovery(),
+    "seal": Recovery(),
+    "prune": Recovery(finish=keep.prune),
+}

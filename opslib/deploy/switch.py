@@ -1,0 +1,144 @@
+"""From one release's containers to another's, and back: the only part of a deploy that serves nothing for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from opslib.command import Command
+from opslib.compose.health import wait_healthy
+from opslib.compose.project import Project
+from opslib.compose.script import docker_script
+from opslib.compose.services import remove_created_command, up, up_command
+from opslib.compose.stack import Container, look
+from opslib.compose.verdict import HttpCheck
+from opslib.compose.wanted import wanted
+from opslib.deploy import place
+from opslib.errors import OpsError
+from opslib.run import watchdog
+from opslib.run.step import Run
+from opslib.settings.model import Host
+from opslib.state import releases
+from opslib.target.base import Target
+from opslib.target.transfer import read_file
+
+Memo = dict[str, Any]
+
+_REMOVE = """docker stop $1 >/dev/null && docker rm $1 >/dev/null"""
+# A first deploy that failed: containers and networks go, volumes stay.
+_CLEAR = """l="label=com.docker.compose.project=$1"
+ids=$(docker ps -aq --no-trunc --filter "$l") || exit; [ -z "$ids" ] || docker rm -f $ids >/dev/null || exit
+ids=$(docker network ls -q --filter "$l") || exit; [ -z "$ids" ] || docker network rm $ids >/dev/null"""
+
+
+def memo(project: str, release: str, previous: str | None, stage: str | None, stack: str | None) -> Memo:
+    """What the way back needs: the project, both releases (None: there was nothing), the run's staging folder (None:
+    no file was written), and the stack to go back to."""
+    return {"project": project, "release": release, "previous": previous, "stage": stage, "stack": stack}
+
+
+def released(target: Target, project: str, release: str, stack: str | None = None) -> Project:
+    """A release's project as its pinned stack has it."""
+    env = f"{releases.folder(target, release)}/env"
+    has_env = read_file(target, env) is not None
+    return wanted(target, project, [stack or releases.stack_file(target, release)], env if has_env else None)
+
+
+def arm(run: Run, before: Memo, tools: str | None) -> None:
+    """Have the server itself put the previous release back if this machine or the line is gone; nothing to arm where
+    there is none."""
+    if before["previous"] is None:
+        return
+    project = released(run.target, before["project"], before["previous"], before["stack"])
+    watchdog.arm(run, back_script(run.target.host, run.target.root, project, before["stage"]), tools)
+
+
+def back_script(host: Host, root: str, project: Project, stage: str | None) -> str:
+    """The watchdog's script: the files back, what was only created away, the old containers up; once more if that
+    fails, as a killed `up` leaves names behind."""
+    created = remove_created_command(host, project.name).masked()
+    again = f"{{ {created} && {up_command(host, project, orphans=True).masked()}; }}"
+    lines = ["set -u"]
+    if stage is not None:
+        lines.append(f"{place.back_command(root, stage).masked()} || exit")
+    return "\n".join([*lines, f"{again} || {{ sleep 2; {again}; }}", ""])
+
+
+def forward(
+    run: Run,
+    project: Project,
+    services: Sequence[str],
+    orphans: Sequence[Container],
+    *,
+    before: Memo,
+    tools: str | None,
+) -> None:
+    """Recreate the services and remove those that are no longer wanted. Raises OpsError."""
+    arm(run, before, tools)
+    if orphans:
+        remove(run.target, orphans)
+    if services:
+        up(run.target, project, services, recreate=True, dependencies=False)
+
+
+def back(run: Run, before: Memo) -> None:
+    """Put the previous release back and prove it healthy; idempotent. Data and volumes are not touched.
+
+    Raises OpsError when it does not become healthy: the watchdog stays armed and the run stays open.
+    """
+    target = run.target
+    if before["stage"] is not None:
+        place.back(target, before["stage"])
+    if before["previous"] is None:
+        target.run(docker_script(target.host, _CLEAR, before["project"], limit=300))
+    else:
+        project = released(target, before["project"], before["previous"], before["stack"])
+        up(target, project, orphans=True)
+        healthy(target, project)
+        run.note(f"release {before['previous']} is back and healthy")
+    watchdog.disarm(target, run.id)
+
+
+def healthy(target: Target, project: Project) -> None:
+    """Wait until every service is healthy. Raises OpsError as `wait_healthy`."""
+    deploy = target.host.deploy
+    wait_healthy(
+        target, project, list(project.services), checks=checks(target.host, project.services), stable=deploy.stable,
+        timeout=deploy.timeout,
+    )  # fmt: skip
+
+
+def checks(host: Host, services: Mapping[str, object]) -> dict[str, HttpCheck]:
+    """The HTTP checks of the host file, for the services that there are."""
+    spec = host.deploy.health
+    return {name: HttpCheck.from_url(one.url, one.seconds) for name, one in spec.items() if name in services}
+
+
+def remove_command(host: Host, containers: Sequence[Container]) -> Command:
+    """Stop and remove containers."""
+    limit = max(one.stop_timeout for one in containers) * len(containers) + 60.0
+    return docker_script(host, _REMOVE, " ".join(one.id for one in containers), limit=limit)
+
+
+def remove(target: Target, containers: Sequence[Container]) -> None:
+    """Stop and remove containers. Raises CommandFailed."""
+    target.run(remove_command(target.host, containers))
+
+
+def verified(target: Target, project: Project) -> dict[str, str]:
+    """Compose's own digests of what runs now, by service.
+
+    Raises OpsError for a service that does not run what the release says.
+    """
+    stack = look(target, project.name)
+    found: dict[str, str] = {}
+    for name, service in project.services.items():
+        for container in stack.service(name):
+            if container.image != service.image:
+                raise OpsError(
+                    f"service {name} runs {container.image}, and the release has {service.image}",
+                    host=target.host.name,
+                    next=f"inv logs --service {name} --host {target.host.name}",
+                )
+            found[name] = container.config_hash
+    return found

@@ -1,0 +1,203 @@
+"""The steps that go live: databases that a migration needs, the migration, the containers, their health."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from opslib.compose.health import wait_healthy
+from opslib.compose.project import Project
+from opslib.compose.services import up
+from opslib.compose.stack import Stack
+from opslib.deploy import switch
+from opslib.deploy.files import below, parse_sums, relative
+from opslib.deploy.files_step import staging
+from opslib.deploy.look import Seen
+from opslib.deploy.render import moved, to_text
+from opslib.migrate import run as migration
+from opslib.migrate.steps import told
+from opslib.run import watchdog
+from opslib.run.step import Run, Step
+from opslib.state import releases
+from opslib.target.transfer import put_bytes, read_file
+
+Memo = dict[str, Any]
+
+
+def databases_step(seen: Seen) -> Step[Memo]:
+    """Start what the migration needs and does not run: on a first deploy, the databases."""
+
+    def look(run: Run) -> Memo | None:
+        spec = run.target.host.migrate
+        if spec is None or not _migrates(seen, spec.service):
+            return None
+        migration.check(seen.project, spec, run.host)
+        absent = _absent(seen.project, seen.stack, spec.service)
+        return {**_way_back(run, seen), "services": absent} if absent else None
+
+    def do(run: Run, memo: Memo) -> None:
+        project, deploy = switch.released(run.target, seen.name, run.id), run.target.host.deploy
+        _keep_way_back(run, seen, memo)
+        switch.arm(run, memo, seen.tools)
+        up(run.target, project, memo["services"])
+        checks = switch.checks(run.target.host, memo["services"])
+        wait_healthy(run.target, project, memo["services"], checks=checks, stable=deploy.stable, timeout=deploy.timeout)
+        seen.started.update(memo["services"])
+
+    return Step("databases", look, do, switch.back, show=lambda memo: f"start {', '.join(memo['services'])}")
+
+
+def _absent(project: Project, stack: Stack, service: str) -> list[str]:
+    """What the service depends on, as deep as it goes, and that is not up."""
+    needs: list[str] = []
+    todo = list(project.services[service].depends_on)
+    while todo:
+        name = todo.pop(0)
+        if name in project.services and name not in needs:
+            needs.append(name)
+            todo += project.services[name].depends_on
+    one_shots = project.one_shots()
+    return sorted(
+        name
+        for name in needs
+        if not stack.service(name)
+        or any(
+            not one.running and not (name in one_shots and one.state == "exited" and one.exit_code == 0)
+            for one in stack.service(name)
+        )
+    )
+
+
+def migrate_step(seen: Seen) -> Step[Memo]:
+    """Run the migration in the new image of its service, where that image is new."""
+
+    def look(run: Run) -> Memo | None:
+        spec = run.target.host.migrate
+        if spec is None or not _migrates(seen, spec.service):
+            return None
+        migration.check(seen.project, spec, run.host)
+        before = None
+        if not run.plan:
+            before = migration.revision(run.target, _new(run, seen), spec, run.id)
+        return {"project": seen.name, "release": run.id, "before": before, "command": " ".join(spec.up)}
+
+    def do(run: Run, memo: Memo) -> str:
+        spec = run.target.host.migrate
+        assert spec is not None
+        project = _new(run, seen)
+        migration.migrate(run, project, spec)
+        after = migration.revision(run.target, project, spec, run.id)
+        seen.migration = {"before": memo["before"], "after": after}
+        return told(spec, memo["before"], after)
+
+    return Step("migrate", look, do, not_undone, show=lambda memo: f"{memo['command']} in the new image")
+
+
+def not_undone(run: Run, memo: Memo) -> None:
+    """A migration is never undone by itself: say where the schema was and is."""
+    spec = run.target.host.migrate
+    if spec is None or read_file(run.target, releases.stack_file(run.target, memo["release"])) is None:
+        return
+    project = switch.released(run.target, memo["project"], memo["release"])
+    after = migration.revision(run.target, project, spec, run.id)
+    if spec.status is None:
+        run.note(f"the migration ({memo['command']}) may have changed the schema; it is not undone", warning=True)
+    elif after != memo["before"]:
+        run.note(
+            f"the schema is at {after or 'an unknown revision'} and was at {memo['before'] or 'no revision'}: "
+            "a migration is not undone by itself",
+            warning=True,
+        )
+
+
+def _new(run: Run, seen: Seen) -> Project:
+    return switch.released(run.target, seen.name, run.id)
+
+
+def _migrates(seen: Seen, service: str) -> bool:
+    """Whether the image of the migrating service is another one than the last release's."""
+    if service not in seen.project.services or seen.last is None:
+        return True
+    pin, old = seen.images.pins.get(seen.project.services[service].image), seen.last.images.get(service)
+    return pin is None or old is None or pin.id != old.id
+
+
+def up_step(seen: Seen) -> Step[Memo]:
+    """Recreate what has changed. From here to `health` a watchdog on the server knows the way back."""
+
+    def look(run: Run) -> Memo | None:
+        services = [name for name in seen.recreate if name not in seen.started]
+        if not services and not seen.orphans and not seen.started:
+            return None
+        return {**_way_back(run, seen), "services": services, "why": {name: seen.recreate[name] for name in services},
+                "remove": sorted({one.service for one in seen.orphans})}  # fmt: skip
+
+    def do(run: Run, memo: Memo) -> str:
+        began = time.monotonic()
+        _keep_way_back(run, seen, memo)
+        project = switch.released(run.target, seen.name, run.id)
+        switch.forward(run, project, memo["services"], seen.orphans, before=memo, tools=seen.tools)
+        seen.gap = time.monotonic() - began
+        return ", ".join(memo["services"])
+
+    def show(memo: Memo) -> str:
+        words = [f"recreate {name} ({'; '.join(why)})" for name, why in memo["why"].items()]
+        words += [f"remove {name}" for name in memo["remove"]]
+        gap = f"; the last switch took {seen.changes.gap:.0f} s" if seen.changes.gap else ""
+        return ", ".join(words) + gap
+
+    return Step("up", look, do, switch.back, show=show)
+
+
+def health_step(seen: Seen) -> Step[Memo]:
+    """Wait until every service is healthy; then the watchdog is called off."""
+
+    def look(run: Run) -> Memo | None:
+        touched = seen.recreate or seen.started or seen.orphans
+        return {"services": sorted(seen.project.services)} if touched else None
+
+    def do(run: Run, memo: Memo) -> None:
+        began = time.monotonic()
+        switch.healthy(run.target, _new(run, seen))
+        seen.gap += time.monotonic() - began
+        watchdog.disarm(run.target, run.id)
+
+    return Step("health", look, do, show=lambda memo: ", ".join(memo["services"]))
+
+
+# -- the way back
+
+
+def _way_back(run: Run, seen: Seen) -> Memo:
+    stage = staging(run) if seen.files or seen.env.write is not None else None
+    stack = None
+    if seen.in_place and seen.previous is not None and _other_mounts(run, seen):
+        stack = f"{releases.folder(run.target, seen.previous)}/back.yml"
+    return switch.memo(seen.name, run.id, seen.previous, stage, stack)
+
+
+def _keep_way_back(run: Run, seen: Seen, memo: Memo) -> None:
+    """In place nobody puts the project's files back: the old containers get the release's copies of what they mount
+    instead, where these differ."""
+    if memo["stack"] is not None and seen.last_stack is not None:
+        put_bytes(run.target, to_text(moved(seen.last_stack, _other_mounts(run, seen))), memo["stack"])
+
+
+def _other_mounts(run: Run, seen: Seen) -> dict[str, str]:
+    """Mounted files and folders of the project that are no longer those of the last release: where they are, and
+    where the release keeps its own."""
+    if seen.last is None or seen.last_stack is None:
+        return {}
+    folder = releases.folder(run.target, seen.last.id)
+    recorded = parse_sums((read_file(run.target, f"{folder}/files.sha256") or b"").decode(errors="surrogateescape"))
+    now = {path: one.sha256 for path, one in seen.sources.items()}
+    found: dict[str, str] = {}
+    for service in seen.last_stack.get("services", {}).values():
+        for mount in service.get("volumes") or []:
+            path = relative(str(mount.get("source", "")), run.target.root) if mount.get("type") == "bind" else None
+            if not path or (not mount.get("read_only") and path not in recorded):
+                continue
+            old = {one: digest for one, digest in recorded.items() if below(one, [path])}
+            if old and any(now.get(one) != digest for one, digest in old.items()):
+                found[f"{run.target.root}/{path}"] = f"{folder}/compose/{path}"
+    return found
