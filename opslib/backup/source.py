@@ -42,13 +42,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Stage:
     """Where artifacts are made: `folder` (absolute, on the target) is not seen by readers yet. `tools` is the tools
-    image, "" where there is no Docker engine. `owner` is the SSH user's `uid:gid`. `moved` is told the bytes written
-    so far of the artifact that is being made."""
+    image, "" where there is no Docker engine. `reserve` bytes of the disk stay free. `moved` is told
+    the bytes written so far of the artifact that is being made."""
 
     target: Target
     folder: str
     tools: str
-    owner: str
+    reserve: int
     moved: Callable[[str, int], None]
 
 

@@ -1,0 +1,169 @@
+"""Backup of SQLite files and folders by Python alone, where there is no Docker engine.
+
+Run as a program of its own, with nothing but the standard library: FILE RESERVE sqlite PATH, or FILE RESERVE files
+BASE [WITHOUT…] -- PATH…; or `check KIND FILE`. It speaks the language of the tools container's script
+(`opslib.backup.pack`).
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import sys
+import tarfile
+import tempfile
+import time
+import zlib
+from pathlib import Path
+from typing import IO, cast
+
+
+class Digesting:
+    """A file being written: digested, counted, and kept from eating into the free space that must stay."""
+
+    def __init__(self, path: Path, reserve: int) -> None:
+        self.room = shutil.disk_usage(path.parent).free - reserve
+        self.file = open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")  # noqa: SIM115
+        self.sha, self.bytes, self.told_at = hashlib.sha256(), 0, time.monotonic()
+
+    def write(self, data: bytes) -> int:
+        """Write on; raises OSError at the reserve."""
+        if self.bytes + len(data) > self.room:
+            raise OSError("the disk is full up to the reserve")
+        self.sha.update(data)
+        self.bytes += len(data)
+        self.file.write(data)
+        if time.monotonic() - self.told_at > 1:
+            self.told_at = time.monotonic()
+            print(f"bytes {self.bytes}", flush=True)
+        return len(data)
+
+    def flush(self) -> None:
+        """For GzipFile."""
+        self.file.flush()
+
+    def finish(self) -> None:
+        """Have it on the disk, read-only."""
+        self.file.flush()
+        os.fchmod(self.file.fileno(), 0o440)
+        os.fsync(self.file.fileno())
+        self.file.close()
+
+
+class Counting:
+    """What is compressed, counted."""
+
+    def __init__(self, out: gzip.GzipFile) -> None:
+        self.out, self.bytes = out, 0
+
+    def write(self, data: bytes) -> int:
+        """Write on."""
+        self.bytes += len(data)
+        return self.out.write(data)
+
+
+def sqlite(path: Path, out: Counting, stage: Path) -> None:
+    """A copy of one state of the file."""
+    if not path.is_file():
+        raise OSError(f"there is no file {path}")
+    copy = stage / ".sqlite-copy"
+    try:
+        live, new = sqlite3.connect(path, timeout=60), sqlite3.connect(copy)
+        live.backup(new)  # all pages in one step: one state, whatever others write
+        told = os.stat(path)
+        print(f"told fact owner {told.st_uid}:{told.st_gid}\ntold fact mode {told.st_mode & 0o7777:o}")
+        for name, base in (("journal_mode", live), ("user_version", new)):
+            print(f"told fact {name} {base.execute(f'pragma {name}').fetchone()[0]}")
+        print(f"told fact integrity {new.execute('pragma quick_check(1)').fetchone()[0]}")
+        live.close()
+        for line in counts(new):
+            print(f"told {line}")
+        new.close()
+        with open(copy, "rb") as file:
+            shutil.copyfileobj(file, out, 1024 * 1024)
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def counts(base: sqlite3.Connection) -> list[str]:
+    """A line for each table."""
+    tables = base.execute(
+        "select name from sqlite_master where type = 'table' and rootpage > 0 "
+        "and name not like 'sqlite\\_%' escape '\\' order by name"
+    ).fetchall()
+    lines = []
+    for (name,) in tables:
+        quoted = name.replace('"', '""')
+        rows = base.execute(f'select count(*) from "{quoted}"').fetchone()[0]
+        lines.append(f"count {json.dumps({'t': name, 'n': rows})}")
+    return lines
+
+
+def files(base: Path, without: list[str], paths: list[str], out: Counting) -> None:
+    """A tar archive of the paths."""
+    left_out = {os.path.normpath(path) for path in without}
+    counted = dict.fromkeys(("files", "dirs", "links", "bytes"), 0)
+
+    def tally(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        if os.path.normpath(entry.name) in left_out:
+            return None
+        if entry.isdir():
+            counted["dirs"] += 1
+        elif entry.issym():
+            counted["links"] += 1
+        elif entry.isfile() or entry.islnk():
+            counted["files"] += 1
+            counted["bytes"] += entry.size if entry.isfile() else 0
+        return entry
+
+    with tarfile.open(mode="w|", fileobj=cast("IO[bytes]", out), format=tarfile.PAX_FORMAT) as archive:
+        for path in paths:
+            archive.add(base / path, arcname=f"./{os.path.normpath(path)}", filter=tally)
+    print("told counts " + " ".join(map(str, counted.values())))
+
+
+def check(kind: str, file: Path) -> None:
+    """Read an artifact to its end; the integrity and the counts of a SQLite file."""
+    with tempfile.TemporaryDirectory(prefix="opslib-") as folder, gzip.open(file, "rb") as packed:
+        if kind == "files":
+            with tarfile.open(mode="r|", fileobj=packed) as archive:
+                for _ in archive:
+                    pass
+            return
+        copy = Path(folder, "copy.db")
+        with open(copy, "wb") as out:
+            shutil.copyfileobj(packed, out, 1024 * 1024)
+        base = sqlite3.connect(copy)
+        print(f"fact integrity {base.execute('pragma integrity_check(1)').fetchone()[0]}")
+        for line in counts(base):
+            print(line)
+        base.close()
+
+
+def main(file: str, reserve: str, what: str, *words: str) -> None:
+    """Make one artifact, or check one (`check KIND FILE`)."""
+    if file == "check":
+        check(reserve, Path(what))
+        return
+    target = Path(file)
+    out = Digesting(target, int(reserve))
+    with gzip.GzipFile(filename="", fileobj=out, mode="wb", compresslevel=6, mtime=0) as packed:
+        raw = Counting(packed)
+        if what == "sqlite":
+            sqlite(Path(words[0]), raw, target.parent)
+        else:
+            at = words.index("--", 1)
+            files(Path(words[0]), list(words[1:at]), list(words[at + 1 :]), raw)
+    out.finish()
+    print(f"packed {out.bytes} {raw.bytes} {out.sha.hexdigest()}")
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except (OSError, EOFError, zlib.error, sqlite3.Error, tarfile.TarError) as error:
+        sys.exit(f"{error}")

@@ -1,0 +1,88 @@
+"""What a look for sources gathers, and what the host file has to say about it."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from opslib.backup.scan import Place
+from opslib.engines.find import Login
+from opslib.settings import model
+
+if TYPE_CHECKING:
+    from opslib.backup.source import Source
+    from opslib.compose.stack import SeenVolume, Stack
+    from opslib.settings.model import Host
+
+
+@dataclass(frozen=True, slots=True)
+class Uncovered:
+    """Data that no source covers: of which service, in what, and what to write into the host file."""
+
+    service: str
+    what: str
+    do: str
+
+
+@dataclass(slots=True)
+class Found:
+    """Everything that a look found."""
+
+    sources: list[Source] = field(default_factory=list)
+    uncovered: list[Uncovered] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def leave(self, service: str, what: str, exclude: str) -> None:
+        """Note data that nothing covers; `exclude` is the name by which the host file may leave it out."""
+        do = f"put {exclude!r} under `backup: exclude:` if it needs no backup, or a volume under `backup: sources:`"
+        one = Uncovered(service, what, do)
+        if one not in self.uncovered:
+            self.uncovered.append(one)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """The host file's `backup: sources:` and `exclude:`, asked about one thing at a time."""
+
+    host: Host
+    stack: Stack
+    root: str
+
+    def out(self, name: str) -> bool:
+        """Whether a service or volume is left out by name."""
+        return name in self.host.backup.exclude
+
+    def out_path(self, source: str) -> bool:
+        """Whether a folder of the machine is left out by its path."""
+        relative = posixpath.relpath(source, self.root)
+        return any(posixpath.normpath(one) in (source, relative) for one in self.host.backup.exclude)
+
+    def out_volume(self, volume: SeenVolume) -> bool:
+        """Whether a volume is left out by name, or is used by services alone that are."""
+        if self.out(volume.key) or self.out(volume.name):
+            return True
+        users = [one for one in self.stack.containers if one.id in volume.mounted_by]
+        return bool(users) and all(self.out(one.service) for one in users)
+
+    def volume(self, name: str) -> SeenVolume | None:
+        """A volume of the project by its name in the compose file, or its real one."""
+        return next((one for one in self.stack.volumes if name in (one.key, one.name)), None)
+
+    def asked(self, place: Place) -> bool:
+        """Whether the host file asks for a copy of this volume's files, whatever is in them."""
+        volume = self.volume(place.source) if place.kind == "volume" else None
+        names = {spec.name for spec in self.host.backup.sources if isinstance(spec, model.Volume)}
+        return volume is not None and not names.isdisjoint({volume.key, volume.name})
+
+
+def logins(host: Host) -> Mapping[str, Login]:
+    """How the host file says to log in, by service."""
+    found = {}
+    for spec in host.backup.sources:
+        if isinstance(spec, model.Postgres):
+            found[spec.service] = Login(spec.user, spec.password)
+        elif isinstance(spec, model.Redis):
+            found[spec.service] = Login(None, spec.password)
+    return found

@@ -1,0 +1,132 @@
+"""From a program that prints data to an artifact on the disk: compressed and digested on the machine that has them.
+
+The whole pipeline runs inside the tools container with the stage's folder mounted, since the engine's own stream is
+slower than any database: nothing but the results leaves it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from opslib.command import Command, bash, command
+from opslib.errors import CommandFailed, OpsError
+from opslib.target.docker import Env, mount, run_in
+
+if TYPE_CHECKING:
+    from opslib.backup.source import Stage
+    from opslib.engines.instance import Instance
+
+LONG = 24 * 3600.0  # seconds that one artifact may take
+
+# $1 the file, $2 bytes that must stay free, then the program. Every stage's exit code counts; a digest taken aside by
+# `tee >(…)` would fail unseen. The limit on the file's size keeps the reserve whatever the estimate was. What the
+# program says on descriptor 4 is about the data; its complaints are shown as warnings when it succeeds.
+_PACK = """export LC_ALL=C; umask 027; cd /stage || exit 1
+free=$(df -PB1 . | awk 'NR == 2 { print $4 }'); room=$(( (free - $2) / 1024 ))
+[ "$room" -gt 0 ] || { echo "only $free bytes are free, and $2 must stay free" >&2; exit 1; }
+ulimit -f "$room"; file=$1; shift 2; t=$(mktemp -d); : >"$t/told"
+while sleep 1; do stat -c 'bytes %s' -- "$file"; done 2>/dev/null & beat=$!
+"$@" 2> >(head -c 65536 >"$t/said"; cat >/dev/null) 4>>"$t/told" | dd bs=128K 2>"$t/raw" | zstd -q -3 -T0 |
+  tee -- "$file" | sha256sum >"$t/sum"
+st=("${PIPESTATUS[@]}"); kill "$beat"; wait 2>/dev/null
+if [ "${st[*]}" != '0 0 0 0 0' ]; then cat "$t/said" >&2
+  case ${st[3]} in 153|1) echo 'the disk is full up to the reserve' >&2 ;; esac
+  echo "the dump's stages ended with ${st[*]}" >&2; exit 1; fi
+raw=$(awk '/ copied/ { print $1 }' "$t/raw"); [ "${raw:-0}" -gt 0 ] || { echo 'the dump is empty' >&2; exit 1; }
+chown --reference=. -- "$file" && chmod 0440 -- "$file" && sync -- "$file" || exit 1
+sed 's/^/told /' "$t/told"; sed 's/^/said /' "$t/said"
+read -r sum _ <"$t/sum"; printf 'packed %s %s %s\\n' "$(stat -c %s -- "$file")" "$raw" "$sum" """
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """An artifact's file: its length, the length of what is in it, its digest; what the program told about the data,
+    and its warnings."""
+
+    bytes: int
+    raw_bytes: int
+    sha256: str
+    told: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def script(text: str, *args: str) -> list[str]:
+    """A bash text of our own as the program, with its arguments."""
+    return ["bash", "-c", text, "opslib", *args]
+
+
+def pack_command(
+    stage: Stage, file: str, program: Sequence[str], *, mounts: Sequence[str] = (), options: Sequence[str] = (),
+    env: Env | None = None,
+) -> Command:  # fmt: skip
+    """The tools container that makes `file` of what `program` prints. SELinux and AppArmor would keep it from other
+    containers' files."""
+    words = ["--security-opt", "label=disable", "--env", "TINI_SUBREAPER=1", *options]
+    return run_in(
+        stage.target.host, stage.tools, "bash", "-c", _PACK, "opslib", file, str(stage.reserve), *program,
+        mounts=[mount("bind", stage.folder, "/stage"), *mounts], options=words, env=env, limit=LONG,
+    )  # fmt: skip
+
+
+def beside(at: Instance) -> list[str]:
+    """Options of a container that sees the engine's processes, and through /proc/PID/root its files."""
+    return ["--pid", f"container:{at.container}", "--network", f"container:{at.container}",
+            "--cap-add", "SYS_PTRACE"]  # fmt: skip
+
+
+def inside(at: Instance, *argv: str) -> list[str]:
+    """A program of the engine's own image, run from a container `beside` it in its root folder, as the data's owner."""
+    return ["chroot", f"--userspec={at.user}", f"/proc/{at.pid}/root", "env", f"PATH={at.env['PATH']}", *argv]
+
+
+def embedded_command(stage: Stage, file: str, *words: str) -> Command:
+    """The same by Python alone, on this machine, where there is no Docker engine."""
+    import sys
+    from pathlib import Path
+
+    from opslib.backup import embedded
+
+    program = str(Path(embedded.__file__).resolve())
+    return command(sys.executable, program, f"{stage.folder}/{file}", str(stage.reserve), *words, limit=LONG)
+
+
+def pack(stage: Stage, what: str, file: str, cmd: Command) -> Packed:
+    """Run it and read what it says. Raises OpsError naming `what`, with the program's own words."""
+    told: list[str] = []
+    said: list[str] = []
+    done: list[str] = []
+    try:
+        for line in stage.target.lines(cmd):
+            word, _, rest = line.partition(" ")
+            if word == "bytes":
+                stage.moved(what, int(rest))
+            elif word == "told":
+                told.append(rest)
+            elif word == "said":
+                said.append(rest)
+            elif word == "packed":
+                done = rest.split()
+    except CommandFailed as error:
+        raise failed(stage, what, error) from None
+    if len(done) != 3:
+        raise OpsError(f"{what}: the dump ended without saying how", host=stage.target.host.name)
+    stage.moved(what, int(done[0]))
+    return Packed(int(done[0]), int(done[1]), done[2], tuple(told), tuple(said))
+
+
+def failed(stage: Stage, what: str, error: CommandFailed) -> OpsError:
+    """The error for an artifact that could not be made."""
+    lines = (error.stderr or error.what).strip().splitlines()
+    return OpsError(
+        f"{what} could not be backed up: " + "\n    ".join(lines[-6:]),
+        host=stage.target.host.name,
+        left="everything: no backup set was made, nothing was pruned",
+        next="mend that and run the backup again",
+    )
+
+
+def remove_command(folder: str) -> Command:
+    """Remove a folder of artifacts, its manifest first: without it there is no set."""
+    return bash('rm -f -- "$1/manifest.json" && rm -rf -- "$1" && sync -- "$(dirname -- "$1")"', folder, limit=600)

@@ -1,0 +1,114 @@
+"""PostgreSQL as a source: each database in a snapshot that is counted too, and what belongs to the whole server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from opslib.backup.byhand import decompress, docker_words, joined
+from opslib.backup.manifest import Artifact, Kind, file_name
+from opslib.backup.pack import beside, inside, pack, pack_command
+from opslib.engines import postgres
+
+if TYPE_CHECKING:
+    from opslib.backup.source import Stage
+    from opslib.command import Command, Secret
+    from opslib.engines.instance import Instance
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresDatabase:
+    """One database. `size` is what it takes in the server, indexes and all: its dump is smaller."""
+
+    kind: ClassVar[Kind] = "postgres"
+    at: Instance
+    database: str
+    size: int
+    tool: str
+
+    @property
+    def title(self) -> str:
+        return f"postgres {self.at.service}/{self.database}"
+
+    @property
+    def file(self) -> str:
+        """The artifact's file."""
+        return file_name("postgres", self.at.service, self.database, suffix=".dump.zst")
+
+    def take(self, stage: Stage) -> list[Artifact]:
+        """Dump and count the same state: the count runs in the session whose snapshot the dump uses."""
+        snapshot = postgres.Snapshot.take(stage.target, self.at, self.database)
+        try:
+            snapshot.begin_count()
+            packed = pack(stage, self.title, self.file, dump_command(stage, self, snapshot.id))
+            counts = snapshot.counts()
+        finally:
+            snapshot.close()
+        return [
+            Artifact(
+                file=self.file, kind=self.kind, name=self.database, service=self.at.service, image=self.at.image,
+                container=self.at.container, bytes=packed.bytes, raw_bytes=packed.raw_bytes, sha256=packed.sha256,
+                counts=dict(counts), by_hand=_by_hand(stage, self),
+                facts={"part": "database", "database": self.database, "tool": self.tool, **snapshot.facts},
+            )
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresGlobals:
+    """Roles and tablespaces: without them a database's owners and grants are lost."""
+
+    kind: ClassVar[Kind] = "postgres"
+    at: Instance
+    tool: str
+    size: int = 0
+
+    @property
+    def title(self) -> str:
+        return f"postgres {self.at.service}, roles"
+
+    @property
+    def file(self) -> str:
+        """The artifact's file."""
+        return file_name("postgres", self.at.service, suffix=".globals.sql.zst")
+
+    def take(self, stage: Stage) -> list[Artifact]:
+        """Dump the globals."""
+        facts = postgres.globals_facts(stage.target, self.at)
+        program = inside(self.at, "pg_dumpall", "--globals-only", "-w")
+        cmd = pack_command(stage, self.file, program, options=beside(self.at), env=_env(self.at, postgres.DOOR))
+        packed = pack(stage, self.title, self.file, cmd)
+        at = self.at
+        psql = ("psql", "-X", "-U", str(at.env["PGUSER"]), "-d", postgres.DOOR)
+        hand = joined(decompress(stage, self.file), docker_words(stage, "exec", "-i", at.container, *psql))
+        return [
+            Artifact(
+                file=self.file, kind=self.kind, name="globals", service=at.service, image=at.image,
+                container=at.container, bytes=packed.bytes, raw_bytes=packed.raw_bytes, sha256=packed.sha256,
+                facts={"part": "globals", "tool": self.tool, **facts}, by_hand=(hand,),
+            )
+        ]  # fmt: skip
+
+
+def dump_command(stage: Stage, source: PostgresDatabase, snapshot: str) -> Command:
+    """pg_dump of the server's own image, beside its container. Uncompressed inside: zstd does that better."""
+    program = inside(source.at, "pg_dump", "--format=custom", "--compress=0", "--no-password", f"--snapshot={snapshot}")
+    env = _env(source.at, source.database)
+    return pack_command(stage, source.file, program, options=beside(source.at), env=env)
+
+
+def _env(at: Instance, database: str) -> dict[str, str | Secret]:
+    variables = {name: value for name, value in at.env.items() if name != "PATH"}
+    return {**variables, "PGDATABASE": database, "PGOPTIONS": postgres.OPTIONS, "PGAPPNAME": "opslib"}
+
+
+def _by_hand(stage: Stage, source: PostgresDatabase) -> tuple[str, ...]:
+    at, user = source.at, str(source.at.env["PGUSER"])
+    new = source.database[:50] + "_restored"
+    conninfo = "dbname='" + new.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    exec_ = ("exec", "-i", at.container)
+    return (
+        docker_words(stage, *exec_, "createdb", "-U", user, "-T", "template0", "--", new),
+        joined(decompress(stage, source.file),
+               docker_words(stage, *exec_, "pg_restore", "-U", user, "-1", "--exit-on-error", "-d", conninfo)),
+    )  # fmt: skip

@@ -1,0 +1,88 @@
+"""Redis as a source: the file of a background save that this backup asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from opslib.backup.byhand import decompress, docker_words
+from opslib.backup.manifest import Artifact, Kind, file_name
+from opslib.backup.pack import beside, pack, pack_command, script
+from opslib.engines import redis
+
+if TYPE_CHECKING:
+    from opslib.backup.source import Stage
+    from opslib.command import Command
+    from opslib.engines.instance import Instance
+
+# One open file is checked and copied: a save that begins meanwhile makes another. The server's own program reads it,
+# from its own root folder; what it found goes to descriptor 4.
+# $1 the server's process, $2 the file, $3 its user, $4 its PATH
+_READ = """set -eu; exec 7<"/proc/$1/root$2"
+chroot --userspec="$3" "/proc/$1/root" env PATH="$4" redis-check-rdb /proc/self/fd/7 >/tmp/checked 2>&1 </dev/null ||
+  { cat /tmp/checked >&2; exit 1; }
+cat /tmp/checked >&4; cat <&7"""
+
+
+@dataclass(frozen=True, slots=True)
+class RedisServer:
+    """One server. `size` is its memory in use."""
+
+    kind: ClassVar[Kind] = "redis"
+    at: Instance
+    facts: dict[str, Any]
+    size: int
+
+    @property
+    def title(self) -> str:
+        return f"redis {self.at.service}"
+
+    @property
+    def file(self) -> str:
+        """The artifact's file."""
+        return file_name("redis", self.at.service, suffix=".rdb.zst")
+
+    def take(self, stage: Stage) -> list[Artifact]:
+        """Save, check and copy the file."""
+        at = self.at
+        before, after = redis.save(stage.target, at)
+        packed = pack(stage, self.title, self.file, dump_command(stage, self))
+        counts = redis.counts_of_file(packed.told, before, after)
+        return [
+            Artifact(
+                file=self.file, kind=self.kind, name=at.service, service=at.service, image=at.image,
+                container=at.container, bytes=packed.bytes, raw_bytes=packed.raw_bytes, sha256=packed.sha256,
+                counts=dict(counts), facts=self.facts, by_hand=_by_hand(stage, self),
+            )
+        ]  # fmt: skip
+
+
+def dump_command(stage: Stage, source: RedisServer) -> Command:
+    """Check and copy the saved file, beside the server's container."""
+    at, folder = source.at, str(source.facts["dir"]).rstrip("/")
+    path = f"{folder}/{source.facts['dbfilename']}"
+    program = script(_READ, str(at.pid), path, at.user, str(at.env["PATH"]))
+    return pack_command(stage, source.file, program, options=beside(at))
+
+
+def _by_hand(stage: Stage, source: RedisServer) -> tuple[str, ...]:
+    """For a server without an append-only file; with one, the manifest line makes the file its base (Redis 7)."""
+    at, folder = source.at, str(source.facts["dir"]).rstrip("/")
+    copy = f"{folder}/{source.facts['dbfilename']}"
+    plain = [
+        f"{decompress(stage, source.file)} > dump.rdb",
+        docker_words(stage, "stop", at.container),
+        docker_words(stage, "cp", "dump.rdb", f"{at.container}:{copy}"),
+    ]
+    if source.facts["appendonly"]:
+        base = f"{folder}/appendonlydir"
+        plain += [
+            "mkdir appendonlydir && cp dump.rdb appendonlydir/appendonly.aof.1.base.rdb && "
+            "echo 'file appendonly.aof.1.base.rdb seq 1 type b' > appendonlydir/appendonly.aof.manifest",
+            docker_words(stage, "run", "--rm", "--volumes-from", at.container, stage.tools, "rm", "-rf", "--", base),
+            docker_words(stage, "cp", "appendonlydir", f"{at.container}:{base}"),
+        ]
+    own = docker_words(
+        stage, "run", "--rm", "--volumes-from", at.container, stage.tools, "chown", "-R", at.user, folder
+    )
+    return (*plain, own, docker_words(stage, "start", at.container))

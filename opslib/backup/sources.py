@@ -1,0 +1,184 @@
+"""What there is to back up: engines in running containers, SQLite files, volumes, folders; and what nothing covers."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from opslib.backup.found import Found, Wishes, logins
+from opslib.backup.manifest import Kind
+from opslib.backup.postgres import PostgresDatabase, PostgresGlobals
+from opslib.backup.redis import RedisServer
+from opslib.backup.scan import Place
+from opslib.backup.sqlite import SqliteFile
+from opslib.backup.trees import files, find_trees
+from opslib.engines import others, postgres, redis
+from opslib.engines.find import Seen, look_inside
+from opslib.errors import BadSettings, OpsError
+from opslib.settings import model
+
+if TYPE_CHECKING:
+    from opslib.compose.stack import Container, Stack
+    from opslib.engines.instance import Instance
+    from opslib.target.base import Target
+
+
+def find(target: Target, stack: Stack, tools: str, kinds: Collection[Kind]) -> Found:
+    """What of the stack is to be backed up, of these kinds, with what the host file adds and excludes.
+
+    Raises OpsError where a database that has to be backed up cannot be asked, BadSettings for a source of the host
+    file that is not there.
+    """
+    return _Finder(target, stack, tools, kinds).find()
+
+
+def find_here(target: Target) -> Found:
+    """What the host file names, where the project has no compose file and no engine is needed: SQLite files and
+    files. Raises BadSettings for other sources."""
+    found = Found()
+    for spec in target.host.backup.sources:
+        if isinstance(spec, model.Sqlite) and not (spec.service or spec.volume):
+            found.sources.append(_in_project(target.root, spec.path))
+        elif isinstance(spec, model.Files):
+            found.sources.append(files(target, spec.paths))
+        else:
+            raise BadSettings(
+                f"a {type(spec).__name__.lower()} source needs a compose file",
+                host=target.host.name,
+                next="set `compose:` in the host file",
+            )
+    return found
+
+
+class _Finder:
+    def __init__(self, target: Target, stack: Stack, tools: str, kinds: Collection[Kind]) -> None:
+        self.target, self.stack, self.tools, self.kinds = target, stack, tools, kinds
+        self.wishes = Wishes(target.host, stack, target.root)
+        self.found = Found()
+        self.engines: set[Place] = set()  # where a database keeps its data: never copied file by file
+
+    def find(self) -> Found:
+        seen = {one.container.id: one for one in look_inside(self.target, self.stack, logins(self.target.host))}
+        for container in self.stack.containers:
+            if not container.one_off and not self.wishes.out(container.service):
+                self._container(container, seen.get(container.id))
+        if not {"sqlite", "volume", "files"}.isdisjoint(self.kinds):
+            find_trees(self.target, self.stack, self.tools, self.wishes, self.engines, self.found)
+        for spec in self.target.host.backup.sources:
+            self._named(spec)
+        return self.found
+
+    def _container(self, container: Container, seen: Seen | None) -> None:
+        if seen is not None and seen.instance is not None:
+            self.engines |= _data_places(container, seen.instance.data)
+            if seen.instance.kind in self.kinds:
+                self._engine(seen.instance, seen)
+            return
+        kind = next((kind for kind in ("postgres", "redis") if others.looks_like(container.image, kind)), "")
+        if kind and container.state != "running":
+            self.engines |= _places(container)
+            if kind in self.kinds:
+                raise self._stopped(container, kind)
+            return
+        other = others.recognise(container.image, seen.processes if seen else ())
+        if other:
+            places = _places(container)
+            self.engines |= places
+            if not any(self.wishes.asked(place) for place in places):
+                self.found.leave(container.service, f"{other} in service {container.service}", container.service)
+
+    def _engine(self, at: Instance, seen: Seen) -> None:
+        sources = self.found.sources
+        if at.kind == "redis":
+            at = redis.logged_in(self.target, at, seen.passwords)
+            facts = redis.facts(self.target, at)
+            sources.append(RedisServer(at, facts, facts.pop("size")))
+            return
+        sizes = postgres.databases(self.target, at)
+        for spec in self.target.host.backup.sources:
+            if isinstance(spec, model.Postgres) and spec.service == at.service and spec.database not in (None, *sizes):
+                raise BadSettings(
+                    f"there is no database {spec.database!r} in service {at.service}", host=self.target.host.name
+                )
+        tool = self.target.run(at.tool(self.target.host, "pg_dump", "--version")).text
+        sources.append(PostgresGlobals(at, tool))
+        # Half: a dump leaves the indexes out, and what is left shrinks.
+        sources += [PostgresDatabase(at, name, size // 2, tool) for name, size in sizes.items()]
+
+    def _stopped(self, container: Container, kind: str) -> OpsError:
+        return OpsError(
+            f"{kind} in service {container.service} does not run ({container.state}), so it cannot be backed up",
+            host=self.target.host.name,
+            left="everything: no backup set was made, nothing was pruned",
+            next=f"docker start {container.name}, or put {container.service} under `backup: exclude:`",
+        )
+
+    # -- what the host file names
+
+    def _named(self, spec: model.SourceSpec) -> None:
+        name = self.target.host.name
+        if isinstance(spec, model.Sqlite) and "sqlite" in self.kinds:
+            one = self._sqlite(spec)
+            have = [(each.source, each.path) for each in self.found.sources if isinstance(each, SqliteFile)]
+            if (one.source, one.path) not in have:
+                self.found.sources.append(one)
+        elif isinstance(spec, model.Volume) and self.wishes.volume(spec.name) is None:
+            raise BadSettings(f"there is no volume {spec.name!r} in the project", host=name)
+        elif isinstance(spec, model.Postgres | model.Redis):
+            kind = PostgresGlobals if isinstance(spec, model.Postgres) else RedisServer
+            serving = any(isinstance(one, kind) and one.at.service == spec.service for one in self.found.sources)
+            if kind.kind in self.kinds and not serving and not self.wishes.out(spec.service):
+                raise OpsError(
+                    f"no {type(spec).__name__} server runs in service {spec.service}",
+                    host=name,
+                    left="everything: no backup set was made",
+                    next=f"docker compose up -d {spec.service}",
+                )
+
+    def _sqlite(self, spec: model.Sqlite) -> SqliteFile:
+        name = self.target.host.name
+        if spec.volume is not None:
+            volume = self.wishes.volume(spec.volume)
+            if volume is None:
+                raise BadSettings(f"there is no volume {spec.volume!r} in the project", host=name)
+            place = {"place": "volume", "volume": volume.name, "key": volume.key}
+            return SqliteFile(True, volume.name, posixpath.normpath(spec.path), place)
+        if spec.service is None:
+            return _in_project(self.target.root, spec.path)
+        for container in self.stack.service(spec.service):
+            for one in sorted(container.mounts, key=lambda mounted: -len(mounted.destination)):
+                if spec.path.startswith(f"{one.destination.rstrip('/')}/"):
+                    path = posixpath.relpath(spec.path, one.destination)
+                    if one.type != "volume":
+                        return SqliteFile(False, one.source, path, {"place": "bind", "folder": one.source})
+                    volume = self.wishes.volume(one.name)
+                    place = {"place": "volume", "volume": one.name, "key": volume.key if volume else ""}
+                    return SqliteFile(True, one.name, path, place, spec.service)
+        raise BadSettings(
+            f"{spec.path} of service {spec.service} is in no volume and no mounted folder",
+            host=name,
+            next="mount its folder as a volume: it is lost with the container",
+        )
+
+
+def _places(container: Container) -> set[Place]:
+    return {_place(one.type, one.name, one.source) for one in container.mounts
+            if one.type in ("volume", "bind") and not one.read_only}  # fmt: skip
+
+
+def _data_places(container: Container, data: str) -> set[Place]:
+    """The mounts that an engine's data folder is in, or that are in it."""
+    return {
+        _place(one.type, one.name, one.source)
+        for one in container.mounts
+        if f"{data}/".startswith(f"{one.destination.rstrip('/')}/") or one.destination.startswith(f"{data}/")
+    }
+
+
+def _place(type: str, name: str, source: str) -> Place:
+    return Place("volume", name) if type == "volume" else Place("bind", source)
+
+
+def _in_project(root: str, path: str) -> SqliteFile:
+    return SqliteFile(False, root, posixpath.normpath(path), {"place": "project"})

@@ -1,0 +1,53 @@
+"""Free space where the sets are kept: what must stay, and whether a backup fits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from opslib.backup.sets import SetInfo, directory, list_sets
+from opslib.command import bash
+from opslib.errors import CommandFailed, OpsError
+
+if TYPE_CHECKING:
+    from opslib.backup.source import Source
+    from opslib.target.base import Target
+
+# For the whole group: another operator may have to prune. $1 the folder. Prints the disk's bytes and the free ones.
+_ROOM = """umask 007; mkdir -p -- "$1" && chmod g+s -- "$1"; [ -w "$1" ] || { echo "cannot write to $1" >&2; exit 1; }
+df -PB1 -- "$1" | awk 'NR == 2 { print $2, $4 }'"""
+GROWTH = 1.5  # a new artifact may be so much bigger than the last one
+
+
+def check_room(target: Target, sources: Sequence[Source]) -> int:
+    """Make the folder of the sets, and return the bytes of its disk that must stay free.
+
+    Raises OpsError when the backup could eat into them.
+    """
+    folder = directory(target)
+    try:
+        disk, free = map(int, target.run(bash(_ROOM, folder)).text.split())
+    except CommandFailed as error:
+        raise OpsError(
+            f"the folder of the backup sets cannot be used: {error.stderr or error.what}",
+            host=target.host.name,
+            left="everything",
+            next="set `backup: directory:` in the host file to a folder that this user may write",
+        ) from None
+    reserve = target.host.backup.reserve.of(disk)
+    needed = estimate(sources, list_sets(target))
+    if free - needed < reserve:
+        raise OpsError(
+            f"too little space for a backup: it may take {needed} bytes, {free} are free in {folder}, and {reserve} "
+            "have to stay free",
+            host=target.host.name,
+            left="everything: no backup set was made, nothing was pruned",
+            next="make room there, or change `backup: directory:` or `reserve:` in the host file",
+        )
+    return reserve
+
+
+def estimate(sources: Sequence[Source], sets: Sequence[SetInfo]) -> int:
+    """Bytes that the artifacts may take: by their size in the newest set that has them, else what the source says."""
+    known = {one.title: one.bytes for info in sets if info.manifest and info.whole for one in info.manifest.artifacts}
+    return sum(int(known[one.title] * GROWTH) if one.title in known else one.size for one in sources)

@@ -1,0 +1,148 @@
+"""The volumes and mounted folders of a project that are data, and the SQLite files in them."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from opslib.backup.found import Found, Wishes
+from opslib.backup.scan import BOUND, Inside, Place, scan
+from opslib.backup.sqlite import SqliteFile
+from opslib.backup.tree import Files, NamedVolume
+from opslib.command import bash
+from opslib.engines.sqlite import BESIDE
+from opslib.errors import OpsError
+from opslib.settings import model
+
+if TYPE_CHECKING:
+    from opslib.compose.stack import Container, SeenVolume, Stack
+    from opslib.settings.model import Host
+    from opslib.target.base import Target
+
+# Folders of the machine's own, which a container may mount to look at.
+_SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/proc", "/run", "/sbin", "/sys", "/tmp", "/usr", "/var/lib/docker",
+           "/var/log", "/var/run")  # fmt: skip
+_RELEASED = 'for f in "$1"/releases/*/files.sha256; do [ -r "$f" ] && cut -c67- -- "$f"; done; true'
+
+
+def find_trees(target: Target, stack: Stack, tools: str, wishes: Wishes, engines: set[Place], found: Found) -> None:
+    """Add what is to be backed up file by file to `found`. `engines` are the places of databases, which are not.
+
+    Raises OpsError for a PostgreSQL or Redis data folder on which no such server of the project runs.
+    """
+    folders = mounted_folders(stack, wishes)
+    volumes = {Place("volume", one.name): one for one in stack.volumes if not wishes.out_volume(one)}
+    places = [place for place in [*volumes, *folders] if place not in engines or wishes.asked(place)]
+    released = _released(target, folders)
+    for place, inside in scan(target, tools, places, released).items():
+        volume = volumes.get(place)
+        if volume is not None:
+            users = [one for one in stack.containers if one.id in volume.mounted_by]
+            _volume(target.host, volume, inside, users, found, asked=wishes.asked(place))
+        elif folders[place] or inside.unreleased:
+            _folder(target, place, inside, found)
+
+
+def mounted_folders(stack: Stack, wishes: Wishes) -> dict[Place, bool]:
+    """The folders and files of the machine that containers may write to, and those that the host file names (True).
+    One inside another is part of that one."""
+    found: dict[str, bool] = {}
+    for container in stack.containers:
+        for one in container.mounts if not container.one_off and not wishes.out(container.service) else ():
+            system = one.source == "/" or any(f"{one.source}/".startswith(f"{own}/") for own in _SYSTEM)
+            if one.type == "bind" and not one.read_only and not system and not wishes.out_path(one.source):
+                found[one.source] = False
+    for spec in wishes.host.backup.sources:
+        if isinstance(spec, model.Files):
+            found.update({posixpath.normpath(posixpath.join(wishes.root, path)): True for path in spec.paths})
+    outer = [one for one in found if not any(one != other and one.startswith(f"{other}/") for other in found)]
+    return {Place("bind", one): found[one] for one in outer}
+
+
+def _volume(host: Host, volume: SeenVolume, inside: Inside, users: Sequence[Container], found: Found, *,
+            asked: bool) -> None:  # fmt: skip
+    title = f"volume {volume.key or volume.name}"
+    service = users[0].service if users else ""
+    ours = inside.marks & {"postgres", "redis"}
+    if ours and not asked:
+        raise OpsError(
+            f"{title} holds {' and '.join(sorted(ours))} data, and no such server of the project runs on it",
+            host=host.name,
+            left="everything: no backup set was made, nothing was pruned",
+            next=f"start its service, or put {volume.key or volume.name} under `backup: exclude:`",
+        )
+    if inside.marks and not asked:
+        found.leave(service, f"{title} ({', '.join(sorted(inside.marks))} data)", volume.key or volume.name)
+    elif _anonymous(volume):
+        if inside.unreleased:
+            found.leave(service, f"an unnamed volume of service {service}", service)
+    else:
+        _many(title, inside, found)
+        place = {"place": "volume", "volume": volume.name, "key": volume.key}
+        found.sources += [SqliteFile(True, volume.name, path, place, service or None) for path in inside.sqlite]
+        found.sources.append(
+            NamedVolume(
+                volume.name, volume.key, dict(volume.labels), volume.driver, _beside(inside.sqlite), inside.size
+            )
+        )
+
+
+def _folder(target: Target, place: Place, inside: Inside, found: Found) -> None:
+    root = target.root
+    below = f"{place.source}/".startswith(f"{root.rstrip('/')}/")
+    base = root if below else posixpath.dirname(place.source)
+    path = posixpath.relpath(place.source, base)
+    name = path if below else place.source
+    if inside.type == "other":
+        return
+    if inside.marks:
+        found.leave("", f"folder {name} ({', '.join(sorted(inside.marks))} data)", name)
+        return
+    _many(f"folder {name}", inside, found)
+    if inside.type == "file" and inside.sqlite:
+        folder, name = posixpath.split(place.source)
+        found.sources.append(SqliteFile(False, folder, name, {"place": "bind", "folder": folder}))
+        return
+    where = {"place": "bind", "folder": place.source}
+    found.sources += [SqliteFile(False, place.source, one, where) for one in inside.sqlite]
+    without = [posixpath.normpath(posixpath.join(path, one)) for one in _beside(inside.sqlite)]
+    found.sources.append(files(target, (path,), without, base=base, name=name, size=inside.size))
+
+
+def files(target: Target, paths: Sequence[str], without: Sequence[str] = (), *, base: str = "", name: str = "",
+          size: int = 0) -> Files:  # fmt: skip
+    """Files and folders as a source: never the backup sets themselves, nor opslib's own folder."""
+    directory = target.host.backup.directory
+    own = [".opslib"] if directory.startswith("/") else [".opslib", posixpath.normpath(directory)]
+    folder = base or target.root
+    left = [*own, *without] if folder == target.root else list(without)
+    return Files(folder, tuple(paths), tuple(left), name or ", ".join(paths), size)
+
+
+def _released(target: Target, folders: Iterable[Place]) -> dict[Place, list[str]]:
+    """The files in the folders that a release wrote; "" for a place that is such a file itself."""
+    lines = target.run(bash(_RELEASED, target.state)).lines
+    released = {posixpath.normpath(posixpath.join(target.root, path)) for path in lines if path}
+    return {
+        place: [""] if place.source in released
+        else [one[len(place.source) + 1 :] for one in released if one.startswith(f"{place.source}/")]
+        for place in folders
+    }  # fmt: skip
+
+
+def _many(title: str, inside: Inside, found: Found) -> None:
+    if inside.many:
+        found.warnings.append(
+            f"{title} has more than {BOUND} files: a SQLite file with an unusual name in it may go unseen; name it "
+            "under `backup: sources:`"
+        )
+
+
+def _beside(paths: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{path}{ending}" for path in paths for ending in ("", *BESIDE))
+
+
+def _anonymous(volume: SeenVolume) -> bool:
+    random = len(volume.name) == 64 and all(character in "0123456789abcdef" for character in volume.name)
+    return not volume.key and (random or "com.docker.volume.anonymous" in volume.labels)

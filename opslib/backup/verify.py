@@ -1,0 +1,170 @@
+"""Reading a backup set to its end: lengths and digests where it is kept, and each format by its own tool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from opslib.backup.manifest import Artifact
+from opslib.backup.pack import LONG, beside, inside, script
+from opslib.backup.sets import DAMAGED, SetInfo, find
+from opslib.command import Command, bash, command
+from opslib.engines import sqlite
+from opslib.errors import CommandFailed, OpsError, Unhealthy
+from opslib.target.docker import mount, run_in
+
+if TYPE_CHECKING:
+    from opslib.engines.instance import Instance
+    from opslib.run.step import Run
+    from opslib.target.base import Target
+
+# $1 the folder, then FILE LENGTH DIGEST for each artifact. Prints "FILE wrong" and why, or "FILE ok".
+_DIGESTS = """cd -- "$1" || exit 1; shift
+while [ $# -gt 0 ]; do
+  if [ ! -f "$1" ]; then echo "$1 is missing"
+  elif n=$(stat -c %s -- "$1"); [ "$n" != "$2" ]; then echo "$1 has $n bytes, the manifest says $2"
+  elif s=$(sha256sum <"$1") && [ "${s%% *}" = "$3" ]; then echo "$1 ok"
+  else echo "$1 has another digest than the manifest says"; fi; shift 3
+done"""
+
+# $1 the file, then the program that reads what is in it.
+_READ = """set -o pipefail; file=$1; shift
+case $file in *.gz) gzip -dc -- "$file" ;; *) zstd -dcq -- "$file" ;; esac | "$@" """
+_GLOBALS = "tail -n 5 | grep -q 'cluster dump complete'"
+_REDIS = """f=/tmp/check.rdb; cat >"$f" && chmod 0444 "$f" && exec 7<"$f" && "$@" /proc/self/fd/7 >&2 </dev/null"""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One artifact: `wrong` is empty when it is as it was made; `content` says how its inside was read ("" when it was
+    not, for lack of a tool)."""
+
+    artifact: Artifact
+    wrong: str = ""
+    content: str = ""
+
+
+def verify(run: Run, wanted: str = "latest", *, tools: str = "") -> None:
+    """Verify a set and put what was found into the run's result. `tools` is the tools image, where there is an engine.
+
+    A set that fails is marked, so that it no longer counts when sets are pruned, and Unhealthy is raised; one that
+    passes loses the mark.
+    """
+    one = find(run.target, wanted)
+    run.result.update({"set": one.id, "folder": one.folder})
+    if one.manifest is None:
+        raise Unhealthy(f"{one.folder} is no whole set: {one.wrong}", host=run.host, next="inv backup.list")
+    checks = check(run.target, one, tools)
+    run.result["artifacts"] = [
+        {"file": each.artifact.file, "ok": not each.wrong, "content": each.content, "why": each.wrong or None}
+        for each in checks
+    ]
+    wrong = [f"{each.artifact.file}: {each.wrong}" for each in checks if each.wrong]
+    _mark(run.target, one, "\n".join(wrong))
+    if wrong:
+        raise Unhealthy(
+            f"the set {one.id} is damaged: " + "\n    ".join(wrong),
+            host=run.host,
+            left="every file of it",
+            next="inv backup.list shows the other sets; inv backup.all makes a new one",
+        )
+
+
+def check(target: Target, one: SetInfo, tools: str = "") -> list[Check]:
+    """Check each artifact of a set that has a manifest: first all digests, then what is inside."""
+    if one.manifest is None:
+        return []
+    artifacts = one.manifest.artifacts
+    wrong = digests(target, one.folder, artifacts)
+    instances = _instances(target, one) if tools else {}
+    return [
+        Check(artifact, wrong[artifact.file])
+        if wrong[artifact.file]
+        else _content(target, one.folder, artifact, tools, instances)
+        for artifact in artifacts
+    ]
+
+
+def digests(target: Target, folder: str, artifacts: tuple[Artifact, ...]) -> dict[str, str]:
+    """By file, what is wrong with its length or digest ("": nothing)."""
+    words = [word for one in artifacts for word in (one.file, str(one.bytes), one.sha256)]
+    lines = target.run(bash(_DIGESTS, folder, *words, limit=LONG)).lines
+    said = dict(line.split(" ", 1) for line in lines)
+    return {one.file: "" if said[one.file] == "ok" else said[one.file] for one in artifacts}
+
+
+def _instances(target: Target, one: SetInfo) -> dict[str, Instance]:
+    """The engines that run in the set's project, by service: their own tools read their dumps."""
+    from opslib.compose.stack import look
+    from opslib.engines.find import look_inside
+
+    assert one.manifest is not None
+    seen = look_inside(target, look(target, one.manifest.project))
+    return {each.instance.service: each.instance for each in seen if each.instance is not None}
+
+
+def _content(target: Target, folder: str, artifact: Artifact, tools: str, instances: dict[str, Instance]) -> Check:
+    at = instances.get(artifact.service or "")
+    planned = _reading(target, folder, artifact, tools, at)
+    if planned is None:
+        return Check(artifact)
+    how, cmd = planned
+    try:
+        lines = target.run(cmd).lines
+    except CommandFailed as error:
+        return Check(artifact, f"{how}: {(error.stderr or error.what).strip()}", how)
+    if artifact.kind == "sqlite":
+        integrity = sqlite.facts_from(lines).get("integrity", "")
+        if integrity != "ok":
+            return Check(artifact, f"SQLite says: {integrity}", how)
+        if sqlite.counts_from(lines) != artifact.counts:
+            return Check(artifact, "it does not hold the rows that the manifest says", how)
+    return Check(artifact, "", how)
+
+
+def _reading(
+    target: Target, folder: str, artifact: Artifact, tools: str, at: Instance | None
+) -> tuple[str, Command] | None:
+    """How the inside of an artifact is read, by what; None where nothing here can."""
+    if not tools:
+        return _reading_here(target, folder, artifact)
+    near: list[str] = []
+    if artifact.kind in ("volume", "files"):
+        how, program = "tar", ["bash", "-c", "tar -t >/dev/null"]
+    elif artifact.kind == "sqlite":
+        how, program = "sqlite", script(sqlite.CHECK, sqlite.COUNT)
+    elif artifact.facts.get("part") == "globals":
+        how, program = "end", ["bash", "-c", _GLOBALS]
+    elif at is None or at.kind != artifact.kind:
+        how, program = "compression", ["bash", "-c", "cat >/dev/null"]
+    elif artifact.kind == "postgres":
+        how, program, near = "pg_restore", inside(at, "pg_restore", "-f", "/dev/null"), beside(at)
+    else:
+        how, program, near = "redis-check-rdb", script(_REDIS, *inside(at, "redis-check-rdb")), beside(at)
+    options = ["--security-opt", "label=disable", "--env", "TINI_SUBREAPER=1", *near]
+    return how, run_in(
+        target.host, tools, "bash", "-c", _READ, "opslib", f"/set/{artifact.file}", *program,
+        mounts=[mount("bind", folder, "/set", readonly=True)], options=options, limit=LONG,
+    )  # fmt: skip
+
+
+def _reading_here(target: Target, folder: str, artifact: Artifact) -> tuple[str, Command] | None:
+    import sys
+    from pathlib import Path
+
+    from opslib.backup import embedded
+
+    if not (target.host.is_local and artifact.file.endswith(".gz")):
+        return None
+    program = str(Path(embedded.__file__).resolve())
+    words = ("check", artifact.kind, f"{folder}/{artifact.file}")
+    return "python", command(sys.executable, program, *words, limit=LONG)
+
+
+def _mark(target: Target, one: SetInfo, wrong: str) -> None:
+    text = 'if [ -n "$2" ]; then umask 027; printf "%s\\n" "$2" >"$1"; else rm -f -- "$1"; fi'
+    try:
+        target.run(bash(text, f"{one.folder}/{DAMAGED}", wrong))
+    except OpsError as error:
+        if wrong:
+            raise Unhealthy(f"{wrong}\n    and it cannot be marked: {error.what}", host=target.host.name) from None

@@ -1,0 +1,174 @@
+"""Asking and dumping PostgreSQL: SQL texts, a session that holds a snapshot, and what it answers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from opslib.command import Command, Secret
+from opslib.errors import CommandFailed, OpsError
+
+if TYPE_CHECKING:
+    from opslib.engines.instance import Instance
+    from opslib.settings.model import Host
+    from opslib.target.base import Target
+    from opslib.target.process import Process
+
+# Row security filters counts silently; off, it raises instead. No limit of the server's may end a long dump.
+OPTIONS = (
+    "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 -c row_security=off "
+    "-c client_min_messages=warning"
+)
+COUNTING = 6 * 3600.0  # seconds
+DOOR = "postgres"  # the database to connect to when none is meant: every server has it
+
+# Extensions' own tables come back with CREATE EXTENSION, not with the dump.
+_TABLES = """from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname not in ('pg_catalog', 'information_schema')
+and n.nspname !~ '^pg_(toast|temp)' and not exists (select from pg_catalog.pg_depend d
+where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')"""
+
+COUNT = f"""select format('select %L, count(*) from only %I.%I', format('%I.%I', n.nspname, c.relname),
+n.nspname, c.relname) {_TABLES} order by 1 \\gexec
+"""
+"""Prints `quoted.name|rows` for each table; partitions and children are counted each for itself."""
+
+PROPERTIES = """select json_build_object('size', pg_database_size(d.oid),
+'properties', json_build_object('owner', pg_get_userbyid(d.datdba), 'encoding', pg_encoding_to_char(d.encoding),
+ 'collate', d.datcollate, 'ctype', d.datctype, 'provider', coalesce(to_jsonb(d) ->> 'datlocprovider', 'c'),
+ 'locale', coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'),
+ 'tablespace', (select spcname from pg_tablespace t where t.oid = d.dattablespace),
+ 'connection_limit', d.datconnlimit, 'is_template', d.datistemplate, 'acl', d.datacl::text[],
+ 'comment', shobj_description(d.oid, 'pg_database')),
+'settings', coalesce((select json_agg(json_build_object('role', case when s.setrole = 0 then null
+ else pg_get_userbyid(s.setrole) end, 'config', s.setconfig)) from pg_db_role_setting s
+ where s.setdatabase = d.oid), '[]'),
+'extensions', coalesce((select json_object_agg(extname, extversion) from pg_extension), '{}'),
+'server', current_setting('server_version')) from pg_database d where d.datname = current_database();
+"""
+"""Prints one line of JSON: the facts of the database that is connected to."""
+
+_LIST = """select json_build_object('name', datname, 'size', pg_database_size(oid)) from pg_database
+where datallowconn and not datistemplate order by datname;
+"""
+_ROLES = """select json_build_object('roles', (select coalesce(json_agg(rolname order by rolname), '[]') from pg_roles
+where rolname !~ '^pg_'), 'tablespaces', (select coalesce(json_agg(spcname order by spcname), '[]') from pg_tablespace
+where spcname !~ '^pg_'), 'server', current_setting('server_version'));
+"""
+
+
+def psql(host: Host, at: Instance, database: str, script: bytes | None, *, limit: float | None = None) -> Command:
+    """A psql session in a database; its script, or what is written to it, comes on standard input. The database is
+    named by a variable: an argument with `=` in it would be taken for connection settings, one with a dash for an
+    option."""
+    env: dict[str, str | Secret] = {"PGDATABASE": database, "PGOPTIONS": OPTIONS, "PGAPPNAME": "opslib",
+                                    "PGCLIENTENCODING": "UTF8"}  # fmt: skip
+    return at.tool(host, "psql", "-XqAtw", "-v", "ON_ERROR_STOP=1", env=env, feed=script, streams=script is None,
+                   limit=limit)  # fmt: skip
+
+
+def ask(target: Target, at: Instance, database: str, sql: str, *, limit: float = 120.0) -> list[str]:
+    """The lines that the SQL answers with. Raises OpsError naming the service, with PostgreSQL's own words."""
+    try:
+        return target.run(psql(target.host, at, database, sql.encode(), limit=limit)).lines
+    except CommandFailed as error:
+        raise refused(target, at, database, error.stderr or error.what) from None
+
+
+def databases(target: Target, at: Instance) -> dict[str, int]:
+    """The databases that hold something, and their sizes in bytes. `postgres`, which every server has, only where
+    somebody made a table in it."""
+    found = {one["name"]: int(one["size"]) for one in map(json.loads, ask(target, at, DOOR, _LIST))}
+    if "postgres" in found and len(found) > 1:
+        tables = ask(target, at, "postgres", f"select count(*) {_TABLES};")
+        if tables == ["0"]:
+            del found["postgres"]
+    return found
+
+
+def globals_facts(target: Target, at: Instance) -> dict[str, Any]:
+    """The roles and tablespaces of the server, and its version."""
+    found: dict[str, Any] = json.loads(ask(target, at, DOOR, _ROLES)[0])
+    return found
+
+
+def count(target: Target, at: Instance, database: str) -> dict[str, int]:
+    """The rows of each table of a database, now."""
+    return counts_from(ask(target, at, database, COUNT, limit=COUNTING))
+
+
+def counts_from(lines: list[str]) -> dict[str, int]:
+    """The counts from what `COUNT` printed."""
+    return {name: int(rows) for name, _, rows in (line.rpartition("|") for line in lines if line)}
+
+
+def refused(target: Target, at: Instance, database: str, said: str) -> OpsError:
+    """The error for a server that did not do what it was asked."""
+    return OpsError(
+        f"PostgreSQL in service {at.service} (database {database}): {said.strip()}",
+        host=target.host.name,
+        left="everything: no backup set was made",
+        next=f"docker logs --tail 50 {at.container}; user and password can stand under `backup: sources:`",
+    )
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """A session that keeps one state of a database in view: what is dumped and what is counted are the same rows."""
+
+    id: str
+    facts: dict[str, Any]
+    _target: Target
+    _process: Process
+    _at: Instance
+    _database: str
+    _rest: bytes = b""
+
+    @classmethod
+    def take(cls, target: Target, at: Instance, database: str) -> Snapshot:
+        """Open the session. Raises OpsError where PostgreSQL refuses. To be closed."""
+        process = target.start(psql(target.host, at, database, None))
+        self = cls("", {}, target, process, at, database)
+        try:
+            process.write(b"begin isolation level repeatable read read only;\nselect pg_export_snapshot();\n")
+            process.write(PROPERTIES.encode())
+            self.id = self._line()
+            self.facts = json.loads(self._line())
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def begin_count(self) -> None:
+        """Start to count; it goes on while the dump runs."""
+        self._process.write(COUNT.encode() + b"commit;\n\\q\n")
+        self._process.end_input()
+
+    def counts(self) -> dict[str, int]:
+        """The rows of each table, once all are counted."""
+        printed = bytearray(self._rest)
+        while got := self._process.read():
+            printed += got
+        ended = self._target.finish(self._process)
+        if not ended.ok:
+            raise refused(self._target, self._at, self._database, ended.stderr)
+        return counts_from(printed.decode().split("\n"))
+
+    def close(self) -> None:
+        """End the session, wherever it is."""
+        self._process.kill()
+        try:
+            self._target.finish(self._process)
+        except OpsError:
+            pass
+
+    def _line(self) -> str:
+        while b"\n" not in self._rest:
+            got = self._process.read()
+            if not got:
+                ended = self._target.finish(self._process)
+                raise refused(self._target, self._at, self._database, ended.stderr or "the session ended")
+            self._rest += got
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line.decode()
