@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from opslib.backup.found import Found
 from opslib.backup.manifest import FILE, KINDS, Artifact, Engine, Kind, Manifest, encode
 from opslib.backup.pack import remove_command
@@ -33,12 +35,13 @@ _DIGESTS = 4 * 3600.0  # seconds to read a set back
 @dataclass(frozen=True, slots=True)
 class Options:
     """`kinds` (empty: all) and `pick` choose among the sources that are found. `here` is this machine's engine, for the
-    tools image. `prune`: whether outdated sets go afterwards."""
+    tools image. `prune`: whether outdated sets go afterwards. `safety`: it is the safety copy of a restore."""
 
     kinds: tuple[Kind, ...] = ()
     pick: Callable[[Source], bool] = lambda source: True
     here: Target | None = None
     prune: bool = True
+    safety: bool = False
 
 
 @dataclass(slots=True)
@@ -53,6 +56,7 @@ class _Work:
     began: float = field(default_factory=time.monotonic)
     stage: Stage | None = None
     artifacts: list[Artifact] = field(default_factory=list)
+    safety: bool = False
 
 
 def steps(run: Run, options: Options | None = None) -> list[AnyStep]:
@@ -72,6 +76,11 @@ def judge(record: Record) -> None:
                                    next=missing[0]["do"]))  # fmt: skip
 
 
+def found(run: Run) -> Found:
+    """What the first step found."""
+    return run.facts[_FACTS].found  # type: ignore[no-any-return]
+
+
 # -- finding and staging
 
 
@@ -84,6 +93,7 @@ def _prepare(options: Options) -> Step[Any]:
 
     def do(run: Run, memo: dict[str, Any]) -> str:
         run.facts[_FACTS] = work = _look(run, options, ship=True)
+        work.safety = options.safety
         for warning in work.found.warnings:
             run.note(warning, warning=True)
         reserve = check_room(run.target, work.found.sources)
@@ -181,6 +191,8 @@ def _kind(kind: Kind) -> Step[Any]:
         for source in mine(run):
             assert work.stage is not None
             made += source.take(work.stage)
+        if work.safety:
+            made = [replace(one, facts={**one.facts, "safety": True}) for one in made]
         for artifact in made:
             for warning in artifact.facts.get("warnings", ()):
                 run.note(f"{artifact.title}: {warning}", warning=True)

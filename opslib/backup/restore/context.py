@@ -1,0 +1,108 @@
+"""What every part of a restore works with: the machine, the tools image, and where data lie there."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+from opslib.command import Command, bash
+from opslib.errors import HostLost, OpsError
+from opslib.target.docker import docker, mount, run_in
+
+if TYPE_CHECKING:
+    from opslib.compose.stack import Stack
+    from opslib.engines.instance import Instance
+    from opslib.target.base import Target
+
+LONG = 24 * 3600.0  # seconds that moving data may take
+ANSWER = 60.0  # seconds that an engine may take to answer after its start
+INSIDE = "/opslib-data"
+SET = "/opslib-set"
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """A folder with data: `sub` below a volume, or below a folder of the machine."""
+
+    kind: Literal["volume", "folder"]
+    source: str
+    sub: str = ""
+
+
+@dataclass(slots=True)
+class Context:
+    """One restore on one machine. Without a Docker engine `tools` is "" and everything runs on the machine itself."""
+
+    target: Target
+    tools: str
+    project: str
+    _stack: Stack | None = field(default=None, repr=False)
+
+    def stack(self, *, fresh: bool = False) -> Stack:
+        """What is there of the project; looked at once, or anew."""
+        from opslib.compose.stack import look
+
+        if self._stack is None or fresh:
+            self._stack = look(self.target, self.project)
+        return self._stack
+
+    def instance(self, service: str) -> Instance:
+        """The engine that runs in a service's container, looked at anew; a container that does not run is started.
+
+        Raises OpsError when it does not answer within a minute.
+        """
+        from opslib.backup.found import logins
+        from opslib.engines.find import find_instances
+
+        deadline = time.monotonic() + ANSWER
+        while True:
+            stack = self.stack(fresh=True)
+            stack = replace(stack, containers=tuple(stack.service(service)))
+            stopped = [one.id for one in stack.containers if not one.running]
+            if stopped:
+                self.target.run(docker(self.target.host, "start", *stopped))
+            try:
+                for one in find_instances(self.target, stack, logins(self.target.host)):
+                    if one.service == service and self._answers(one):
+                        return one
+                why = "no database that opslib knows answers in it"
+            except HostLost:
+                raise
+            except OpsError as error:
+                why = error.what
+            if time.monotonic() > deadline:
+                raise OpsError(
+                    f"service {service} cannot be used: {why}",
+                    host=self.target.host.name,
+                    next=f"docker compose up -d {service}, and look at docker compose logs {service}",
+                )
+            time.sleep(0.5)
+
+    def _answers(self, one: Instance) -> bool:
+        words = ["pg_isready", "-q"] if one.kind == "postgres" else ["redis-cli", "-p", str(one.port), "ping"]
+        return self.target.run(one.tool(self.target.host, *words), check=False).ended.ok
+
+    def script(self, text: str, place: Place, *words: str, set_folder: str = "", limit: float = LONG) -> Command:
+        """A bash text of ours with the place's folder as `$1` and the words behind it: in the tools container, or on
+        the machine itself where there is no engine. `set_folder` is there read-only as SET."""
+        if not self.tools:
+            return bash(text, _joined(place.source, place.sub), *words, limit=limit)
+        kind = "volume" if place.kind == "volume" else "bind"
+        mounts = [mount(kind, place.source, INSIDE)]
+        if set_folder:
+            mounts.append(mount("bind", set_folder, SET, readonly=True))
+        folder = _joined(INSIDE, place.sub)
+        return run_in(
+            self.target.host, self.tools, "bash", "-c", text, "opslib", folder, *words, mounts=mounts,
+            options=["--security-opt", "label=disable"], limit=limit,
+        )  # fmt: skip
+
+    def set_path(self, folder: str, file: str) -> str:
+        """Where a file of the set is for a script."""
+        return f"{SET if self.tools else folder}/{file}"
+
+
+def _joined(folder: str, sub: str) -> str:
+    return f"{folder.rstrip('/')}/{sub}" if sub else folder

@@ -1,0 +1,89 @@
+"""Volumes and files of the project's folder: unpacked beside the live ones, counted, and swapped by renames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from opslib.backup.restore import exchange
+from opslib.backup.restore.context import Context, Place
+from opslib.backup.restore.part import Part, differing
+from opslib.engines import sqlite, tree
+from opslib.errors import OpsError
+from opslib.target.docker import docker
+
+# $1 the folder, $2 the id, $3 the archive
+UNPACK = """set -euo pipefail; cd -- "$1"; new=.opslib-new-$2; rm -rf -- "$new"; mkdir -- "$new"
+zstd -dcq -- "$3" | tar -C "$new" -xpf - --numeric-owner --same-owner --acls --xattrs --xattrs-include='*'
+sync -f ."""
+
+# $1 the folder, $2 the id, then what the archive leaves out because it is an artifact of its own: it stays what it
+# is, by hard links (nobody writes before the commit).
+KEEP = """set -euo pipefail; cd -- "$1"; new=.opslib-new-$2; shift 2
+for p in "$@"; do
+  if [ -e "./$p" ] && [ ! -e "$new/$p" ]; then mkdir -p -- "$(dirname -- "$new/$p")"; cp -al -- "./$p" "$new/$p"; fi
+done"""
+
+
+class TreePart(Part, frozen=True, kw_only=True, tag="tree"):
+    """A volume whole, or `paths` below a folder. `without` is what the archive leaves out; `create` are the labels of
+    a volume that is not there yet."""
+
+    place: Place
+    paths: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    create: dict[str, str] | None = None
+    driver: str = "local"
+
+    def load(self, ctx: Context) -> None:
+        if self.create is not None:
+            labels = [word for name, value in self.create.items() for word in ("--label", f"{name}={value}")]
+            ctx.target.run(
+                docker(ctx.target.host, "volume", "create", "--driver", self.driver, *labels, self.place.source)
+            )
+        archive = ctx.set_path(self.folder, self.file)
+        ctx.target.run(ctx.script(UNPACK, self.place, self.id, archive, set_folder=self.folder))
+        if self.counts is not None:
+            seen = count(ctx, self.place, self.paths, below=f".opslib-new-{self.id}")
+            if seen != self.counts:
+                raise differing(self.title, self.counts, seen, ctx.target.host.name)
+        kept = [f"{path}{end}" for path in self.without for end in ("", *sqlite.BESIDE)]
+        if kept:
+            ctx.target.run(ctx.script(KEEP, self.place, self.id, *kept))
+
+    def unload(self, ctx: Context) -> None:
+        if self.create is not None:
+            ctx.target.run(docker(ctx.target.host, "volume", "rm", "--force", self.place.source))
+        else:
+            ctx.target.run(ctx.script(exchange.DISCARD, self.place, self.id))
+
+    def swap(self, ctx: Context) -> None:
+        ctx.target.run(ctx.script(exchange.SWAP, self.place, self.id, *self.paths))
+
+    def back(self, ctx: Context) -> None:
+        moved = ctx.target.run(ctx.script(exchange.BACK, self.place, self.id, *self.paths)).text
+        if self.before is not None and moved:
+            ctx.target.run(ctx.script(exchange.DISCARD, self.place, self.id))
+            seen = count(ctx, self.place, self.paths)
+            if seen != self.before:
+                raise OpsError(
+                    f"the old {self.title} is back and holds {seen}, not {self.before}", host=ctx.target.host.name
+                )
+
+    def clean(self, ctx: Context) -> None:
+        ctx.target.run(ctx.script(exchange.CLEAN, self.place, self.id))
+
+
+# $1 the folder, then paths: those that are there, for what cannot be counted is not there
+_PRESENT = 'cd -- "$1"; shift; for p in "$@"; do { [ -e "$p" ] || [ -L "$p" ]; } && printf "%s\\0" "$p"; done; true'
+
+
+def count(ctx: Context, place: Place, paths: Sequence[str] = (), *, below: str = "") -> dict[str, int]:
+    """Files, folders, links and bytes of the place (or of the paths in it that are there)."""
+    where = Place(kind=place.kind, source=place.source, sub="/".join(part for part in (place.sub, below) if part))
+    words = [tree.inside(path) for path in paths] or ["."]
+    if paths:
+        present = ctx.target.run(ctx.script(_PRESENT, where, *words)).out.decode("utf-8", "surrogateescape")
+        words = [path for path in present.split("\0") if path]
+        if not words:
+            return {"files": 0, "dirs": 0, "links": 0, "bytes": 0}
+    return tree.counts_from(ctx.target.run(ctx.script(tree.COUNT, where, *words)).lines)

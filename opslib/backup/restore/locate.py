@@ -1,0 +1,152 @@
+"""What `--file X` stands for: a set, one artifact of a set, or plain SQL; on the host or on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from opslib.backup import sets
+from opslib.backup.manifest import FILE, Artifact, Manifest, decode
+from opslib.command import bash
+from opslib.errors import BadSettings, OpsError
+from opslib.target.transfer import read_file
+
+if TYPE_CHECKING:
+    from opslib.backup.restore.options import Options
+    from opslib.target.base import Target
+
+PLAIN = (".sql", ".sql.gz")
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What was found: the artifacts to restore of the set that `manifest` describes, or `plain`, the name of a file
+    with plain SQL. They lie in `folder`, on this machine when `here`. `whole`: not just one artifact was named."""
+
+    folder: str
+    here: bool
+    manifest: Manifest | None = None
+    artifacts: tuple[Artifact, ...] = ()
+    plain: str = ""
+    whole: bool = True
+
+    @property
+    def title(self) -> str:
+        """For the preview."""
+        where = " on this machine" if self.here else ""
+        if self.manifest is None:
+            return f"{self.folder}/{self.plain}{where}"
+        return f"set {self.manifest.id} of {self.manifest.host}, made {self.manifest.created}{where}"
+
+
+def locate(target: Target, options: Options) -> Chosen:
+    """Find X. Raises BadSettings where nothing or more than one thing is meant, BadManifest for a set that cannot be
+    read."""
+    name = options.file
+    if "/" not in name:
+        every = sets.list_sets(target)
+        if name == "latest" or any(one.id.startswith(name) for one in every):
+            return _of_set(sets.choose(every, name, target.host.name), options)
+    there = _kind_there(target, name)
+    here = Path(name) if name.startswith("/") else options.root / name
+    if not target.host.is_local and here.exists():
+        if there:
+            raise BadSettings(
+                f"{name} is both on {target.host.name} and on this machine",
+                host=target.host.name,
+                next="name it by a path that only one of them has, or by the set's id",
+            )
+        return _on_this_machine(here, options)
+    if there == "folder":
+        return _of_folder(target, _absolute(target, name), options)
+    if there == "file":
+        return _of_file(target, _absolute(target, name), options)
+    raise BadSettings(
+        f"there is no set and no file {name!r}",
+        host=target.host.name,
+        next=f"inv backup.list --host {target.host.name}",
+    )
+
+
+def _of_set(found: sets.SetInfo, options: Options) -> Chosen:
+    if found.manifest is None:
+        raise OpsError(f"{found.folder} is no whole set: {found.wrong}", left="everything", next="inv backup.list")
+    return Chosen(found.folder, False, found.manifest, choose(found.manifest, options))
+
+
+def _manifest(target: Target, folder: str) -> Manifest:
+    data = read_file(target, f"{folder}/{FILE}")
+    if data is None:
+        raise _without_manifest(folder)
+    return decode(data, f"{folder}/{FILE}")
+
+
+def _without_manifest(folder: str) -> OpsError:
+    return OpsError(
+        f"{folder} holds no {FILE}: it is not a whole set",
+        left="everything",
+        next="inv backup.list shows the sets that are whole",
+    )
+
+
+def _absolute(target: Target, name: str) -> str:
+    return name.rstrip("/") or "/" if name.startswith("/") else f"{target.root}/{name.rstrip('/')}"
+
+
+def _kind_there(target: Target, name: str) -> str:
+    script = 'if [ -d "$1" ]; then echo folder; elif [ -f "$1" ]; then echo file; fi'
+    return target.run(bash(script, _absolute(target, name))).text
+
+
+def _of_folder(target: Target, folder: str, options: Options) -> Chosen:
+    manifest = _manifest(target, folder)
+    return Chosen(folder, False, manifest, choose(manifest, options))
+
+
+def _of_file(target: Target, path: str, options: Options) -> Chosen:
+    folder, name = str(PurePosixPath(path).parent), PurePosixPath(path).name
+    data = read_file(target, f"{folder}/{FILE}")
+    manifest = decode(data, f"{folder}/{FILE}") if data is not None else None
+    return _single(manifest, folder, name, options, here=False)
+
+
+def _on_this_machine(path: Path, options: Options) -> Chosen:
+    path = path.resolve()
+    folder = path if path.is_dir() else path.parent
+    try:
+        manifest = decode((folder / FILE).read_bytes(), str(folder / FILE)) if (folder / FILE).is_file() else None
+    except OSError as error:
+        raise OpsError(f"cannot read {folder / FILE}: {error.strerror}") from None
+    if path.is_dir():
+        if manifest is None:
+            raise _without_manifest(str(folder))
+        return Chosen(str(folder), True, manifest, choose(manifest, options))
+    return _single(manifest, str(folder), path.name, options, here=True)
+
+
+def _single(manifest: Manifest | None, folder: str, name: str, options: Options, *, here: bool) -> Chosen:
+    if manifest is not None:
+        chosen = tuple(artifact for artifact in manifest.artifacts if artifact.file == name)
+        if chosen:
+            return Chosen(folder, here, manifest, chosen, whole=False)
+    if name.endswith(PLAIN):
+        return Chosen(folder, here, plain=name, whole=False)
+    if manifest is None:
+        raise _without_manifest(folder)
+    raise BadSettings(f"{name} is no artifact of the set {manifest.id}", next="inv backup.show shows what it holds")
+
+
+def choose(manifest: Manifest, options: Options) -> tuple[Artifact, ...]:
+    """The artifacts of a set that the options ask for. Raises BadSettings when none is."""
+    found = tuple(
+        artifact
+        for artifact in manifest.artifacts
+        if (not options.kinds or artifact.kind in options.kinds)
+        and (options.service is None or artifact.service == options.service)
+        and (options.database is None or artifact.name == options.database or artifact.facts.get("part") == "globals")
+    )
+    if not any(artifact.facts.get("part") != "globals" for artifact in found):
+        held = ", ".join(artifact.title for artifact in manifest.artifacts) or "nothing"
+        raise BadSettings(f"the set {manifest.id} holds nothing of that: it holds {held}")
+    return found

@@ -1,0 +1,65 @@
+"""What is asked of a restore, and what it will do, in front of the question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opslib.backup.manifest import Kind
+
+if TYPE_CHECKING:
+    from opslib.target.base import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`file` is a set's id or the beginning of one, `latest`, a set's folder, one artifact of a set, or plain SQL
+    (`.sql`, `.sql.gz`), on the host or on this machine. `kinds` (empty: all) and, for databases, `service` and
+    `database` choose among what it holds; for plain SQL they say where it goes. `here` is this machine's engine, for
+    the tools image; `root` the project's folder on this machine, on which relative paths are anchored."""
+
+    file: str
+    kinds: tuple[Kind, ...] = ()
+    service: str | None = None
+    database: str | None = None
+    no_safety_copy: bool = False
+    here: Target | None = None
+    root: Path = field(default_factory=Path.cwd)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing that is overwritten: what is there now (None: nothing) and what comes, in words with counts."""
+
+    title: str
+    now: str | None
+    then: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a restore will overwrite, which services it stops meanwhile, and what becomes of the old data."""
+
+    source: str
+    items: tuple[Item, ...]
+    stops: tuple[str, ...]
+    safety: str
+    warnings: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """For the terminal, before the question."""
+        shown = [f"restore from {self.source}"]
+        shown += [f"  {item.title}: {item.now or 'nothing'}  ->  {item.then}" for item in self.items]
+        if self.stops:
+            shown.append(f"  stopped meanwhile: {', '.join(self.stops)}")
+        shown.append(f"  safety copy: {self.safety}")
+        return shown + [f"  note: {warning}" for warning in self.warnings]
+
+    def as_json(self) -> dict[str, object]:
+        """For the record's result."""
+        return {
+            "source": self.source,
+            "items": [{"title": item.title, "now": item.now, "then": item.then} for item in self.items],
+            "stops": list(self.stops), "safety": self.safety, "warnings": list(self.warnings),
+        }  # fmt: skip

@@ -1,0 +1,272 @@
+"""From artifacts to parts: where each of them goes on this machine, and what is there now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from opslib.backup.manifest import Artifact
+from opslib.backup.restore import files, postgres, redis, sqlite
+from opslib.backup.restore.check import refuse_old_psql
+from opslib.backup.restore.context import Context, Place
+from opslib.backup.restore.files import TreePart
+from opslib.backup.restore.locate import Chosen
+from opslib.backup.restore.options import Options
+from opslib.backup.restore.postgres import PostgresPart
+from opslib.backup.restore.redis import RedisPart
+from opslib.backup.restore.sqlite import SqlitePart
+from opslib.compose.stack import Container
+from opslib.engines import redis_restore
+from opslib.engines.instance import Instance
+from opslib.errors import BadSettings, OpsError
+
+AnyPart = PostgresPart | RedisPart | TreePart | SqlitePart
+
+
+def plan(ctx: Context, chosen: Chosen, options: Options, run_id: str, folder: str) -> list[AnyPart]:
+    """The parts, in the order in which they are swapped. `folder` is where the artifacts are, or will be, there.
+
+    Looks at what is there now, and counts it. Raises OpsError where a part has no place to go to.
+    """
+    short = "".join(char for char in run_id if char.isalnum())
+    if chosen.plain:
+        return [_plain(ctx, chosen, options, f"p0-{short}", folder)]
+    makers: dict[str, Callable[[Context, Chosen, Artifact, str, str], AnyPart]] = {
+        "volume": _volume, "files": _files, "sqlite": _sqlite, "postgres": _postgres, "redis": _redis,
+    }  # fmt: skip
+    parts: list[AnyPart] = []
+    for kind, make in makers.items():
+        wanted = [a for a in chosen.artifacts if a.kind == kind and a.facts.get("part") != "globals"]
+        for number, artifact in enumerate(wanted):
+            parts.append(make(ctx, chosen, artifact, f"{kind[0]}{number}-{short}", folder))
+    return parts
+
+
+def roles(ctx: Context, parts: list[AnyPart]) -> list[AnyPart]:
+    """The same parts with the roles that their servers lack, each role with the first part that needs it. To be asked
+    once the artifacts are there."""
+    from msgspec.structs import replace
+
+    done: set[str] = set()
+    found: list[AnyPart] = []
+    for part in parts:
+        if isinstance(part, PostgresPart) and part.globals and part.service not in done:
+            done.add(part.service)
+            missing = postgres.missing_roles(ctx, ctx.instance(part.service), part.folder, part.globals)
+            part = replace(part, new_roles=missing)
+        found.append(part)
+    return found
+
+
+def _base(chosen: Chosen, artifact: Artifact, ident: str, folder: str) -> dict[str, Any]:
+    return {
+        "title": artifact.title, "folder": folder, "file": artifact.file, "id": ident,
+        "raw_bytes": artifact.raw_bytes, "counts": artifact.counts,
+        "needs": max(artifact.raw_bytes, int(artifact.facts.get("size") or 0)),
+    }  # fmt: skip
+
+
+# -- postgres
+
+
+def _postgres(ctx: Context, chosen: Chosen, artifact: Artifact, ident: str, folder: str) -> PostgresPart:
+    service = _service(ctx, artifact)
+    database = str(artifact.facts.get("database") or artifact.name)
+    others = chosen.manifest.artifacts if chosen.manifest else ()
+    globals_file = next(
+        (a.file for a in others if a.facts.get("part") == "globals" and a.service == artifact.service), None
+    )
+    present, before = _database_now(ctx, ctx.instance(service), database)
+    return PostgresPart(
+        **_base(chosen, artifact, ident, folder), service=service, live=database, globals=globals_file,
+        properties=dict(artifact.facts.get("properties") or {}), settings=tuple(artifact.facts.get("settings") or ()),
+        before=before, **present,
+    )  # fmt: skip
+
+
+def _database_now(ctx: Context, db: Instance, database: str) -> tuple[dict[str, Any], dict[str, int] | None]:
+    for entry in postgres.databases(ctx, db):
+        if entry["name"] == database:
+            counts = postgres.count_tables(ctx, db, database) if entry["connect"] else None
+            return {"old_oid": entry["oid"], "connect": entry["connect"]}, counts
+    return {"old_oid": None, "connect": True}, None
+
+
+def _plain(ctx: Context, chosen: Chosen, options: Options, ident: str, folder: str) -> PostgresPart:
+    service = options.service or _only_postgres(ctx)
+    db = ctx.instance(service)
+    if db.kind != "postgres":
+        raise BadSettings(f"service {service} is no PostgreSQL: plain SQL goes nowhere else", host=ctx.target.host.name)
+    refuse_old_psql(ctx, chosen, db)
+    database = options.database or _only_database(ctx, db)
+    present, before = _database_now(ctx, db, database)
+    facts = postgres.facts_now(ctx, db, database) if present["old_oid"] else {}
+    return PostgresPart(
+        title=f"postgres {service}/{database}", folder=folder, file=chosen.plain, id=ident, service=service,
+        live=database, plain=True, properties=facts.get("properties") or {},
+        settings=tuple(facts.get("settings") or ()), before=before, **present,
+    )  # fmt: skip
+
+
+def _only_postgres(ctx: Context) -> str:
+    from opslib.backup.found import logins
+    from opslib.engines.find import find_instances
+
+    found = find_instances(ctx.target, ctx.stack(), logins(ctx.target.host))
+    services = sorted({one.service for one in found if one.kind == "postgres"})
+    if len(services) == 1:
+        return services[0]
+    raise BadSettings(
+        f"plain SQL needs one PostgreSQL: {', '.join(services) or 'none'} runs here",
+        host=ctx.target.host.name,
+        next="name it with --service" if services else "start the stack: inv deploy",
+    )
+
+
+def _only_database(ctx: Context, db: Instance) -> str:
+    names = [e["name"] for e in postgres.databases(ctx, db) if e["connect"] and not e["template"]]
+    own = [name for name in names if name != "postgres"] or names
+    if len(own) == 1:
+        return str(own[0])
+    raise BadSettings(
+        f"service {db.service} has several databases: {', '.join(own)}",
+        host=ctx.target.host.name,
+        next="name the one that the SQL belongs to with --database",
+    )
+
+
+# -- redis
+
+
+def _redis(ctx: Context, chosen: Chosen, artifact: Artifact, ident: str, folder: str) -> RedisPart:
+    service = _service(ctx, artifact)
+    db = ctx.instance(service)
+    before = redis.count_keys(ctx, db)
+    layout = redis_restore.layout(ctx.target.run(redis_restore.config(ctx.target.host, db)).text)
+    container = next(one for one in ctx.stack().service(service) if one.running)
+    return RedisPart(
+        **_base(chosen, artifact, ident, folder), service=service, place=_mounted(ctx, container, layout.dir),
+        dbfilename=layout.dbfilename, appenddirname=layout.appenddirname, appendfilename=layout.appendfilename,
+        appendonly=layout.appendonly, owner=db.user, before=before,
+    )  # fmt: skip
+
+
+def _mounted(ctx: Context, container: Container, folder: str) -> Place:
+    """The volume or folder of the machine behind a folder of a container."""
+    found: Place | None = None
+    best = -1
+    for one in container.mounts:
+        inside = one.destination.rstrip("/")
+        if (folder == inside or folder.startswith(f"{inside}/")) and len(inside) > best:
+            sub = folder[len(inside) :].strip("/")
+            volume = one.type == "volume"
+            found = Place(kind="volume" if volume else "folder", source=one.name if volume else one.source, sub=sub)
+            best = len(inside)
+    if found is None:
+        raise OpsError(
+            f"the data of service {container.service} ({folder}) are on no volume: they would go with the container",
+            host=ctx.target.host.name,
+            left="everything",
+            next=f"mount a volume at {folder} in the compose file, and deploy",
+        )
+    return found
+
+
+# -- volumes, files, sqlite
+
+
+def _volume(ctx: Context, chosen: Chosen, artifact: Artifact, ident: str, folder: str) -> TreePart:
+    name, create = _volume_name(ctx, artifact)
+    place = Place(kind="volume", source=name)
+    return TreePart(
+        **_base(chosen, artifact, ident, folder), place=place, without=tuple(artifact.facts.get("without") or ()),
+        create=create, driver=str(artifact.facts.get("driver") or "local"),
+        before=None if create is not None else dict(files.count(ctx, place)),
+    )  # fmt: skip
+
+
+def _volume_name(ctx: Context, artifact: Artifact) -> tuple[str, dict[str, str] | None]:
+    """The volume that an artifact belongs to: the project's own of that key, else the one of the recorded name; and
+    the labels to make it with where there is none."""
+    stack, facts = ctx.stack(), artifact.facts
+    key, recorded = str(facts.get("key") or ""), str(facts["volume"])
+    own = [one.name for one in stack.volumes if key and one.key == key and one.project == ctx.project]
+    name = own[0] if own else recorded
+    seen = stack.volume(name)
+    if seen is None:
+        return name, {str(k): str(v) for k, v in (facts.get("labels") or {}).items()}
+    ours = {one.id for one in stack.containers}
+    others = [one for one in seen.mounted_by if one not in ours]
+    if others and _running(ctx, others):
+        raise OpsError(
+            f"volume {name} is in use by a container outside the project: {_running(ctx, others)[0]}",
+            host=ctx.target.host.name,
+            left="everything",
+            next="stop that container first",
+        )
+    return name, None
+
+
+def _running(ctx: Context, ids: list[str]) -> list[str]:
+    from opslib.target.docker import docker
+
+    cmd = docker(ctx.target.host, "ps", "--no-trunc", "--format", "{{.ID}} {{.Names}}")
+    pairs = [line.split(" ", 1) for line in ctx.target.run(cmd).lines]
+    return [name for ident, name in pairs if ident in ids]
+
+
+def _files(ctx: Context, chosen: Chosen, artifact: Artifact, ident: str, folder: str) -> TreePart:
+    paths = tuple(str(path).strip("/") for path in artifact.facts.get("paths") or ())
+    place = Place(kind="folder", source=_folder(ctx, chosen, str(artifact.facts["base"])))
+    before = dict(files.count(ctx, place, paths))
+    return TreePart(
+        **_base(chosen, artifact, ident, folder), place=place, paths=paths,
+        without=tuple(artifact.facts.get("without") or ()), before=before if any(before.values()) else None,
+    )  # fmt: skip
+
+
+def _folder(ctx: Context, chosen: Chosen, recorded: str) -> str:
+    """A folder of the set on this machine: the same one, or, for a set of another host, the project's where the same
+    one is not there."""
+    from opslib.command import bash
+
+    if ctx.target.run(bash('[ -d "$1" ]', recorded), check=False).ended.ok:
+        return recorded
+    if chosen.manifest is not None and chosen.manifest.host != ctx.target.host.name:
+        return ctx.target.root
+    raise OpsError(
+        f"the folder {recorded} is not there", host=ctx.target.host.name, left="everything", next=f"mkdir -p {recorded}"
+    )
+
+
+def _sqlite(ctx: Context, chosen: Chosen, artifact: Artifact, ident: str, folder: str) -> SqlitePart:
+    facts = artifact.facts
+    if facts.get("place") == "volume":
+        name, create = _volume_name(ctx, artifact)
+        in_set = any(a.kind == "volume" and a.facts.get("volume") == facts["volume"] for a in chosen.artifacts)
+        if create is not None and not in_set:
+            raise OpsError(
+                f"volume {name} is not there", host=ctx.target.host.name, left="everything", next="inv deploy"
+            )
+        place = Place(kind="volume", source=name)
+        before = sqlite.count_now(ctx, place, facts["path"]) if create is None else None
+    else:
+        recorded = str(facts.get("folder") or ctx.target.root)
+        place = Place(kind="folder", source=_folder(ctx, chosen, recorded))
+        before = sqlite.count_now(ctx, place, facts["path"])
+    return SqlitePart(
+        **_base(chosen, artifact, ident, folder), place=place, path=str(facts["path"]),
+        owner=str(facts.get("owner") or "0:0"), mode=str(facts.get("mode") or "640"), before=before,
+    )  # fmt: skip
+
+
+def _service(ctx: Context, artifact: Artifact) -> str:
+    service = artifact.service or ""
+    if not ctx.stack().service(service):
+        raise OpsError(
+            f"{artifact.title}: there is no container of service {service}",
+            host=ctx.target.host.name,
+            left="everything",
+            next=f"docker compose up -d {service}, or inv deploy",
+        )
+    return service

@@ -1,0 +1,175 @@
+"""A PostgreSQL database: loaded into a new one, counted, and swapped with the live one by rename."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from opslib.backup.pack import beside, inside
+from opslib.backup.restore.context import LONG, SET, Context
+from opslib.backup.restore.part import Part, differing
+from opslib.command import Command, Secret
+from opslib.engines import postgres_restore as pg
+from opslib.engines.instance import Instance
+from opslib.engines.postgres import COUNT, PROPERTIES, counts_from, psql
+from opslib.engines.sqltext import role_statements, roles_created
+from opslib.errors import CommandFailed, OpsError
+from opslib.target.docker import mount, run_in
+from opslib.target.transfer import stream_out
+
+
+class PostgresPart(Part, frozen=True, kw_only=True, tag="postgres"):
+    """`live` is the database, `old_oid` the one that has this name now (None: none has), `plain` a file of SQL
+    instead of an archive, `globals` the artifact with the roles, `new_roles` those that this server lacks."""
+
+    service: str
+    live: str
+    old_oid: str | None = None
+    connect: bool = True
+    plain: bool = False
+    globals: str | None = None
+    new_roles: tuple[str, ...] = ()
+    properties: dict[str, Any] = {}
+    settings: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def new(self) -> str:
+        """The database that it is loaded into."""
+        return f"opslib_new_{self.id}"
+
+    @property
+    def old(self) -> str:
+        """What the live database is called once it has been replaced."""
+        return f"opslib_old_{self.id}"
+
+    def load(self, ctx: Context) -> None:
+        db = ctx.instance(self.service)
+        here = _seen(ctx, db)
+        at = pg.maintenance(self.live, here)
+        if self.globals and self.new_roles:
+            made = role_statements(read_artifact(ctx, self.folder, self.globals), self.new_roles)
+            # psql prints the line of an error unless it is terse, and there are passwords' hashes in these.
+            roles_sql = Secret(f"\\set VERBOSITY terse\nbegin;\n{made}commit;\n")
+            ctx.target.run(psql(ctx.target.host, db, at, b"").with_(feed=roles_sql))
+        roles, tablespaces = _names(ctx, db, at)
+        major = int(db.version.split(".")[0])
+        script = pg.create_database(self.new, self.properties, major=major, roles=roles, tablespaces=tablespaces)
+        run_sql(ctx, db, at, script)
+        ctx.target.run(load_command(ctx, db, self.folder, self.file, pg.loader(self.new, plain=self.plain)))
+        if self.counts is not None:
+            seen = count_tables(ctx, db, self.new)
+            if seen != self.counts:
+                raise differing(self.title, self.counts, seen, ctx.target.host.name)
+        run_sql(ctx, db, self.new, "analyze;")
+        after = pg.apply_properties(self.new, self.properties, self.settings, roles)
+        if after:
+            run_sql(ctx, db, at, after)
+
+    def unload(self, ctx: Context) -> None:
+        db = ctx.instance(self.service)
+        at = pg.maintenance(self.live, _seen(ctx, db))
+        drops = "".join(f"drop role if exists {pg.ident(role)};\n" for role in self.new_roles)
+        run_sql(ctx, db, at, f"{pg.drop_databases([self.new])}\n{drops}")
+
+    def swap(self, ctx: Context) -> None:
+        db = ctx.instance(self.service)
+        here = _seen(ctx, db)
+        if here.get(self.live) != self.old_oid or self.new not in here:
+            raise OpsError(f"{self.title} is no longer what was looked at", host=ctx.target.host.name)
+        script = pg.swap(self.live, self.new, self.old if self.old_oid else None)
+        run_sql(ctx, db, pg.maintenance(self.live, here), script)
+        after = _seen(ctx, db)
+        if after.get(self.live) != here[self.new] or after.get(self.old) != self.old_oid:
+            raise OpsError(f"{self.title} could not be swapped in", host=ctx.target.host.name)
+
+    def back(self, ctx: Context) -> None:
+        db = ctx.instance(self.service)
+        here = _seen(ctx, db)
+        script = pg.swap_back(
+            self.live, self.new, self.old, old_is=self.old_oid, oids=here, connect=self.connect
+        )  # fmt: skip
+        if script:
+            run_sql(ctx, db, pg.maintenance(self.live, here), script)
+        if _seen(ctx, db).get(self.live) != self.old_oid:
+            raise OpsError(f"the old {self.title} could not be put back", host=ctx.target.host.name)
+
+    def clean(self, ctx: Context) -> None:
+        db = ctx.instance(self.service)
+        at = pg.maintenance(self.live, _seen(ctx, db))
+        run_sql(ctx, db, at, pg.drop_databases([self.old]))
+
+
+def run_sql(ctx: Context, db: Instance, database: str, script: str, *, limit: float = LONG) -> list[str]:
+    """The lines that the SQL answers with. Raises CommandFailed with PostgreSQL's own words."""
+    feed = script.encode("utf-8", "surrogateescape")
+    return ctx.target.run(psql(ctx.target.host, db, database, feed, limit=limit)).lines
+
+
+def _seen(ctx: Context, db: Instance) -> dict[str, str]:
+    """The databases of the server and their oids."""
+    return {entry["name"]: entry["oid"] for entry in databases(ctx, db)}
+
+
+def databases(ctx: Context, db: Instance) -> list[dict[str, Any]]:
+    """Name, oid, size and whether it takes connections, of each database."""
+    try:
+        lines = run_sql(ctx, db, "postgres", pg.DATABASES)
+    except CommandFailed:  # it is the one that is being swapped, or was dropped
+        lines = run_sql(ctx, db, "template1", pg.DATABASES)
+    found: list[dict[str, Any]] = json.loads("".join(lines))
+    return found
+
+
+def _names(ctx: Context, db: Instance, at: str) -> tuple[list[str], list[str]]:
+    script = "select json_agg(rolname) from pg_roles;\nselect json_agg(spcname) from pg_tablespace;"
+    roles, tablespaces = run_sql(ctx, db, at, script)
+    return json.loads(roles), json.loads(tablespaces)
+
+
+def missing_roles(ctx: Context, db: Instance, folder: str, file: str) -> tuple[str, ...]:
+    """The roles of a globals artifact that the server does not have."""
+    present = set(_names(ctx, db, "template1")[0])
+    return tuple(role for role in roles_created(read_artifact(ctx, folder, file)) if role not in present)
+
+
+def facts_now(ctx: Context, db: Instance, database: str) -> dict[str, Any]:
+    """`properties` and `settings` of a database that is there, as a manifest has them."""
+    facts: dict[str, Any] = json.loads("".join(run_sql(ctx, db, database, PROPERTIES)))
+    return facts
+
+
+_UNPACK = """case $1 in *.zst) u=(zstd -dcq) ;; *.gz) u=(gzip -dc) ;; *) u=(cat) ;; esac; "${u[@]}" -- "$1" """
+
+# $1 the artifact, then the program. Both exit codes count: the loader takes a dead decompressor for the end.
+_LOAD = f"""set -o pipefail; unpack() {{ {_UNPACK}; }}; f=$1; shift; unpack "$f" | "$@" """
+
+
+def load_command(ctx: Context, db: Instance, folder: str, file: str, program: Sequence[str]) -> Command:
+    """The engine's own program fed with the artifact, both in a tools container beside the engine's: the engine's
+    stream is slower than any database."""
+    return run_in(
+        ctx.target.host, ctx.tools, "bash", "-c", _LOAD, "opslib", f"{SET}/{file}", *inside(db, *program),
+        mounts=[mount("bind", folder, SET, readonly=True)],
+        options=["--security-opt", "label=disable", "--env", "TINI_SUBREAPER=1", *beside(db)],
+        env=pg.loader_env(db), limit=LONG,
+    )  # fmt: skip
+
+
+def unpacked(ctx: Context, folder: str, file: str) -> Command:
+    """The raw bytes of an artifact on standard output."""
+    mounts = [mount("bind", folder, SET, readonly=True)]
+    return run_in(ctx.target.host, ctx.tools, "bash", "-c", _UNPACK, "opslib", f"{SET}/{file}", mounts=mounts,
+                  limit=LONG)  # fmt: skip
+
+
+def read_artifact(ctx: Context, folder: str, file: str) -> bytes:
+    """The whole of a small artifact."""
+    out = bytearray()
+    stream_out(ctx.target, unpacked(ctx, folder, file), out.extend)
+    return bytes(out)
+
+
+def count_tables(ctx: Context, db: Instance, database: str) -> dict[str, int]:
+    """Rows of each table, named as the manifest names them."""
+    return counts_from(run_sql(ctx, db, database, COUNT))

@@ -1,0 +1,80 @@
+"""What a restore will overwrite, in words with counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from opslib.backup.restore import services
+from opslib.backup.restore.context import Context
+from opslib.backup.restore.files import TreePart
+from opslib.backup.restore.locate import Chosen
+from opslib.backup.restore.options import Item, Options, Preview
+from opslib.backup.restore.plan import AnyPart
+from opslib.backup.restore.postgres import PostgresPart
+from opslib.backup.restore.redis import RedisPart
+
+
+def describe(ctx: Context, chosen: Chosen, parts: Sequence[AnyPart], options: Options) -> Preview:
+    """The preview of these parts."""
+    items = tuple(Item(part.title, words(part, part.before), words(part, part.counts) or _file(part)) for part in parts)
+    stopping = services.to_stop(ctx.stack(), kept_running(parts)) if ctx.tools else []
+    return Preview(
+        source=chosen.title,
+        items=items,
+        stops=tuple(sorted({one.service for one in stopping})),
+        safety=_safety(parts, options),
+        warnings=tuple(_warnings(chosen, parts)),
+    )
+
+
+def kept_running(parts: Sequence[AnyPart]) -> set[str]:
+    """The services of the engines that are restored: their own tools are needed."""
+    return {part.service for part in parts if isinstance(part, PostgresPart | RedisPart)}
+
+
+def words(part: AnyPart, counts: dict[str, Any] | None) -> str | None:
+    """Counts as a person says them; None where there is nothing or nothing is known."""
+    if counts is None:
+        return None
+    if isinstance(part, RedisPart):
+        return f"{sum(int(entry.get('keys', 0)) for entry in counts.values()):,} keys"
+    if isinstance(part, TreePart):
+        return f"{counts.get('files', 0):,} files, {size(int(counts.get('bytes', 0)))}"
+    return f"{len(counts)} tables, {sum(map(int, counts.values())):,} rows"
+
+
+def size(count: int) -> str:
+    """Bytes as a person reads them."""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024 or unit == "GiB":
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    raise AssertionError
+
+
+def _file(part: AnyPart) -> str:
+    return f"what {part.file} holds"
+
+
+def _safety(parts: Sequence[AnyPart], options: Options) -> str:
+    if all(part.before is None for part in parts):
+        return "not needed: nothing is overwritten"
+    if options.no_safety_copy:
+        return "NONE, as asked for: what is there now is lost"
+    return "a backup set of what is overwritten, made first"
+
+
+def _warnings(chosen: Chosen, parts: Sequence[AnyPart]) -> list[str]:
+    found = []
+    if chosen.manifest is not None and chosen.whole:
+        named = {artifact.file for artifact in chosen.artifacts}
+        left = [artifact.title for artifact in chosen.manifest.artifacts if artifact.file not in named]
+        if left:
+            found.append(f"not restored: {', '.join(left)}")
+    for part in parts:
+        if isinstance(part, TreePart) and part.without:
+            own = ", ".join(part.without)
+            found.append(f"{part.title} is without {own}: artifacts of their own, they stay unless restored too")
+    return found

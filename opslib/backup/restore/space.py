@@ -1,0 +1,75 @@
+"""Whether there is room beside the live data for what is loaded, on each file system."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from opslib.backup.restore.context import Context
+from opslib.backup.restore.locate import Chosen
+from opslib.backup.restore.plan import AnyPart
+from opslib.backup.restore.postgres import PostgresPart
+from opslib.backup.restore.preview import size
+from opslib.command import bash
+from opslib.errors import OpsError
+
+# $1 a folder, or one that will be made in it: the device's number and the free bytes there
+FREE = """d=$1; while [ ! -e "$d" ]; do case $d in */*) d=${d%/*} ;; *) d=. ;; esac; [ -n "$d" ] || d=/; done
+v=$(stat -c %d -- "$d"); set -- $(df -Pk -- "$d" | tail -n 1); echo "$v $4\""""
+
+MARGIN = 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Bytes for `what` on a file system (`device`) that has `free` of them."""
+
+    what: str
+    device: str
+    free: int
+    bytes: int
+
+
+def refuse_if_short(ctx: Context, chosen: Chosen, parts: Sequence[AnyPart], raw: int) -> None:
+    """Raise OpsError where a file system has less room than everything that goes there needs."""
+    needs = [_need(ctx, part, raw) for part in parts]
+    if chosen.here:
+        device, free = _read(ctx.target.run(bash(FREE, ctx.target.state)).text)
+        needs.append(Need("what is sent", device, free, sum(artifact.bytes for artifact in chosen.artifacts) or raw))
+    short = too_short(needs)
+    if short:
+        raise OpsError(
+            "there is not enough room: " + "; ".join(short),
+            host=ctx.target.host.name,
+            left="everything",
+            next="make room, then run again: the old data stay there until the new ones are proven",
+        )
+
+
+def too_short(needs: Sequence[Need]) -> list[str]:
+    """Per file system that is too small: what needs how much of how much."""
+    found = []
+    for device in dict.fromkeys(need.device for need in needs):
+        here = [need for need in needs if need.device == device]
+        wanted = sum(int(need.bytes * MARGIN) for need in here)
+        free = min(need.free for need in here)
+        if wanted > free:
+            found.append(f"{', '.join(need.what for need in here)}: {size(wanted)} needed, {size(free)} free")
+    return found
+
+
+def _need(ctx: Context, part: AnyPart, raw: int) -> Need:
+    if isinstance(part, PostgresPart):
+        db = ctx.instance(part.service)
+        said = ctx.target.run(db.tool(ctx.target.host, "sh", "-c", FREE, "sh", db.data)).text
+    elif part.place.kind == "volume" and ctx.stack().volume(part.place.source) is None:
+        said = ctx.target.run(bash(FREE, ctx.target.root)).text  # made later, on the engine's disk: mostly the same
+    else:
+        said = ctx.target.run(ctx.script(FREE, part.place)).text
+    device, free = _read(said)
+    return Need(part.title, device, free, part.needs or raw)
+
+
+def _read(said: str) -> tuple[str, int]:
+    device, _, free = said.strip().partition(" ")
+    return device, int(free) * 1024

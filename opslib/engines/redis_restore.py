@@ -1,0 +1,84 @@
+"""Putting an RDB file where a Redis server finds it at its next start, with and without an append-only file.
+
+Measured with 7.0: `dump.rdb` alone under `appendonly yes` gives an empty server, whose next save overwrites the file.
+So the same RDB is put there as the base of the append-only file and as `dump.rdb`; before 7.0 the append-only file is
+one file, which may begin with an RDB.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from opslib.command import Command
+
+if TYPE_CHECKING:
+    from opslib.engines.instance import Instance
+    from opslib.settings.model import Host
+
+# $1 the data folder, $2 the id, $3 the artifact, $4 dump file, $5 append-only folder ("": one file), $6 append-only
+# file, $7 owner, $8 the manifest's line
+LOAD = """set -euo pipefail; umask 077; cd -- "$1"; new=.opslib-new-$2
+rm -rf -- "$new"; mkdir -- "$new"; zstd -dcq -- "$3" >"$new/$4"
+[ "$(head -c 5 -- "$new/$4")" = REDIS ] || { echo "the artifact holds no RDB file" >&2; exit 1; }
+if [ -n "$5" ]; then
+  mkdir -- "$new/$5"; ln -- "$new/$4" "$new/$5/$6.1.base.rdb"
+  printf '%s\\n' "$8" >"$new/$5/$6.manifest"
+else cp -- "$new/$4" "$new/$6"; fi  # a link would let the server append to both
+chown -R -- "$7" "$new"; sync -f ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where a server keeps its data: names as its configuration has them. `appenddirname` is "" before 7.0."""
+
+    dir: str
+    dbfilename: str
+    appenddirname: str
+    appendfilename: str
+    appendonly: bool
+
+
+_ASKED = ("dir", "dbfilename", "appendonly", "appenddirname", "appendfilename")
+
+
+def config(host: Host, redis: Instance) -> Command:
+    """Ask the server where it keeps its data; before 7.0 it takes one name at a time."""
+    feed = "".join(f"config get {name}\n" for name in _ASKED).encode()
+    return redis.tool(host, "redis-cli", "-p", str(redis.port), feed=feed)
+
+
+def layout(said: str) -> Layout:
+    """The layout from what `config` printed: a name and its value in two lines, an empty line for an unknown name."""
+    lines = said.splitlines()
+    pairs = {name: lines[at + 1] for at, name in enumerate(lines[:-1]) if name in _ASKED}
+    return Layout(
+        dir=pairs.get("dir") or "/data",
+        dbfilename=pairs.get("dbfilename") or "dump.rdb",
+        appenddirname=pairs.get("appenddirname", ""),
+        appendfilename=pairs.get("appendfilename") or "appendonly.aof",
+        appendonly=pairs.get("appendonly") == "yes",
+    )
+
+
+def manifest_line(appendfilename: str) -> str:
+    """The line of the append-only manifest that names the base file, quoted as the server quotes it."""
+    name = f"{appendfilename}.1.base.rdb"
+    if not re.fullmatch(r"[\w.@+-]+", name):
+        name = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f"file {name} seq 1 type b"
+
+
+def persistent(counts: dict[str, Any]) -> dict[str, int]:
+    """Keys without expiry by database: only these must be the same later. Empty databases are left out."""
+    found = {name: int(entry.get("persistent", 0)) for name, entry in counts.items()}
+    return {name: keys for name, keys in found.items() if keys}
+
+
+def same(wanted: dict[str, Any], seen: dict[str, Any]) -> bool:
+    """Whether as many keys without expiry are there. `{"all": …}` knows only the sum."""
+    first, second = persistent(wanted), persistent(seen)
+    if "all" in wanted or "all" in seen:
+        return sum(first.values()) == sum(second.values())
+    return first == second
