@@ -159,12 +159,11 @@ class Target(ABC):
                     yield line.decode("utf-8", "replace").rstrip("\r")
             if rest:
                 yield rest.decode("utf-8", "replace")
-        except GeneratorExit:
-            process.kill()
+        except BaseException:
+            self.abandon(process)
             raise
-        finally:
-            ended = self._finish_quietly(process)
-        if ended is not None and not ended.ok:
+        ended = self.finish(process)
+        if not ended.ok:
             raise self.failure(cmd, ended)
 
     def show(self, cmd: Command) -> list[str]:
@@ -189,13 +188,13 @@ class Target(ABC):
             host=self.host.name,
         )
 
-    def _finish_quietly(self, process: Process) -> Ended | None:
+    def abandon(self, process: Process) -> None:
+        """Break a command off because of an error here, which is the one to be raised."""
+        process.kill()
         try:
-            return self.finish(process)
-        except Cancelled:
-            if self.cancelled:
-                raise
-            return None
+            self.finish(process)
+        except OpsError:
+            pass
 
     # -- where the project lives there
 

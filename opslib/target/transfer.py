@@ -36,10 +36,9 @@ def stream_in(target: Target, cmd: Command, source: BinaryIO, moved: Moved = _no
         while got := process.read():
             out += got
     except BaseException:
-        process.kill()
+        target.abandon(process)
         raise
-    finally:
-        ended = target.finish(process)
+    ended = target.finish(process)
     if not ended.ok:
         raise target.failure(cmd, ended)
     return bytes(out)
@@ -55,10 +54,9 @@ def stream_out(target: Target, cmd: Command, sink: Callable[[bytes], object], mo
             done += len(got)
             moved(done)
     except BaseException:
-        process.kill()
+        target.abandon(process)
         raise
-    finally:
-        ended = target.finish(process)
+    ended = target.finish(process)
     if not ended.ok:
         raise target.failure(cmd, ended)
     return done

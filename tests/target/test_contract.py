@@ -174,6 +174,14 @@ def test_put_is_whole_or_absent(target: Target, tmp_path: Path) -> None:
     assert listing == ["file"]
 
 
+def test_an_error_of_ours_is_the_one_that_is_raised(target: Target) -> None:
+    def full(block: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        stream_out(target, command("cat", "/dev/zero"), full)
+
+
 def test_get_of_what_is_not_there_leaves_nothing(target: Target, tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match="No such file"):
         get(target, f"{target.root}/none", tmp_path / "x")
