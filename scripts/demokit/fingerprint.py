@@ -1,0 +1,60 @@
+"""Runs in the api container of rag-engine-mini: what every part of its data holds, as one JSON object.
+
+    docker exec -i opslib-demo-api-1 python - <scripts/demokit/fingerprint.py
+
+Each part is the number of its lines and the SHA-256 of all of them: every row of every table, every key of Redis that
+does not expire by itself, every row of the SQLite file, every upload with its owner, mode and digest.
+"""
+
+import hashlib
+import json
+import sqlite3
+
+from app import audit, searches, store
+
+parts = {}
+
+
+def part(name, read):
+    """Note a part; one that cannot be read is noted too."""
+    try:
+        lines = sorted(str(line) for line in read())
+    except Exception as error:
+        parts[name] = {"lines": 0, "error": str(error).strip() or type(error).__name__}
+        return
+    parts[name] = {"lines": len(lines), "sha256": hashlib.sha256("\n".join(lines).encode()).hexdigest()}
+
+
+def postgres(query):
+    with store.connect() as db:
+        return [row["line"] for row in db.execute(query).fetchall()]
+
+
+def redis():
+    read = {
+        "string": searches.client.get,
+        "hash": lambda key: sorted(searches.client.hgetall(key).items()),
+        "list": lambda key: searches.client.lrange(key, 0, -1),
+        "set": lambda key: sorted(searches.client.smembers(key)),
+        "zset": lambda key: searches.client.zrange(key, 0, -1, withscores=True),
+    }
+    # the queue's own mutex comes and goes, with a time to live
+    keys = [key for key in searches.client.scan_iter() if searches.client.ttl(key) == -1]
+    return [json.dumps([key, read[searches.client.type(key)](key)]) for key in keys]
+
+
+def uploads():
+    for path in store.UPLOADS.rglob("*"):
+        about = path.stat()
+        digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
+        yield f"{path} {about.st_uid}:{about.st_gid} {about.st_mode:o} {int(about.st_mtime)} {digest}"
+
+
+for table in postgres("SELECT tablename AS line FROM pg_tables WHERE schemaname = 'public'"):
+    part(f"table {table}", lambda table=table: postgres(f'SELECT t::text AS line FROM "{table}" t'))
+part("sequences", lambda: postgres("SELECT sequencename || ' ' || last_value AS line FROM pg_sequences"))
+part("indexes", lambda: postgres("SELECT indexdef AS line FROM pg_indexes WHERE schemaname = 'public'"))
+part("redis", redis)
+part("sqlite audit.db", lambda: sqlite3.connect(f"file:{audit.FILE}?mode=ro", uri=True).iterdump())
+part("uploads", uploads)
+print(json.dumps(parts, indent=1))
