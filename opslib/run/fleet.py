@@ -44,15 +44,18 @@ class Task:
     detail: Mapping[str, object] = field(default_factory=dict)
 
 
-def carry_out(task: Task, targets: Sequence[Target]) -> Record:
-    """Carry the task out on the targets and say how it ended; never raises an OpsError."""
+def carry_out(task: Task, targets: Sequence[Target], *, beside: Sequence[Target] = ()) -> Record:
+    """Carry the task out on the targets and say how it ended; never raises an OpsError.
+
+    `beside` are further targets that steps use (this machine, for a build): an interruption reaches them too.
+    """
     record = Record(task.name, now())
     began = time.monotonic()
     run_id = new_id()
     names = tuple(target.host.name for target in targets)
     hosts = [HostRun(Run(run_id, task.name, target, names, task.plan)) for target in targets]
     with interruptible() as interrupt, ExitStack() as locks:
-        interrupt.watch(targets)
+        interrupt.watch([*targets, *beside])
         _phases(task, hosts, locks, interrupt)
     record.hosts = [host.record for host in hosts]
     record.seconds = time.monotonic() - began
