@@ -35,7 +35,8 @@ for p in /proc/[0-9]*; do
     printf 'port %s\nsocket %s\naddress %s\n' \
       "$(sed -n 4p "$d/postmaster.pid")" "$(sed -n 5p "$d/postmaster.pid")" "$(sed -n 6p "$d/postmaster.pid")"
     printf 'version %s\nowner %s\n' "$(cat "$d/PG_VERSION")" "$(stat -c %u:%g "$d")" ;;
-  redis-server|valkey-server) command -v redis-cli >&2 && d=$(readlink "$p/cwd") || continue
+  redis-server|valkey-server) command -v redis-cli >&2 || continue
+    d=$(readlink "$p/cwd") || d=$PWD  # of another user: then the image's own folder, which is where it is started
     title=$(tr '\0' ' ' <"$p/cmdline"); case $title in *'[sentinel]'*) continue ;; esac
     printf 'kind redis\npid %s\ndata %s\ntitle %s\n' "${p#/proc/}" "$d" "$title"
     printf 'owner %s:%s\n' "$(sed -n 's/^Uid:[[:space:]]*\([0-9]*\).*/\1/p' "$p/status")" \

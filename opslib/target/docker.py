@@ -84,10 +84,11 @@ def run_in(
     """`docker run --rm` of a program in a fresh container without a network, as root, never pulled.
 
     `mounts` are `--mount` specifications (`mount(...)` makes one): `-v` would create what does not exist. `options`
-    come last and may override (`--network container:X`).
+    come last and may ask for a network (`--network container:X`).
     """
     name = f"opslib-{new_nonce()}"
-    flags = ["--rm", "--init", "--name", name, "--pull", "never", "--network", "none", "--user", "0:0"]
+    flags = ["--rm", "--init", "--name", name, "--pull", "never", "--user", "0:0"]
+    flags += [] if "--network" in options else ["--network", "none"]  # two would mean both
     flags += ["--label", "opslib=1", "--log-driver", "none"]
     flags += ["-i"] if feed is not None or streams else []
     for one in mounts:
