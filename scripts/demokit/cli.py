@@ -67,7 +67,7 @@ def _demo(screen: Screen, folder: Folder, options: argparse.Namespace) -> None:
         if not only:
             screen.say("no Docker engine, and none can be installed here: only SQLite and files, without one")
         by_hand = embedded.run(screen, folder)
-    screen.say(f"All of it took {time.monotonic() - began:.0f} s. By hand, after these two lines:")
+    screen.say(f"All of it took {time.monotonic() - began:.0f} s. By hand:")
     screen.say()
     for line in (f"export PATH={shlex.quote(str(INV.parent))}:$PATH", *by_hand):
         screen.say(f"  {line}")

@@ -48,7 +48,11 @@ class Screen:
         print(f"\n==> {title}", file=self._file)
         began, self._title = time.monotonic(), title
         print(title if self._live else title.ljust(WIDTH - 8), end="", flush=True)
-        yield
+        try:
+            yield
+        except BaseException:
+            self._break()
+            raise
         seconds = f"{time.monotonic() - began:.1f} s"
         if self._live:
             print("\r\x1b[K" + title.ljust(WIDTH - 8) if self._title else " " * (WIDTH - 8), end="")
