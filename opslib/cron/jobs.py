@@ -12,14 +12,14 @@ from opslib.cron import block
 from opslib.cron.crontab import Crontab
 from opslib.errors import BadSettings, OpsError
 from opslib.events import Note, Tell
-from opslib.settings.load import load_host
+from opslib.settings.load import PROCESS, load_host
 
 if TYPE_CHECKING:
     from opslib.settings.model import Host
 
 WAIT = "10m"  # a nightly backup waits for a deploy that is under way
 _PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
-_KEPT = ("HOME", "OPSLIB_SSH_CONFIG")  # of the environment, beside PATH
+_KEPT = ("HOME", *PROCESS)  # of the environment, beside PATH
 
 
 def job(root: Path, host: Host, environ: dict[str, str]) -> block.Job:

@@ -47,6 +47,7 @@ class Call:
     _began: float = field(default_factory=time.monotonic)
     _settings: dict[str, Host] = field(default_factory=dict)
     _open: list[Target] = field(default_factory=list)
+    _beside: list[Target] = field(default_factory=list)
 
     @property
     def task(self) -> str:
@@ -105,7 +106,7 @@ class Call:
             self.task, steps, known=recoveries(), peer=self._peer, plan=self.plan, detail=detail or {},
             wait=max(host.wait for host in self.hosts),
         )  # fmt: skip
-        return carry_out(task, targets)
+        return carry_out(task, targets, beside=self._beside)
 
     def look(self, look: Callable[[Run], object], *, show: Show | None = None) -> Record:
         """Look at all hosts that can be reached; those that cannot are in the record."""
@@ -146,17 +147,24 @@ class Call:
 
     # -- questions
 
-    def confirm(self, question: str) -> None:
-        """Go on only when a person agrees. Raises NeedsYes where nobody does or nobody can be asked."""
-        if self.yes or self.plan:
-            return
-        if not self.ui.can_ask:
+    def destructive(self) -> None:
+        """To be called before anything else where `confirm` will ask. Raises NeedsYes where nobody can answer."""
+        if not (self.yes or self.plan or self.ui.can_ask):
             raise NeedsYes(
-                f"{self.task} needs an answer and there is no terminal to ask on: {question}",
+                f"{self.task} asks before it goes on, and there is no terminal to answer on",
                 left="everything",
                 next="look at it with --plan, then run it with --yes",
             )
-        if not self.ui.ask(question):
+
+    def confirm(self, question: str, target: Target | None = None) -> None:
+        """Go on only when a person agrees; where `target` is cancelled meanwhile nobody has to answer any more.
+
+        Raises NeedsYes, Cancelled.
+        """
+        self.destructive()
+        if self.yes or self.plan:
+            return
+        if not self.ui.ask(question, stop=lambda: target is not None and target.cancelled):
             raise NeedsYes("not confirmed", left="everything")
 
     # -- connections
@@ -176,9 +184,15 @@ class Call:
                     unreached.append(entry)
         return self._open, unreached
 
+    def this_machine(self) -> Target:
+        """This machine beside the hosts: for git, builds, and images that are sent."""
+        if not self._beside:
+            self._beside.append(self._connected(load_host(self.root, "local")))
+        return self._beside[0]
+
     def close(self) -> None:
         """Let all connections go."""
-        for target in self._open:
+        for target in (*self._open, *self._beside):
             target.close()
 
     def _connected(self, host: Host) -> Target:
@@ -226,6 +240,8 @@ def perform(root: str, spec: Spec, given: dict[str, Any]) -> Record:
     call = Call(spec, Path(root), ui, **options)
     try:
         adopt(call.root)
+        if spec.needs != "nothing":
+            _ = call.hosts  # every mistake in the settings is found before anything is done
         record = spec.body(call, **given)
     except OpsError as error:
         ui.trace(error)

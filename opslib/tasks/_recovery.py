@@ -8,8 +8,13 @@ from opslib.run.step import Recovery
 
 def recoveries() -> dict[str, Recovery]:
     """How to undo or finish each step that opslib has, by the step's name."""
-    from opslib.backup.restore.steps import RECOVERIES as restore
-    from opslib.backup.take import RECOVERIES as backup
-    from opslib.deploy.steps import RECOVERIES as deploy
+    from opslib.backup import take
+    from opslib.backup.restore import steps as restore
+    from opslib.deploy import build
+    from opslib.deploy import steps as deploy
+    from opslib.migrate import steps as migrate
 
-    return {**deploy, **backup, **restore}
+    found: dict[str, Recovery] = {}
+    for part in (build, deploy, migrate, take, restore):
+        found.update(part.RECOVERIES)
+    return found

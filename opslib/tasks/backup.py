@@ -7,64 +7,100 @@ from typing import TYPE_CHECKING
 from opslib.tasks._task import task
 
 if TYPE_CHECKING:
+    from opslib.backup.manifest import Kind
     from opslib.run.record import Record
+    from opslib.run.step import Run
     from opslib.tasks._call import Call
 
-_SET = {"set": "A set's id; default: the newest"}
+_SET = {"set": "A set's id, its beginning, its folder, or latest (the default)"}
+
+
+def _take(call: Call, *kinds: Kind) -> Record:
+    from opslib.backup.take import Options, judge, steps
+    from opslib.tasks._show import made
+
+    options = Options(kinds=kinds, here=call.this_machine())
+    record = call.carry_out(lambda run: steps(run, options), show=made)
+    judge(record)
+    return record
 
 
 @task("backup.all", changes=True, needs="data", default=True)
 def all_(call: Call) -> Record:
-    """Back up everything that is found: one set."""
-    raise NotImplementedError
+    """Back up all that is found, as one set.
+
+    Databases, Redis, SQLite files, volumes and files of the project. Exits with 3 when some data are covered by
+    nothing: the set is made, and what is missing is named.
+    """
+    return _take(call)
 
 
 @task("backup.postgres", changes=True, needs="data")
 def postgres(call: Call) -> Record:
     """Back up the PostgreSQL databases."""
-    raise NotImplementedError
+    return _take(call, "postgres")
 
 
 @task("backup.redis", changes=True, needs="data")
 def redis(call: Call) -> Record:
     """Back up Redis."""
-    raise NotImplementedError
+    return _take(call, "redis")
 
 
 @task("backup.sqlite", changes=True, needs="data")
 def sqlite(call: Call) -> Record:
     """Back up the SQLite files."""
-    raise NotImplementedError
+    return _take(call, "sqlite")
 
 
 @task("backup.volumes", changes=True, needs="data")
 def volumes(call: Call) -> Record:
     """Back up the volumes."""
-    raise NotImplementedError
+    return _take(call, "volume")
 
 
 @task("backup.files", changes=True, needs="data")
 def files(call: Call) -> Record:
     """Back up files and folders of the project."""
-    raise NotImplementedError
+    return _take(call, "files")
 
 
 @task("backup.list", needs="data")
 def list_(call: Call) -> Record:
-    """List the sets."""
-    raise NotImplementedError
+    """List the backup sets, oldest first."""
+    from opslib.backup.sets import show_list
+    from opslib.tasks._show import sets
+
+    return call.look(show_list, show=sets)
 
 
 @task("backup.show", needs="data", help=_SET)
 def show(call: Call, set: str | None = None) -> Record:
-    """Show what a set holds, and how to restore it by hand."""
-    raise NotImplementedError
+    """Show a set, and how to restore it by hand."""
+    from opslib.backup import sets
+    from opslib.tasks._show import one_set
+
+    return call.look(lambda run: sets.show(run, set or "latest"), show=one_set)
 
 
 @task("backup.verify", needs="data", help=_SET)
 def verify(call: Call, set: str | None = None) -> Record:
-    """Read a set to its end: lengths, digests, formats."""
-    raise NotImplementedError
+    """Read a set to its end: lengths, digests, contents.
+
+    Exits with 3 when it is damaged; such a set no longer counts when old sets are removed.
+    """
+    from opslib.backup.verify import verify
+    from opslib.tasks._show import verified
+
+    here = call.this_machine()
+
+    def look(run: Run) -> None:
+        from opslib.images.tools import ensure_tools
+
+        tools = ensure_tools(run.target, here) if run.target.host.compose else ""
+        verify(run, set or "latest", tools=tools)
+
+    return call.look(look, show=verified)
 
 
 TASKS = (all_, postgres, redis, sqlite, volumes, files, list_, show, verify)

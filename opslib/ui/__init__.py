@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import json as json_module
 import os
+import select
 import shutil
 import sys
 import threading
@@ -20,11 +21,11 @@ from typing import TYPE_CHECKING, TextIO
 
 from opslib.errors import Cancelled
 from opslib.events import Event, Note, Output, Progress, StepEnded, StepStarted
-from opslib.ui_text import Meter, clean, seconds, table
+from opslib.ui.text import Meter, clean, seconds, table
 
 if TYPE_CHECKING:
     from opslib.run.record import HostRecord, Record
-    from opslib.ui_live import LiveScreen
+    from opslib.ui.live import LiveScreen
 
 QUIET = 10.0  # seconds between two lines about the same thing where there is no terminal
 _MARKS = {"done": "✓", "failed": "✗", "undone": "↶", "undo-failed": "✗", "skipped": "·"}
@@ -80,7 +81,7 @@ class Ui:
         """Where lines go: live on a terminal."""
         if self._screen is None:
             if self._stream.isatty() and os.environ.get("TERM", "dumb") != "dumb" and _speaks(self._stream, "✓━⠋"):
-                from opslib.ui_live import LiveScreen
+                from opslib.ui.live import LiveScreen
 
                 self._screen = LiveScreen(self._stream, self._running)
             else:
@@ -229,12 +230,16 @@ class Ui:
         """Whether there is a person at a terminal."""
         return sys.stdin is not None and sys.stdin.isatty()
 
-    def ask(self, question: str) -> bool:
-        """Ask and wait for yes or no."""
+    def ask(self, question: str, *, stop: Callable[[], bool] = lambda: False) -> bool:
+        """Ask and wait for yes or no. Raises Cancelled as soon as `stop` says so: in a thread no Ctrl-C ends it."""
         with self._guard:
             self.pause()
             print(f"{clean(question)} [y/N] ", end="", file=sys.stderr, flush=True)
-            return sys.stdin.readline().strip().lower() in ("y", "yes")
+        while not select.select([sys.stdin], [], [], 0.2)[0]:
+            if stop():
+                print(file=sys.stderr)
+                raise Cancelled("interrupted", left="everything")
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     def ask_secret(self, question: str) -> str:
         """Ask for a text that is not shown while it is typed."""
@@ -252,6 +257,9 @@ class Ui:
             if self.json:
                 print(json_module.dumps(record.as_json(), default=str), flush=True)
                 return
+            if self._title and not several and record.ok and "plan" not in record.hosts[0].result:
+                how = "done" if record.hosts[0].changed else "nothing to do"
+                self.say(f"{self._title}: {how} ({seconds(record.seconds)})", "bold green")
             for host in record.hosts:
                 if several and host.result:
                     self.say(f"\n{host.host}", "bold")
@@ -262,9 +270,6 @@ class Ui:
             if several:
                 self.say()
                 self.table(["HOST", "RESULT", "TIME", ""], [_row(host) for host in record.hosts], right=[2])
-            elif self._title and record.ok and "plan" not in record.hosts[0].result:
-                how = "done" if record.hosts[0].changed else "nothing to do"
-                self.say(f"{self._title}: {how} ({seconds(record.seconds)})", "bold green")
             for host in record.hosts:
                 if host.error is not None:
                     _show_error(host)

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from opslib.ui_text import Meter, bar
+from opslib.ui.text import Meter, bar
 
 Running = Callable[[], Iterable[tuple[str, str, Meter | None]]]
 """What runs now: the name, how long for, and how far it has come."""

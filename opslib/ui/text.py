@@ -16,7 +16,7 @@ _WINDOW = 8.0  # seconds that a rate is the mean of
 
 def clean(text: str) -> str:
     """Text that cannot move the cursor or change colours: what a machine said is shown, not obeyed."""
-    return _ESCAPES.sub("", text.expandtabs())
+    return _ESCAPES.sub("", text).expandtabs()
 
 
 def size(count: float) -> str:

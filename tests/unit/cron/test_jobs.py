@@ -1,0 +1,107 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from opslib.cron import jobs
+from opslib.cron.crontab import Crontab
+from opslib.errors import BadSettings, OpsError
+from opslib.events import silent
+from opslib.settings.load import load_host
+
+# A crontab program that keeps its text in a file, as the real one does.
+CRONTAB = """#!/bin/bash
+file=$HOME/spool
+case $1 in
+  -l) [ -e "$file" ] || { echo "no crontab for $USER" >&2; exit 1; }; cat "$file" ;;
+  -) cat >"$file" ;;
+esac
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    root, bin_folder = tmp_path / "my app", tmp_path / "bin"
+    (root / "hosts").mkdir(parents=True)
+    (root / "compose.yml").write_text("services: {}\n")
+    bin_folder.mkdir()
+    program(bin_folder / "crontab", CRONTAB)
+    monkeypatch.setenv("PATH", f"{bin_folder}:/usr/bin:/bin")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in [name for name in os.environ if name.startswith("OPSLIB_")]:
+        monkeypatch.delenv(name)
+    return root
+
+
+def program(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+def install(root, name="local", **options):
+    return jobs.install(root, load_host(root, name), silent, **{"plan": False, **options})
+
+
+def test_installed_shown_removed(project, tmp_path):
+    assert install(project, plan=True)[0] is False
+    assert Crontab().read() == ""
+    changed, result = install(project)
+    assert changed
+    assert result["schedule"] == "0 2 * * *"
+    assert install(project)[0] is False
+    assert jobs.names(project) == ["local"]
+    assert jobs.show(project, "local")[1]["line"] == result["line"]
+    assert "'my app'" in result["line"] or "my app'" in result["line"]
+    assert jobs.remove(project, "local", plan=True)[0] is False
+    assert jobs.remove(project, "local", plan=False)[0] is True
+    assert Crontab().read() == ""
+    assert jobs.remove(project, "local", plan=False)[0] is False
+    assert jobs.show(project, "local")[1]["line"] is None
+    assert (tmp_path / ".local/state/opslib").is_dir()
+
+
+def test_bytes_of_others_stay(project, tmp_path):
+    (tmp_path / "spool").write_bytes(b"# caf\xe9\n@daily x\n")
+    install(project)
+    jobs.remove(project, "local", plan=False)
+    assert (tmp_path / "spool").read_bytes() == b"# caf\xe9\n@daily x\n"
+
+
+def test_programs_in_other_folders_are_on_its_path(project, tmp_path):
+    program(tmp_path / "bin/docker", "#!/bin/sh\n")
+    line = install(project)[1]["line"]
+    assert f"PATH={tmp_path}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin " in line
+
+
+def test_a_secret_that_only_the_shell_has_is_refused(project, monkeypatch):
+    (project / "hosts/local.yml").write_text(
+        'backup: {sources: [{redis: {service: redis, password: "${REDIS_PASSWORD}"}}]}\n'
+    )
+    monkeypatch.setenv("REDIS_PASSWORD", "x")
+    with pytest.raises(BadSettings, match=r"cron has none of your shell's variables: .*REDIS_PASSWORD"):
+        install(project)
+    assert Crontab().read() == ""
+
+
+def test_no_crontab_program(project, tmp_path):
+    (tmp_path / "bin/crontab").unlink()
+    if not any(os.path.exists(f"{folder}/crontab") for folder in ("/usr/bin", "/bin", "/usr/sbin")):
+        with pytest.raises(OpsError, match="no crontab program"):
+            install(project)
+    program(tmp_path / "bin/crontab", "#!/bin/sh\nexit 127\n")
+    with pytest.raises(OpsError) as caught:
+        install(project)
+    assert "apt-get install cron" in (caught.value.next or "")
+
+
+def test_a_crontab_program_that_lies_is_found_out(project, tmp_path):
+    program(tmp_path / "bin/crontab", "#!/bin/sh\n[ $1 = - ] || echo '@daily x'\n")
+    with pytest.raises(OpsError, match="could not be replaced"):
+        install(project)
+
+
+def test_a_crontab_that_may_not_be_read(project, tmp_path):
+    program(tmp_path / "bin/crontab", "#!/bin/sh\necho 'You (x) are not allowed to use this program' >&2; exit 1\n")
+    with pytest.raises(OpsError, match="not allowed"):
+        install(project)
