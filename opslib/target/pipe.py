@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from paramiko import Channel
 
 CHUNK = 32 * 1024  # 32 KiB sends beat larger ones in paramiko
+TAKE = 256 * 1024  # bytes received at once
 
 
 @dataclass(slots=True)
@@ -135,9 +136,9 @@ class ChannelPipe:
         deadline = time.monotonic() + timeout
         while True:
             if channel.recv_ready():
-                turn.out = channel.recv(65536)
+                turn.out = channel.recv(TAKE)
             if channel.recv_stderr_ready():
-                turn.err = channel.recv_stderr(65536)
+                turn.err = channel.recv_stderr(TAKE)
             if turn.out or turn.err:
                 return turn
             if channel.eof_received or channel.closed:

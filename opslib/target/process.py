@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from collections import deque
 from dataclasses import dataclass
 
 from opslib.command import Command, Secret
@@ -41,7 +42,7 @@ class Process:
         self._marker = nonce.encode() + b"\n"
         self._nonce = nonce
         self._began = time.monotonic()
-        self._out = bytearray()
+        self._out: deque[bytes] = deque()  # as they came: nothing is copied on the way to the caller
         self._err = bytearray()
         self._heads = {"out": bytearray(), "err": bytearray()}  # what a login shell prints before our first line
         self._finished = False  # both streams have ended
@@ -57,9 +58,12 @@ class Process:
         """Up to `n` bytes of standard output as soon as there are any; empty at its end."""
         while not self._out and not self._finished:
             self._turn(None)
-        got = bytes(self._out[:n])
-        del self._out[:n]
-        return got
+        if not self._out:
+            return b""
+        got = self._out.popleft()
+        if len(got) > n:
+            self._out.appendleft(got[n:])
+        return got[:n]
 
     def write(self, data: bytes) -> None:
         """Send data to the command's standard input; blocks while it does not read."""
@@ -126,7 +130,8 @@ class Process:
                 self._finished = True
                 return 1 << 62
         moved = self._pipe.pump(data, _POLL)
-        self._out += self._behind_head("out", moved.out)
+        if out := self._behind_head("out", moved.out):
+            self._out.append(out)
         self._err += self._behind_head("err", moved.err)
         if len(self._err) > 2 * _KEPT:
             del self._err[:-_KEPT]

@@ -12,6 +12,7 @@ from paramiko.packet import Packetizer
 from opslib.target.known_hosts import Known
 
 WINDOW = 4 * 1024 * 1024  # bytes under way to us on a channel
+READ_AHEAD = 256 * 1024  # bytes
 LOST_AFTER = 30  # seconds without an acknowledgement until the kernel gives a line up
 CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")
@@ -21,6 +22,24 @@ class Packets(Packetizer):
     """Leaves it to the server to ask for new keys: paramiko's own request at 512 MiB often times out (paramiko#822)."""
 
     REKEY_BYTES = 1 << 50
+
+    def __init__(self, line: Any) -> None:
+        super().__init__(_ReadAhead(line))  # type: ignore[arg-type]  # it uses recv, send and close
+
+
+class _ReadAhead:
+    """The line, read in large pieces: paramiko asks for each packet's head and body by themselves."""
+
+    def __init__(self, line: Any) -> None:
+        self._line, self._got, self._at = line, b"", 0
+        self.send, self.close = line.send, line.close
+
+    def recv(self, n: int) -> bytes:
+        if self._at == len(self._got):
+            self._got, self._at = self._line.recv(READ_AHEAD), 0
+        piece = self._got[self._at : self._at + n]
+        self._at += len(piece)
+        return piece
 
 
 def connect(hostname: str, port: int, limit: float) -> socket.socket:
