@@ -50,8 +50,9 @@ def mounted_folders(stack: Stack, wishes: Wishes) -> dict[Place, bool]:
     found: dict[str, bool] = {}
     for container in stack.containers:
         for one in container.mounts if not container.one_off and not wishes.out(container.service) else ():
+            ours = one.source.startswith(f"{wishes.root.rstrip('/')}/")  # a project may stand in /tmp
             system = one.source == "/" or any(f"{one.source}/".startswith(f"{own}/") for own in _SYSTEM)
-            if one.type == "bind" and not one.read_only and not system and not wishes.out_path(one.source):
+            if one.type == "bind" and not one.read_only and (ours or not system) and not wishes.out_path(one.source):
                 found[one.source] = False
     for spec in wishes.host.backup.sources:
         if isinstance(spec, model.Files):
