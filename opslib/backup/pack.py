@@ -40,6 +40,13 @@ sed 's/^/told /' "$t/told"; sed 's/^/said /' "$t/said"
 read -r sum _ <"$t/sum"; printf 'packed %s %s %s\\n' "$(stat -c %s -- "$file")" "$raw" "$sum" """
 
 
+# $1 a process of the container, $2 the container's id, $3 the user, $4 the PATH, then the program. A process id may
+# have been given to another program since: its cgroup tells.
+_INSIDE = """grep -q "$2" "/proc/$1/cgroup" || { echo 'the container was started anew meanwhile' >&2; exit 1; }
+root=/proc/$1/root user=$3 path=$4; shift 4; exec chroot --userspec="$user" "$root" env PATH="$path" "$@" """
+_REMOVE = '[ -e "$1" ] || exit 0; rm -f -- "$1/manifest.json" && rm -rf -- "$1" && sync -- "$(dirname -- "$1")"'
+
+
 @dataclass(frozen=True, slots=True)
 class Packed:
     """An artifact's file: its length, the length of what is in it, its digest; what the program told about the data,
@@ -71,14 +78,20 @@ def pack_command(
 
 
 def beside(at: Instance) -> list[str]:
-    """Options of a container that sees the engine's processes, and through /proc/PID/root its files."""
-    return ["--pid", f"container:{at.container}", "--network", f"container:{at.container}",
-            "--cap-add", "SYS_PTRACE"]  # fmt: skip
+    """Options of a container that sees the engine's process, and through /proc/PID/root its files.
+
+    It sees the machine's processes, not only the engine's: in the engine's own namespace whatever this container
+    leaves behind becomes a child of the server, and PostgreSQL takes a killed child that it does not know for a crash
+    and ends every connection (measured with 15).
+    """
+    words = ["--pid", "host", "--userns", "host", "--cap-add", "SYS_PTRACE"]
+    socket = str(at.env.get("PGHOST", "/")).startswith("/")  # a file, seen without the network
+    return words if socket else [*words, "--network", f"container:{at.container}"]
 
 
 def inside(at: Instance, *argv: str) -> list[str]:
     """A program of the engine's own image, run from a container `beside` it in its root folder, as the data's owner."""
-    return ["chroot", f"--userspec={at.user}", f"/proc/{at.pid}/root", "env", f"PATH={at.env['PATH']}", *argv]
+    return script(_INSIDE, str(at.pid), at.id, at.user, str(at.env["PATH"]), *argv)
 
 
 def embedded_command(stage: Stage, file: str, *words: str) -> Command:
@@ -129,4 +142,4 @@ def failed(stage: Stage, what: str, error: CommandFailed) -> OpsError:
 
 def remove_command(folder: str) -> Command:
     """Remove a folder of artifacts, its manifest first: without it there is no set."""
-    return bash('rm -f -- "$1/manifest.json" && rm -rf -- "$1" && sync -- "$(dirname -- "$1")"', folder, limit=600)
+    return bash(_REMOVE, folder, limit=600)

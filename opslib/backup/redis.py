@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from opslib.backup.byhand import decompress, docker_words
 from opslib.backup.manifest import Artifact, Kind, file_name
-from opslib.backup.pack import beside, pack, pack_command, script
+from opslib.backup.pack import beside, inside, pack, pack_command, script
 from opslib.engines import redis
 
 if TYPE_CHECKING:
@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from opslib.command import Command
     from opslib.engines.instance import Instance
 
-# One open file is checked and copied: a save that begins meanwhile makes another. The server's own program reads it,
-# from its own root folder; what it found goes to descriptor 4.
-# $1 the server's process, $2 the file, $3 its user, $4 its PATH
-_READ = """set -eu; exec 7<"/proc/$1/root$2"
-chroot --userspec="$3" "/proc/$1/root" env PATH="$4" redis-check-rdb /proc/self/fd/7 >/tmp/checked 2>&1 </dev/null ||
-  { cat /tmp/checked >&2; exit 1; }
-cat /tmp/checked >&4; cat <&7"""
+# One open file is copied, and it is the one that was checked: a save that ends meanwhile makes another. The server's
+# own program reads it, from its own root folder; what it found goes to descriptor 4.
+# $1 the server's process, $2 the file, then the program that checks it
+_READ = """set -eu; file=/proc/$1/root$2; shift 2
+for try in 1 2 3; do
+  exec 7<"$file"; "$@" >/tmp/checked 2>&1 </dev/null || { cat /tmp/checked >&2; exit 1; }
+  if [ /proc/self/fd/7 -ef "$file" ]; then cat /tmp/checked >&4; cat <&7; exit; fi
+done
+echo 'Redis saves faster than its file can be read' >&2; exit 1"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def dump_command(stage: Stage, source: RedisServer) -> Command:
     """Check and copy the saved file, beside the server's container."""
     at, folder = source.at, str(source.facts["dir"]).rstrip("/")
     path = f"{folder}/{source.facts['dbfilename']}"
-    program = script(_READ, str(at.pid), path, at.user, str(at.env["PATH"]))
+    program = script(_READ, str(at.pid), path, *inside(at, "redis-check-rdb", path))
     return pack_command(stage, source.file, program, options=beside(at))
 
 

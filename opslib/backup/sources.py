@@ -71,7 +71,8 @@ class _Finder:
 
     def _container(self, container: Container, seen: Seen | None) -> None:
         if seen is not None and seen.instance is not None:
-            self.engines |= _data_places(container, seen.instance.data)
+            data = seen.instance.data
+            self.engines |= _data_places(container, data) if data else _places(container)
             if seen.instance.kind in self.kinds:
                 self._engine(seen.instance, seen)
             return

@@ -23,22 +23,22 @@ _SECRETS = (
     "REDIS_PASSWORD", "VALKEY_PASSWORD",
 )  # fmt: skip
 
-# POSIX sh, busybox too. A postmaster's working folder is its data folder, and the first line of postmaster.pid there is
-# its process id; then come folder, start, port, socket folder, address. Redis shows its port in its title.
+# POSIX sh, busybox too. A postmaster's working folder is its data folder (root may not see it without SYS_PTRACE, then
+# the variable says it), and the first line of postmaster.pid there is its process id; then come folder, start, port,
+# socket folder, address. Redis shows its port in its title; where it keeps its data it is asked itself.
 _INSIDE = r"""
 for p in /proc/[0-9]*; do
   IFS= read -r name <"$p/comm" || continue
   case $name in
   postgres|postmaster) d=$(readlink "$p/cwd") || d=$PGDATA
     [ "$(sed -n 1p "$d/postmaster.pid")" = "${p#/proc/}" ] && command -v pg_dump >&2 && command -v psql >&2 || continue
-    printf 'kind postgres\npid %s\ndata %s\n' "${p#/proc/}" "$d"
+    printf 'kind postgres\ndata %s\n' "$d"
     printf 'port %s\nsocket %s\naddress %s\n' \
       "$(sed -n 4p "$d/postmaster.pid")" "$(sed -n 5p "$d/postmaster.pid")" "$(sed -n 6p "$d/postmaster.pid")"
     printf 'version %s\nowner %s\n' "$(cat "$d/PG_VERSION")" "$(stat -c %u:%g "$d")" ;;
-  redis-server|valkey-server) command -v redis-cli >&2 || continue
-    d=$(readlink "$p/cwd") || d=$PWD  # of another user: then the image's own folder, which is where it is started
+  redis-server|valkey-server) command -v redis-cli >&2 || continue; d=$(readlink "$p/cwd")
     title=$(tr '\0' ' ' <"$p/cmdline"); case $title in *'[sentinel]'*) continue ;; esac
-    printf 'kind redis\npid %s\ndata %s\ntitle %s\n' "${p#/proc/}" "$d" "$title"
+    printf 'kind redis\ndata %s\ntitle %s\n' "$d" "$title"
     printf 'owner %s:%s\n' "$(sed -n 's/^Uid:[[:space:]]*\([0-9]*\).*/\1/p' "$p/status")" \
       "$(sed -n 's/^Gid:[[:space:]]*\([0-9]*\).*/\1/p' "$p/status")"
     cat /usr/local/etc/redis/redis.conf /etc/redis/redis.conf /etc/redis.conf "$d/redis.conf" |
@@ -57,7 +57,8 @@ printf 'looked\n'""".replace("SECRETS", " ".join(_SECRETS))
 _LOOK = """text=$1; shift; fds=()
 for c; do exec {fd}< <(docker exec "$c" sh -c "$text" </dev/null 2>/dev/null); fds+=("$fd"); done
 for fd in "${fds[@]}"; do
-  printf '# container\\n'; while IFS= read -r line <&"$fd"; do printf '%s\\n' "$line"; done
+  printf '# container\\npid %s\\n' "$(docker inspect --format '{{.State.Pid}}' "$1" 2>/dev/null)"; shift
+  while IFS= read -r line <&"$fd"; do printf '%s\\n' "$line"; done
 done"""
 
 
@@ -154,8 +155,8 @@ def _postgres(container: Container, facts: Mapping[str, str], env: Mapping[str, 
         variables["PGPASSWORD"] = password
     return Instance(
         kind="postgres", service=container.service, container=container.name, image=container.image,
-        version=facts.get("version", ""), data=facts["data"], pid=int(facts["pid"]), user=facts["owner"],
-        port=int(facts["port"]), env=variables,
+        version=facts.get("version", ""), data=facts["data"], pid=int(facts["pid"] or 0), user=facts["owner"],
+        port=int(facts["port"]), id=container.id, env=variables,
     )  # fmt: skip
 
 
@@ -163,8 +164,8 @@ def _redis(container: Container, facts: Mapping[str, str]) -> Instance:
     port = re.search(r":(\d+)(?: \[\w+\])?\s*$", facts.get("title", ""))
     return Instance(
         kind="redis", service=container.service, container=container.name, image=container.image, version="",
-        data=facts["data"], pid=int(facts["pid"]), user=facts["owner"],
-        port=int(port[1]) if port and port[1] != "0" else 6379, env={"PATH": facts["path"]},
+        data=facts["data"], pid=int(facts["pid"] or 0), user=facts["owner"],
+        port=int(port[1]) if port and port[1] != "0" else 6379, id=container.id, env={"PATH": facts["path"]},
     )  # fmt: skip
 
 

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """`container` is its name; `version` the server's; `data` the data folder and `pid` the server's process id, both
-    as seen inside; `user` the `uid:gid` that owns the data, as which its tools run. `env` logs its tools in
+    """`container` is its name and `id` its full id; `pid` a process of it as the machine counts them; `version` the
+    server's; `data` the data folder inside ("" until a Redis that hides it was asked); `user` the `uid:gid` that owns
+    the data, as which its tools run. `env` logs its tools in
     (PGUSER, PGPASSWORD, PGHOST, PGPORT; REDISCLI_AUTH); `port` is the one that it listens on."""
 
     kind: Literal["postgres", "redis"]
@@ -28,6 +29,7 @@ class Instance:
     pid: int
     user: str
     port: int
+    id: str = ""
     env: Mapping[str, str | Secret] = field(default_factory=dict)
 
     def tool(self, host: Host, *argv: str, feed: bytes | Secret | None = None, streams: bool = False,

@@ -141,12 +141,13 @@ class Snapshot:
         return self
 
     def begin_count(self) -> None:
-        """Start to count; it goes on while the dump runs."""
-        self._process.write(COUNT.encode() + b"commit;\n\\q\n")
-        self._process.end_input()
+        """Start to count; it goes on while the dump runs, and the transaction stays open until `counts`."""
+        self._process.write(COUNT.encode())
 
     def counts(self) -> dict[str, int]:
         """The rows of each table, once all are counted."""
+        self._process.write(b"commit;\n\\q\n")
+        self._process.end_input()
         printed = bytearray(self._rest)
         while got := self._process.read():
             printed += got

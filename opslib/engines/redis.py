@@ -53,7 +53,7 @@ def logged_in(target: Target, at: Instance, passwords: Sequence[Secret]) -> Inst
             continue
         version = info.get("valkey_version") or info.get("redis_version")
         if version:
-            return replace(tried, version=version)
+            return replace(tried, version=version, data=at.data or _config(target, tried, "dir"))
     raise OpsError(
         f"Redis in service {at.service} takes none of the {len(passwords)} passwords that its container knows",
         host=target.host.name,
@@ -64,10 +64,7 @@ def logged_in(target: Target, at: Instance, passwords: Sequence[Secret]) -> Inst
 
 def facts(target: Target, at: Instance) -> dict[str, Any]:
     """Where the server saves, how, and its memory in use (`size`, bytes)."""
-    found: dict[str, str] = {}
-    for name in ("dir", "dbfilename", "appendonly", "databases"):
-        answer = ask(target, at, "config", "get", name)
-        found[name] = answer[1] if len(answer) > 1 else ""
+    found = {name: _config(target, at, name) for name in ("dir", "dbfilename", "appendonly", "databases")}
     memory = fields(ask(target, at, "info", "memory"))
     return {
         "server": at.version, "dir": found["dir"] or at.data, "dbfilename": found["dbfilename"] or "dump.rdb",
@@ -119,6 +116,11 @@ def fields(lines: Sequence[str]) -> dict[str, str]:
     """`name:value` lines as INFO prints them."""
     pairs = (line.rstrip("\r").split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
     return {words[0]: words[1] for words in pairs}
+
+
+def _config(target: Target, at: Instance, name: str) -> str:
+    answer = ask(target, at, "config", "get", name)
+    return answer[1] if len(answer) > 1 else ""
 
 
 def _sum(checked: Sequence[str], what: str) -> int:

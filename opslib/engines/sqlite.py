@@ -11,7 +11,8 @@ BESIDE = ("-wal", "-shm", "-journal")
 
 # A text that makes a second text: one line of JSON for each table. Virtual tables are made of others that are counted.
 COUNT = """select 'select json_object(''t'', '||quote(name)||', ''n'', (select count(*) from "'
-||replace(name,'"','""')||'"));' from sqlite_master where type = 'table' and rootpage > 0 and name not like 'sqlite\\_%' escape '\\' order by name;"""
+||replace(name,'"','""')||'"));' from sqlite_master
+where type = 'table' and rootpage > 0 and name not like 'sqlite\\_%' escape '\\' order by name;"""
 
 # $1 the file, $2 the count's text. Prints the copy; facts and counts go to descriptor 4.
 # One read transaction around the backup: it copies one state whatever others write, and never begins anew because of
