@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from opslib.deploy.look import Seen
-from opslib.deploy.options import DeployOptions
+from opslib.deploy.options import DeployOptions, in_place
 from opslib.deploy.pins import kept_of, pin
 from opslib.errors import OpsError
 from opslib.images.build import build, pull_missing, tag_command
@@ -113,6 +113,4 @@ def settle(target: Target, seen: Seen, release: str) -> None:
 
 
 def _builder(target: Target, options: DeployOptions) -> Target:
-    if target.host.is_local or target.host.build.on == "remote":
-        return target
-    return options.here
+    return target if in_place(target, options.root) or target.host.build.on == "remote" else options.here

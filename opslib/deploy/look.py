@@ -15,6 +15,7 @@ from opslib.deploy import changes, pins, preflight, references, sources
 from opslib.deploy.context import Ignore, build_key, files_in
 from opslib.deploy.env import EnvKeys, Files, difference, digest, refused, write_ours
 from opslib.deploy.files import FileChanges, Mounts, below, decide, mounts_of, parse_sums
+from opslib.deploy.later import Later
 from opslib.deploy.options import DeployOptions, in_place
 from opslib.deploy.place import there
 from opslib.deploy.render import Config, from_text, mounted_digests, pinned, tag_for
@@ -131,6 +132,9 @@ def survey(run: Run, options: DeployOptions) -> Seen:
     name = _name(target, root, everything)
     known = [one for one in everything if one.project == name]
     last = releases.current(known)
+    looking = Later(lambda: look(target, name))
+    asked = [tools_tag(), *(text for pin in last.images.values() for text in (pin.name, pin.tag))] if last else []
+    imaged = Later(lambda: images_of(target, asked))
     folder = releases.folder(target, last.id) if last else ""
     last_stack = from_text(read_file(target, f"{folder}/stack.yml") or b"{}") if last else None
     recorded = parse_sums((read_file(target, f"{folder}/files.sha256") or b"").decode(errors="surrogateescape"))
@@ -161,11 +165,10 @@ def survey(run: Run, options: DeployOptions) -> Seen:
         seen.update(there(target, target.root, new))
     mine.update(new)
     files = FileChanges() if local else decide(mine, recorded, seen, mounts.write)
-    stack = look(target, name)
     builds = _builds(options, target, config, project)
-    refs = [*(one.image for one in project.services.values()), tools_tag()]
-    refs += [pin.tag for pin in last.images.values()] if last else []
-    images = images_of(target, refs)
+    stack, images = looking.get(), imaged.get()
+    rest = [tools_tag(), *(one.image for one in project.services.values())]
+    images.update(images_of(target, [ref for ref in rest if ref not in asked]))
     by_image = {project.services[one].image: one for one in to_build(project, host.build.services)}
     found = pins.choose(project, images, last, builds, by_image, run.id, again=options.build)
     result = Seen(

@@ -54,7 +54,7 @@ class Tar:
 
     def read(self, n: int = BLOCK) -> bytes:
         """The next bytes; empty at the end. Raises OpsError for a file that cannot be read or has changed."""
-        return next(self._chunks, b"")
+        return next((chunk for chunk in self._chunks if chunk), b"")
 
     def _all(self, entries: Iterable[tuple[str, int, Path | bytes]]) -> Iterator[bytes]:
         for name, mode, source in entries:

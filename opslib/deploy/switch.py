@@ -92,7 +92,9 @@ def back(run: Run, before: Memo) -> None:
     if before["previous"] is None:
         target.run(docker_script(target.host, _CLEAR, before["project"], limit=300))
     else:
-        project = released(target, before["project"], before["previous"], before["stack"])
+        # Killed before `up` began, that stack was not written, and nothing needs it.
+        stack = before["stack"] if before["stack"] and read_file(target, before["stack"]) else None
+        project = released(target, before["project"], before["previous"], stack)
         up(target, project, orphans=True)
         healthy(target, project)
         run.note(f"release {before['previous']} is back and healthy")

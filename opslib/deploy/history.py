@@ -1,0 +1,39 @@
+"""The releases of a host, for `inv releases`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from opslib.errors import BadSettings
+from opslib.run.step import Run
+from opslib.state import releases
+from opslib.state.releases import Release
+
+
+def history(run: Run) -> None:
+    """Fill the run's result: `releases`, newest first, each with id, at, by, commit, dirty, outcome, current,
+    services, rollback_of, migration and seconds."""
+    known = releases.read(run.target)
+    live = releases.current(known)
+    run.result["releases"] = [_row(one, live) for one in reversed(known)]
+
+
+def show(run: Run, wanted: str) -> None:
+    """Fill the run's result: `release`, the whole record, and `by_hand`, the commands that bring it back without
+    opslib. Raises BadSettings for what is no good release."""
+    known = releases.read(run.target)
+    if not known:
+        raise BadSettings("nothing was deployed here", host=run.host, next=f"inv deploy --host {run.host}")
+    one = releases.find(known, wanted, run.host)
+    run.result.update(release=msgspec.to_builtins(one), by_hand=releases.by_hand(run.target, one))
+
+
+def _row(one: Release, live: Release | None) -> dict[str, Any]:
+    return {
+        "id": one.id, "at": one.at, "by": one.by, "commit": one.commit, "dirty": one.dirty, "outcome": one.outcome,
+        "current": live is not None and one.id == live.id, "adopted": one.adopted, "services": sorted(one.images),
+        "rollback_of": one.rollback_of, "restored": one.restored, "migration": one.migration,
+        "revision": one.revision, "seconds": one.seconds, "gap_seconds": one.gap,
+    }  # fmt: skip

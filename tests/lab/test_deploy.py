@@ -1,0 +1,373 @@
+"""Deploy, roll back and recover on real engines: in the project's folder, in another one here, and over SSH."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opslib.command import bash
+from opslib.images.ship import ship
+from opslib.state import releases
+from opslib.target.docker import docker
+from opslib.target.transfer import put_bytes
+from tests.conftest import missing
+from tests.lab.deploying import COMPOSE, DOCKERFILE, SECRET, Trial, killed_in, wait_for, with_
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture(params=["in place", "ssh"])
+def trial(request: pytest.FixtureRequest, lab: dict[str, Any], tmp_path: Path) -> Iterator[Trial]:
+    if request.param == "ssh":
+        request.getfixturevalue("ssh_config")
+        if not any(server["name"] == "one" for server in lab["servers"]):
+            missing("the lab has no server `one`: run scripts/lab up")
+    root = tmp_path / "proj 'é' $p"
+    root.mkdir()
+    made = Trial(root, request.param, f"dpl-{uuid.uuid4().hex[:8]}", lab["images_prefix"])
+    made.create()
+    yield made
+    made.down()
+    made.close()
+
+
+def test_first_deploy_then_nothing_to_do(trial: Trial) -> None:
+    result = trial.good(trial.deploy())
+    assert trial.page("version") == "1"
+    assert [one.outcome for one in trial.releases()] == ["good"]
+    before = trial.ids()
+    record = trial.deploy()
+    trial.good(record)
+    assert (trial.steps(record), trial.ids(), record.hosts[0].changed) == ([], before, False)
+    assert record.hosts[0].result["release"] == result["release"]
+    print("no-change", record.seconds)
+
+
+def test_changed_code_recreates_what_it_must(trial: Trial) -> None:
+    first = trial.good(trial.deploy())["release"]
+    before = trial.ids()
+    trial.write("web app/version", "2")
+    (trial.root / "gone.txt").unlink()
+    trial.write("new file", "new")
+    trial.git("add", "-A")
+    plan = trial.good(trial.deploy(plan=True))
+    assert set(plan["changes"]["recreate"]) == {"web"}
+    assert any(one["step"] == "tag" and "after the build" in one["what"] for one in plan["plan"])
+    assert trial.ids() == before
+    result = trial.good(trial.deploy())
+    assert trial.page("version") == "2"
+    after = trial.ids()
+    assert (after["web"] != before["web"], after["side"]) == (True, before["side"])
+    assert trial.sh("ls").split("\n").count("gone.txt") == 0
+    assert trial.sh("cat -- 'new file'") == "new"
+    known = trial.releases()
+    assert [one.id for one in known] == [first, result["release"]]
+    assert known[1].dirty
+    assert known[1].commit
+    assert known[0].images["side"].tag == known[1].images["side"].tag
+    assert known[0].images["web"].tag != known[1].images["web"].tag
+    assert trial.steps(trial.deploy()) == []
+
+
+def test_a_changed_mounted_file_recreates_only_its_service(trial: Trial) -> None:
+    trial.good(trial.deploy())
+    before = trial.ids()
+    trial.write("conf $x/site.conf", "two")
+    record = trial.deploy()
+    trial.good(record)
+    after = trial.ids()
+    assert (after["web"] != before["web"], after["side"]) == (True, before["side"])
+    assert trial.page("site.conf") == "two"
+    assert "build" not in trial.steps(record)
+    assert trial.steps(trial.deploy()) == []
+
+
+def test_a_changed_variable_names_its_key_and_no_value(trial: Trial) -> None:
+    trial.good(trial.deploy())
+    trial.env(COLOR="green-as-grass", NEW="x")
+    plan = trial.good(trial.deploy(plan=True))
+    assert plan["changes"]["env"] == {"added": ["NEW"], "changed": ["COLOR"], "removed": []}
+    assert "COLOR" in plan["changes"]["recreate"]["web"]
+    assert "green-as-grass" not in str(plan)
+    trial.good(trial.deploy())
+    assert "COLOR=green-as-grass" in trial.docker("inspect", trial.ids()["web"])
+    assert trial.sh("stat -c %a .env .opslib/releases/*/env .opslib/releases/*/stack.yml").split()[1:] == ["600"] * 4
+    assert SECRET not in trial.sh(
+        "cat .opslib/journal.jsonl .opslib/releases/*/release.json; cat .opslib/run.log || true"
+    )
+
+
+def test_health_that_never_comes_puts_the_old_release_back(trial: Trial) -> None:
+    first = trial.good(trial.deploy())["release"]
+    (trial.root / "web app/healthy").unlink()
+    trial.write("web app/version", "broken")
+    trial.write("conf $x/site.conf", "broken")
+    trial.write(
+        "web app/Dockerfile",
+        DOCKERFILE.replace('CMD ["httpd"', 'CMD ["sh", "-c", "echo last words; exec httpd \\"$@\\"", "x"'),
+    )
+    record = trial.deploy()
+    what = trial.bad(record)
+    assert "web" in what
+    assert "last words" in what
+    assert (trial.page("version"), trial.page("site.conf")) == ("1", "one")
+    assert trial.look().service("web")[0].health == "healthy"
+    assert [one.outcome for one in trial.releases()] == ["good", "failed"]
+    assert releases.current(trial.releases()).id == first  # type: ignore[union-attr]
+    assert first in trial.notes()
+    if trial.kind == "ssh":
+        assert trial.sh("cat 'web app/version'") == "1"
+    assert trial.sh("ls -A .opslib").split("\n").count("run.log") == 0
+    assert not [one for one in trial.sh("ls -A .opslib").split() if one.startswith("armed")]
+    trial.git("checkout", "-q", ".")
+    trial.good(trial.deploy())
+    assert trial.steps(trial.deploy()) == []
+
+
+def test_a_first_deploy_that_fails_leaves_no_container(trial: Trial) -> None:
+    (trial.root / "web app/healthy").unlink()
+    trial.git("add", "-A")
+    trial.bad(trial.deploy())
+    assert trial.look().containers == ()
+    trial.git("checkout", "-q", "HEAD", "--", ".")
+    trial.good(trial.deploy())
+
+
+def test_a_stack_started_by_hand_is_adopted_and_comes_back(trial: Trial) -> None:
+    trial.sh("mkdir -p uploads 'conf $x'; printf hand >uploads/data; printf zero >'conf $x/site.conf'")
+    env = f"IMAGES={trial.images}\nCOLOR=hand\nSECRET={SECRET}\n"
+    compose = (
+        COMPOSE.replace("$x", "$$x")
+        .replace('build: {context: web app, args: {IMAGES: "${IMAGES}"}}', "image: ${IMAGES}busybox:1")
+        .replace("[CMD, test, -e, /srv/healthy]", '[CMD, "true"]')
+        .replace("    environment: {COLOR", '    command: [sleep, "10000"]\n    environment: {COLOR')
+    )
+    if trial.kind == "ssh":
+        trial.here.run(docker(trial.here.host, "version"))
+        ship(trial.here, trial.target, [f"{trial.images}busybox:1"])
+    put_bytes(trial.target, compose.encode(), f"{trial.target.root}/compose.yml")
+    put_bytes(trial.target, env.encode(), f"{trial.target.root}/.env")
+    trial.sh('docker compose -p "$1" up -d 2>&1', trial.name)
+    if trial.kind == "in place":
+        trial.git("checkout", "-q", ".")
+        trial.env()
+    before = trial.ids()
+    if trial.kind == "ssh":
+        what = trial.bad(trial.deploy())
+        assert ".env is there and no release wrote it" in what
+        assert "changed: COLOR" in what
+        assert trial.ids() == before
+    record = trial.deploy(env="here")
+    trial.good(record)
+    assert "adopt" in trial.steps(record)
+    known = trial.releases()
+    assert (known[0].id, known[0].adopted, known[0].outcome) == ("0", True, "good")
+    assert trial.page("uploads/data") == "hand"
+    assert trial.page("version") == "1"
+    record = trial.rollback(env="here")
+    trial.good(record)
+    if trial.kind == "ssh":
+        assert trial.page("site.conf") == "zero"
+        assert "COLOR=hand" in trial.docker("inspect", trial.ids()["web"])
+    assert trial.docker("inspect", "--format", "{{.Config.Cmd}}", trial.ids()["web"]) == "[sleep 10000]"
+    trial.good(trial.rollback(env="here"))
+    assert trial.page("version") == "1"
+
+
+def test_a_new_empty_volume_beside_the_old_one_is_refused(trial: Trial) -> None:
+    trial.change(project=None)
+    root = trial.target.root
+    other = f"{trial.name}-old"
+    trial.docker(
+        "volume",
+        "create",
+        "--label",
+        f"com.docker.compose.project={other}",
+        "--label",
+        "com.docker.compose.volume=data",
+        f"{other}_data",
+    )
+    try:
+        what = trial.bad(trial.deploy())
+        assert f"{other}_data" in what
+        assert trial.target.root == root
+        assert trial.deploy().hosts[0].error["next"].startswith(f"set `project: {other}`")  # type: ignore[index]
+        assert trial.look().containers == ()
+    finally:
+        trial.docker("volume", "rm", f"{other}_data")
+
+
+@pytest.mark.parametrize("trial", ["ssh"], indirect=True)
+def test_variables_changed_on_the_server_are_not_written_over(trial: Trial) -> None:
+    trial.good(trial.deploy())
+    trial.sh("sed -i 's/blue/rotated/' .env")
+    trial.env(COLOR="red")
+    record = trial.deploy()
+    what = trial.bad(record)
+    assert "changed: COLOR" in what
+    assert "rotated" not in what
+    assert "--env there" in record.hosts[0].error["next"]  # type: ignore[index]
+    trial.good(trial.deploy(env="there"))
+    assert "COLOR=rotated" in trial.docker("inspect", trial.ids()["web"])
+    assert trial.steps(trial.deploy()) == []
+    trial.env(COLOR="yellow")
+    trial.bad(trial.deploy())
+    trial.good(trial.deploy(env="here"))
+    assert "COLOR=yellow" in trial.docker("inspect", trial.ids()["web"])
+
+
+def test_what_is_refused_before_anything_is_touched(trial: Trial) -> None:
+    good = (trial.root / "compose.yml").read_text()
+    for compose, code, words in (
+        (good.replace("    init: true", "    inot: true"), 2, "inot"),
+        (good.replace("${COLOR}", "${COLOUR_UNSET}"), 2, "COLOUR_UNSET"),
+        (
+            good.replace("side:\n    image: ${IMAGES}busybox:1", "side:\n    image: no-such-image-anywhere:9"),
+            1,
+            "no-such-image-anywhere:9",
+        ),
+        (good + ":\n  - no yaml", 2, "compose.yml:"),
+    ):
+        trial.write("compose.yml", compose)
+        what = trial.bad(trial.deploy(), code)
+        assert words in what, what
+        assert trial.look().containers == ()
+    (trial.root / "compose.yml").unlink()
+    assert "no compose file" in trial.bad(trial.deploy(), 2)
+    trial.write("compose.yml", good)
+    assert trial.sh("ls -A").split() in ([".opslib"], []) or trial.kind == "in place"
+
+
+def test_a_port_that_somebody_has(trial: Trial) -> None:
+    trial.docker("run", "-d", "--name", f"{trial.name}-holder", "-p", "127.0.0.1:38461:80", *_sleeper(trial))
+    try:
+        compose = (trial.root / "compose.yml").read_text()
+        trial.write(
+            "compose.yml", compose.replace("    environment:", '    ports: ["38461:8000"]\n    environment:', 1)
+        )
+        what = trial.bad(trial.deploy())
+        assert f"38461, which container {trial.name}-holder has" in what
+    finally:
+        trial.docker("rm", "-f", f"{trial.name}-holder")
+    trial.good(trial.deploy())
+    trial.good(trial.deploy(redeploy=True))
+
+
+def _sleeper(trial: Trial) -> list[str]:
+    if trial.kind == "ssh":
+        ship(trial.here, trial.target, [f"{trial.images}busybox:1"])
+    return [f"{trial.images}busybox:1", "sleep", "1000"]
+
+
+def test_data_stay(trial: Trial) -> None:
+    trial.sh("mkdir -p uploads other; printf mine >uploads/photo; printf mine >other/thing")
+    trial.write("uploads/photo", "from the laptop") if trial.kind == "ssh" else None
+    trial.git("add", "-f", "uploads/photo")
+    trial.good(trial.deploy())
+    assert trial.sh("cat uploads/photo other/thing") == "minemine"
+    if trial.kind == "ssh":
+        assert "left alone" in trial.notes()
+        assert trial.steps(trial.deploy()) == []
+    trial.git("rm", "-q", "--cached", "uploads/photo")
+    trial.write("web app/version", "2")
+    trial.good(trial.deploy())
+    trial.good(trial.rollback())
+    assert trial.sh("cat uploads/photo other/thing") == "minemine"
+
+
+def test_rollback_and_back_again(trial: Trial) -> None:
+    one = trial.good(trial.deploy())["release"]
+    trial.write("web app/version", "2")
+    trial.write("conf $x/site.conf", "two")
+    two = trial.good(trial.deploy())["release"]
+    plan = trial.good(trial.rollback(plan=True))
+    assert (plan["to"], plan["release"]) == (one, two)
+    three = trial.good(trial.rollback())["release"]
+    assert (trial.page("version"), trial.page("site.conf")) == ("1", "one")
+    last = trial.releases()[-1]
+    assert (last.id, last.rollback_of, last.restored) == (three, two, one)
+    trial.good(trial.rollback())
+    assert (trial.page("version"), trial.page("site.conf")) == ("2", "two")
+    trial.good(trial.rollback(to=one))
+    assert (trial.page("version"), trial.page("site.conf")) == ("1", "one")
+    if trial.kind == "in place":
+        assert (trial.root / "conf $x/site.conf").read_text() == "two"
+    assert trial.good(trial.deploy())["release"]
+    assert (trial.page("version"), trial.page("site.conf")) == ("2", "two")
+    what = trial.bad(trial.rollback(to="nonsense"), 2)
+    assert "no release" in what
+
+
+def test_the_commands_of_a_release_bring_it_back_by_hand(trial: Trial) -> None:
+    one = trial.good(trial.deploy())["release"]
+    trial.write("web app/version", "2")
+    trial.write("conf $x/site.conf", "two")
+    trial.env(COLOR="second")
+    trial.good(trial.deploy())
+    commands = releases.by_hand(trial.target, releases.find(trial.releases(), one, "x"))
+    trial.target.run(bash("\n".join(["set -e", *commands, ":"]), limit=120))
+    assert trial.page("version") == "1"
+    assert "COLOR=blue" in trial.docker("inspect", trial.ids()["web"])
+    if trial.kind == "ssh":
+        assert trial.page("site.conf") == "one"
+    record = trial.deploy(env="here")
+    trial.good(record)
+    assert trial.page("version") == "2"
+
+
+def test_old_releases_go_and_what_can_be_gone_back_to_stays(trial: Trial) -> None:
+    trial.change(deploy=with_(trial.host, keep_releases=2))
+    for version in "12345":
+        trial.write("web app/version", version)
+        trial.good(trial.deploy())
+    known = trial.releases()
+    assert len(known) == 2
+    tags = trial.docker("image", "ls", "--format", "{{.Tag}}", f"{trial.name}-web").split()
+    assert sorted(tag for tag in tags if tag != "latest") == sorted(
+        one.images["web"].tag.split(":")[1] for one in known
+    )
+    trial.good(trial.rollback())
+    assert trial.page("version") == "4"
+    assert trial.sh("ls .opslib/staging | wc -l") == "0"
+
+
+def test_services_come_and_go(trial: Trial) -> None:
+    trial.good(trial.deploy())
+    compose = (trial.root / "compose.yml").read_text()
+    trial.write("compose.yml", compose.replace("  side:", "  other:"))
+    trial.good(trial.deploy())
+    assert set(trial.ids()) == {"web", "other"}
+    trial.good(trial.rollback())
+    assert set(trial.ids()) == {"web", "side"}
+
+
+@pytest.mark.parametrize(
+    ("trial", "when"),
+    [
+        ("in place", "up"),
+        ("in place", "health"),
+        *(("ssh", when) for when in ("files", "record", "up", "health", "seal")),
+    ],
+    indirect=["trial"],
+)
+def test_killed_in_the_middle_and_the_run_that_follows(trial: Trial, when: str) -> None:
+    first = trial.good(trial.deploy())["release"]
+    trial.write("web app/version", "2")
+    trial.write("conf $x/site.conf", "two")
+    killed_in(trial, when)
+    if when in ("up", "health"):
+        wait_for(lambda: bool(trial.look().service("web")) and trial.page("version") == "1", 60)
+    elif when != "seal":
+        assert trial.page("version") == "1"
+    trial.write("web app/healthy", "still")
+    result = trial.good(trial.deploy())
+    assert "had left half done" in trial.notes()
+    assert (trial.page("version"), trial.page("site.conf")) == ("2", "two")
+    assert len(trial.look().containers) == 2
+    known = trial.releases()
+    assert (known[0].id, known[-1].id, known[-1].outcome) == (first, result["release"], "good")
+    assert trial.steps(trial.deploy()) == []
