@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from opslib.deploy import place
-from opslib.deploy.look import Seen
+from opslib.deploy.seen import Seen
 from opslib.run.step import Run, Step
 
 Memo = dict[str, Any]

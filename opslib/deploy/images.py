@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from opslib.deploy.look import Seen
 from opslib.deploy.options import DeployOptions, in_place
 from opslib.deploy.pins import kept_of, pin
+from opslib.deploy.seen import Seen
 from opslib.errors import OpsError
 from opslib.images.build import build, pull_missing, tag_command
 from opslib.images.info import images_of

@@ -4,117 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from opslib.compose.engine import look_at_engine
 from opslib.compose.project import Project, parse_project
 from opslib.compose.recognise import recognise_project
-from opslib.compose.stack import Container, Stack, look
+from opslib.compose.stack import look
 from opslib.deploy import changes, pins, preflight, references, sources
 from opslib.deploy.context import Ignore, build_key, files_in
-from opslib.deploy.env import EnvKeys, Files, difference, digest, refused, write_ours
 from opslib.deploy.files import FileChanges, Mounts, below, decide, mounts_of, parse_sums
 from opslib.deploy.later import Later
+from opslib.deploy.look_env import look_at_env
 from opslib.deploy.options import DeployOptions, in_place
 from opslib.deploy.place import there
-from opslib.deploy.render import Config, from_text, mounted_digests, pinned, tag_for
+from opslib.deploy.render import Config, from_text
 from opslib.deploy.resolve import build_here, in_a_copy, in_its_folder
+from opslib.deploy.seen import Seen, tell
 from opslib.errors import BadSettings, CommandFailed
 from opslib.images.build import to_build
-from opslib.images.info import ImageInfo, images_of
+from opslib.images.info import images_of
 from opslib.images.tools import tools_tag
 from opslib.run.step import Run
 from opslib.state import releases
 from opslib.state.releases import Release
 from opslib.target.base import Target
 from opslib.target.transfer import read_file
-
-
-@dataclass(frozen=True, slots=True)
-class Env:
-    """The env file: its name (None where there is none), its content if it is to be written, and its digests there
-    (after the deploy) and here. `keys`: what of the variables changes."""
-
-    name: str | None
-    write: bytes | None = field(default=None, repr=False)
-    there: str | None = None
-    here: str | None = None
-    keys: EnvKeys | None = None
-
-
-@dataclass(slots=True)
-class Seen:
-    """What a deploy knows before it begins, and (images) learns while it goes on."""
-
-    root: Path
-    in_place: bool
-    began: float
-    name: str
-    all: list[Release]
-    last: Release | None
-    last_stack: Config | None
-    git: sources.Git | None
-    named: list[str]
-    sources: dict[str, sources.Source]
-    mounts: Mounts
-    files: FileChanges
-    env: Env
-    config: Config
-    project: Project
-    stack: Stack
-    there: dict[str, ImageInfo]
-    builds: dict[str, str]
-    images: pins.Images
-    orphans: list[Container]
-    redeploy: bool
-    recreate: dict[str, list[str]] = field(default_factory=dict)
-    changes: changes.Changes = field(default_factory=lambda: changes.Changes({}))
-    started: set[str] = field(default_factory=set)
-    migration: dict[str, str | None] | None = None
-    gap: float = 0.0
-
-    @property
-    def adopts(self) -> bool:
-        """Whether somebody else started what runs."""
-        return self.last is None and any(not one.one_off for one in self.stack.containers)
-
-    @property
-    def previous(self) -> str | None:
-        """The release to go back to."""
-        return self.last.id if self.last else releases.ADOPTED if self.adopts else None
-
-    @property
-    def written(self) -> dict[str, str]:
-        """What is the release's on the server after it: path -> digest."""
-        return {path: one.sha256 for path, one in self.sources.items() if path not in self.files.kept}
-
-    @property
-    def tree(self) -> list[str]:
-        """The files of it that a release's folder keeps: what Compose reads, and what services mount."""
-        folders = {*self.mounts.read, *self.mounts.write}
-        return [path for path in self.written if path in self.named or below(path, folders)]
-
-    @property
-    def tools(self) -> str | None:
-        """The tools image, if the server has it."""
-        wanted = tools_tag()
-        return wanted if wanted in self.there and self.there[wanted].listed else None
-
-    def pinned(self, release: str) -> Config:
-        """The stack with its images pinned; those that are not known yet get the tag they will have."""
-        tags = {
-            name: self.images.pins[one.image].tag if one.image in self.images.pins else tag_for(one.image, release)
-            for name, one in self.project.services.items()
-        }
-        return pinned(self.config, tags, mounted_digests(self.project, self.written))
-
-    def reconsider(self, release: str) -> None:
-        """Say anew what is to be recreated, with the images that are known now."""
-        self.recreate = changes.to_recreate(
-            self.project, self.stack, self.pinned(release), self.last_stack, self.last, self.images.unknown,
-            everything=self.redeploy,
-        )  # fmt: skip
 
 
 def survey(run: Run, options: DeployOptions) -> Seen:
@@ -145,7 +59,9 @@ def survey(run: Run, options: DeployOptions) -> Seen:
     chosen = [*sources.chosen(options.here, root, host, git), *named]
     mine, left_out = sources.read(root, [one for one in chosen if not sources.excluded(one, host, env_name)])
     seen = {} if local else there(target, target.root, {*mine, *recorded, env_name})
-    env = _env(run, root, last, env_name, seen[env_name].sha256 if env_name in seen else None, options.env, local)
+    env = look_at_env(
+        run, root, last, env_name, seen[env_name].sha256 if env_name in seen else None, options.env, local
+    )
     fresh = all(path in seen and seen[path].sha256 == mine[path].sha256 for path in named)
     if local or (fresh and env.write is None):
         config = in_its_folder(target, name, host.compose, env.name)
@@ -179,7 +95,7 @@ def survey(run: Run, options: DeployOptions) -> Seen:
     result.changes = _changes(result)
     if result.changes:
         _preflight(run, result)
-        _tell(run, result, left_out)
+        tell(run, result.files, left_out)
     return result
 
 
@@ -193,41 +109,6 @@ def _name(target: Target, root: Path, known: list[Release]) -> str:
             look_at_engine(target)  # says it better where there is no engine to use
             raise
     return last.project
-
-
-def _env(
-    run: Run, root: Path, last: Release | None, name: str, sha_there: str | None, choice: str | None, local: bool
-) -> Env:
-    target = run.target
-    try:
-        ours = (root / name).read_bytes() if (root / name).is_file() else None
-    except OSError as error:
-        raise BadSettings(f"cannot read the env file {root / name}: {error.strerror}") from None
-    if local:
-        if ours is None and target.host.env_file:
-            raise BadSettings(f"there is no env file {root / name}", host=run.host, next=f"cp .env.example {name}")
-        return Env(name if ours is not None else None, None, digest(ours), digest(ours), _local_keys(run, last, ours))
-    if ours is None and sha_there is None:
-        if target.host.env_file:
-            raise BadSettings(f"there is no env file {root / name}, here or there", host=run.host,
-                              next=f"cp .env.example {name}, and fill it in")  # fmt: skip
-        return Env(None)
-    state = Files(digest(ours), sha_there, last.env_here if last else None, last.env if last else None)
-    write = write_ours(state, choice)
-    if write is False:
-        changed = last is not None and last.env != sha_there
-        return Env(name, None, sha_there, state.here, EnvKeys() if changed else None)
-    old = read_file(target, f"{target.root}/{name}") if sha_there is not None else None
-    if write is None:
-        raise refused(name, old, ours, released=last is not None, host=run.host, task="deploy")
-    return Env(name, ours, state.here, state.here, difference(old, ours))
-
-
-def _local_keys(run: Run, last: Release | None, ours: bytes | None) -> EnvKeys | None:
-    """What changed in the project's own env file since the last release."""
-    if last is None or last.env == digest(ours):
-        return None
-    return difference(read_file(run.target, f"{releases.folder(run.target, last.id)}/env"), ours)
 
 
 def _mounted(root: Path, mounts: Mounts, mine: Mapping[str, sources.Source], folders: bool) -> list[str]:
@@ -290,22 +171,3 @@ def _preflight(run: Run, seen: Seen) -> None:
     write = sum(seen.sources[path].size for path in seen.files.write)
     preflight.refuse_full_disk(engine.free_bytes, write + sum(seen.changes.build.values()), host)
     preflight.refuse_taken_ports(target, seen.project, seen.recreate)
-
-
-def _tell(run: Run, seen: Seen, left_out: list[str]) -> None:
-    def some(paths: tuple[str, ...] | list[str]) -> str:
-        return ", ".join(paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
-
-    files = seen.files
-    if files.kept:
-        run.note(f"left alone, because services write there: {some(files.kept)}", warning=True)
-    if files.stays:
-        run.note(f"gone here and changed there, so left alone: {some(files.stays)}", warning=True)
-    if files.edited:
-        run.note(f"changed on the server since the last release: {some(files.edited)}; the server's version is kept "
-                 f"in .opslib/releases/{run.id}/replaced", warning=True)  # fmt: skip
-    if files.replaced:
-        run.note(f"on the server from before opslib: {some(files.replaced)}; kept in "
-                 f".opslib/releases/{run.id}/replaced", warning=True)  # fmt: skip
-    if left_out:
-        run.note(f"not sent, as they are no files of the project: {some(left_out)}", warning=True)

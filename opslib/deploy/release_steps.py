@@ -10,8 +10,8 @@ import msgspec
 from opslib.deploy import keep, switch
 from opslib.deploy.adopt import adopt
 from opslib.deploy.files_step import staging
-from opslib.deploy.look import Seen
 from opslib.deploy.render import to_text
+from opslib.deploy.seen import Seen
 from opslib.run.fleet import holder
 from opslib.run.record import now
 from opslib.run.step import Run, Step

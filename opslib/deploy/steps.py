@@ -5,9 +5,10 @@ from __future__ import annotations
 from opslib.deploy import keep, switch
 from opslib.deploy.files_step import files_step, put_back
 from opslib.deploy.images import build_step, pin_step, ship_step
-from opslib.deploy.look import Seen, survey
+from opslib.deploy.look import survey
 from opslib.deploy.options import DeployOptions
 from opslib.deploy.release_steps import adopt_step, prune_step, record_step, seal_step
+from opslib.deploy.seen import Seen
 from opslib.deploy.switch_steps import databases_step, health_step, migrate_step, not_undone, up_step
 from opslib.run.step import AnyStep, Recovery, Run
 

@@ -12,8 +12,8 @@ from opslib.compose.stack import Stack
 from opslib.deploy import switch
 from opslib.deploy.files import below, parse_sums, relative
 from opslib.deploy.files_step import staging
-from opslib.deploy.look import Seen
 from opslib.deploy.render import moved, to_text
+from opslib.deploy.seen import Seen
 from opslib.migrate import run as migration
 from opslib.migrate.steps import told
 from opslib.run import watchdog

@@ -1,0 +1,166 @@
+"""What a rollback knows before it begins: both releases, what differs between them, and what runs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from opslib.compose.project import Project, parse_project
+from opslib.compose.stack import Container, Stack, look
+from opslib.deploy import changes
+from opslib.deploy.env import difference, refused
+from opslib.deploy.files import FileChanges, below, decide, mounts_of, parse_sums, relative
+from opslib.deploy.options import RollbackOptions, in_place
+from opslib.deploy.place import there
+from opslib.deploy.render import Config, from_text, moved, pinned
+from opslib.deploy.resolve import in_its_folder
+from opslib.deploy.sources import Source
+from opslib.errors import BadSettings, OpsError
+from opslib.images.info import images_of
+from opslib.images.tools import tools_tag
+from opslib.run.step import Run
+from opslib.state import releases
+from opslib.state.releases import Release
+from opslib.target.base import Target
+from opslib.target.transfer import read_file
+
+
+@dataclass(slots=True)
+class Back:
+    """What a rollback knows: the release that runs, the one to bring back, and what differs between them."""
+
+    began: float
+    current: Release
+    old: Release
+    stack: Config
+    project: Project
+    seen: Stack
+    files: FileChanges
+    written: dict[str, str]
+    tree: list[str]
+    env_write: bool
+    env_there: str | None
+    recreate: dict[str, list[str]]
+    orphans: list[Container]
+    tools: str | None
+    in_place: bool
+    gap: float = field(default=0.0)
+
+
+def survey(run: Run, options: RollbackOptions) -> Back:
+    """Look at both releases and at what runs, and refuse what cannot go well. Nothing is changed.
+
+    Raises BadSettings (no such release), OpsError (an image is gone, the env file was changed there).
+    """
+    began, target, host = time.monotonic(), run.target, run.host
+    everything = releases.read(target)
+    newest = releases.current(everything)
+    if newest is None:
+        raise BadSettings("no release is there to go back from", host=host, next="inv deploy")
+    known = [one for one in everything if one.project == newest.project]
+    old = releases.find(known, options.to, host) if options.to else releases.previous(known, host)
+    if old.id == newest.id:
+        raise BadSettings(f"release {old.id} is the one that runs", host=host, next="inv releases")
+    folder, local = releases.folder(target, old.id), in_place(target, options.root)
+    stack = from_text(read_file(target, f"{folder}/stack.yml") or b"{}")
+    refs = [*(pin.tag for pin in old.images.values()), tools_tag()]
+    images = images_of(target, refs)
+    gone = sorted({pin.tag for pin in old.images.values() if pin.tag not in images})
+    if gone:
+        raise OpsError(f"release {old.id} cannot come back: its image {', '.join(gone)} is gone", host=host,
+                       left="everything", next="inv releases, and choose another with --to")  # fmt: skip
+    last_stack = from_text(read_file(target, releases.stack_file(target, newest.id)) or b"{}")
+    recorded = _sums(target, newest.id)
+    files, written, tree = _files_back(target, folder, recorded, parse_project(stack, root=target.root), local)
+    env_write, env_there, reread = _env_back(run, old, newest, options, local)
+    if reread:  # the server's variables stay, so the old files are read with them
+        stack = _reread(target, old, stack, local)
+    if local:
+        stack = moved(stack, _copies(target, folder, stack, options))
+    project = parse_project(stack, root=target.root)
+    seen = look(target, newest.project)
+    recreate = changes.to_recreate(project, seen, stack, last_stack, newest, ())
+    return Back(
+        began, newest, old, stack, project, seen, files, written, tree, env_write, env_there, recreate,
+        changes.orphans(project, seen.containers), tools_tag() if tools_tag() in images else None, local,
+    )  # fmt: skip
+
+
+def _sums(target: Target, release: str) -> dict[str, str]:
+    text = read_file(target, f"{releases.folder(target, release)}/files.sha256")
+    return parse_sums((text or b"").decode(errors="surrogateescape"))
+
+
+def _files_back(
+    target: Target, folder: str, recorded: dict[str, str], project: Project, local: bool
+) -> tuple[FileChanges, dict[str, str], list[str]]:
+    """The files of the old release's folder that differ from what is there (data are left alone), all files that are
+    the release's afterwards, and those that its folder keeps."""
+    kept = parse_sums((read_file(target, f"{folder}/files.sha256") or b"").decode(errors="surrogateescape"))
+    present = there(target, f"{folder}/compose", kept)
+    wanted = {path: Source(one.sha256, 0o755 if one.executable else 0o644, 0) for path, one in present.items()}
+    if local:
+        return FileChanges(), {**recorded, **{path: one.sha256 for path, one in wanted.items()}}, []
+    seen = there(target, target.root, {*wanted, *recorded})
+    subset = {path: digest for path, digest in recorded.items() if path in wanted}
+    files = decide(wanted, subset, seen, mounts_of(project).write)
+    after = {**recorded, **{path: one.sha256 for path, one in wanted.items() if path not in files.kept}}
+    return files, after, [path for path in wanted if path not in files.kept]
+
+
+def _env_back(
+    run: Run, old: Release, newest: Release, options: RollbackOptions, local: bool
+) -> tuple[bool, str | None, bool]:
+    """Whether the old env file is written, the digest of the one there afterwards, and whether the old stack has to
+    be read with other variables than its own. Raises OpsError where the server's was changed since."""
+    target, name = run.target, old.env_file or newest.env_file
+    if name is None or local:
+        return False, old.env, False
+    found = there(target, target.root, [name]).get(name)
+    digest = found.sha256 if found else None
+    if digest == old.env or old.env is None:
+        return False, digest, False
+    if options.env == "there":
+        return False, digest, True
+    if options.env is None and digest is not None and digest != newest.env:
+        theirs = read_file(target, f"{target.root}/{name}")
+        ours = read_file(target, f"{releases.folder(target, old.id)}/env")
+        raise refused(name, theirs, ours, released=True, host=run.host, task="rollback")
+    if digest is not None:
+        keys = difference(read_file(target, f"{target.root}/{name}"),
+                          read_file(target, f"{releases.folder(target, old.id)}/env"))  # fmt: skip
+        run.note(f"the env file goes back too ({keys})")
+    return True, old.env, False
+
+
+def _reread(target: Target, old: Release, stack: Config, local: bool) -> Config:
+    """The old release's compose files with the server's own variables, its images pinned as they were."""
+    folder = releases.folder(target, old.id)
+    named = [file for file in target.host.compose if read_file(target, f"{folder}/compose/{file}") is not None]
+    files = tuple(f"{folder}/compose/{file}" for file in named)
+    if not files or local:
+        raise OpsError(
+            f"release {old.id} has no compose files of its own to read with the server's variables",
+            host=target.host.name, left="everything", next="inv rollback --env here puts its own variables back",
+        )  # fmt: skip
+    config = in_its_folder(target, old.project, files, old.env_file)
+    services = {name: one for name, one in config["services"].items() if name in old.images}
+    digests = {name: (one.get("labels") or {}).get("opslib.files", "") for name, one in stack["services"].items()}
+    return pinned({**config, "services": services}, {name: old.images[name].tag for name in services}, digests)
+
+
+def _copies(target: Target, folder: str, stack: Config, options: RollbackOptions) -> dict[str, str]:
+    """In place nobody writes over the project's files: what the services mount comes from the release's folder where
+    it differs."""
+    kept = parse_sums((read_file(target, f"{folder}/files.sha256") or b"").decode(errors="surrogateescape"))
+    present = there(target, target.root, kept)
+    found: dict[str, str] = {}
+    for service in stack.get("services", {}).values():
+        for mount in service.get("volumes") or []:
+            path = relative(str(mount.get("source", "")), target.root) if mount.get("type") == "bind" else None
+            if not path or (not mount.get("read_only") and path not in kept):
+                continue
+            old = {one: digest for one, digest in kept.items() if below(one, [path])}
+            if any(one not in present or present[one].sha256 != digest for one, digest in old.items()):
+                found[f"{target.root}/{path}"] = f"{folder}/compose/{path}"
+    return found
