@@ -173,10 +173,10 @@ def will_be_overwritten(ui: Ui, run: Run) -> None:
     import msgspec
 
     from opslib.backup.restore.options import Preview
-    from opslib.events import Output
+    from opslib.events import Note
 
     for line in msgspec.convert(run.result["restore"], Preview).lines():
-        ui.tell(Output(run.host, line))
+        ui.tell(Note(run.host, line))
 
 
 def restored(ui: Ui, host: HostRecord) -> None:

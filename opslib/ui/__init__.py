@@ -12,6 +12,7 @@ import os
 import select
 import shutil
 import sys
+import termios
 import threading
 import time
 import traceback
@@ -234,6 +235,7 @@ class Ui:
         """Ask and wait for yes or no. Raises Cancelled as soon as `stop` says so: in a thread no Ctrl-C ends it."""
         with self._guard:
             self.pause()
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)  # what was typed before the question is no answer to it
             print(f"{clean(question)} [y/N] ", end="", file=sys.stderr, flush=True)
         while not select.select([sys.stdin], [], [], 0.2)[0]:
             if stop():
@@ -293,9 +295,8 @@ def _show_plan(ui: Ui, host: HostRecord) -> None:
     steps = host.result["plan"]
     if not steps and host.error is None:
         ui.say("nothing to do")
-    width = max((len(step["step"]) for step in steps), default=0)
-    for step in steps:
-        ui.say(f"  {step['step'].ljust(width)}  {step['what']}".rstrip())
+    if steps:
+        ui.table(["STEP", "WHAT IT WOULD DO"], [[step["step"], step["what"]] for step in steps])
 
 
 def _row(host: HostRecord) -> list[str]:

@@ -87,7 +87,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, width: int, 
     """Lines of a table that fits in `width` columns: the widest column is wrapped where it has to be. `right`: the
     columns that are aligned to the right."""
     cells = [[clean(cell) for cell in row] for row in (headers, *rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
+    widths = [max(1, *(len(row[column]) for row in cells)) for column in range(len(headers))]
     while sum(widths) + _GAP * (len(widths) - 1) > width and max(widths) > 8:
         widths[widths.index(max(widths))] -= 1
     lines = []
