@@ -40,7 +40,7 @@ def find_trees(target: Target, stack: Stack, tools: str, wishes: Wishes, engines
         if volume is not None:
             users = [one for one in stack.containers if one.id in volume.mounted_by]
             _volume(target.host, volume, inside, users, found, asked=wishes.asked(place))
-        elif folders[place] or inside.unreleased:
+        elif folders[place] or inside.unreleased or not released[place]:  # also an empty folder is data
             _folder(target, place, inside, found)
 
 
