@@ -24,7 +24,7 @@ def main(argv: list[str]) -> int:
         folder = Folder(demo_folder())
         if not (options.down or options.compare):
             folder.claim()
-        elif not folder.state:
+        elif not folder.ours:
             raise DemoError(f"no demo in {folder.path}", 0 if options.down else 2)
         screen = Screen(folder.path / "demo.log", "a" if options.down or options.compare else "w")
         if options.down:

@@ -35,14 +35,15 @@ def run(screen: Screen, folder: Folder) -> list[str]:
         screen.inv("backup.all", cwd=root)
     with screen.step("destroy: notes.db overwritten, papers/ emptied"):
         destroy(root)
-    screen.say(f"   not as before: {', '.join(differences(before, fingerprint(root)))}")
+    for lost in differences(before, fingerprint(root)):
+        screen.say(f"   not as before: {lost}")
     with screen.step("inv restore --file latest --yes"):
         screen.inv("restore", "--file", "latest", "--yes", cwd=root)
     with screen.step("compare row by row and file by file"):
         left = differences(before, fingerprint(root))
     if left:
         raise DemoError(f"{root} is not as it was: {', '.join(left)}")
-    screen.say(f"   equal: {rows} lines of SQLite, {files} files with names, modes, times and contents")
+    screen.say(f"   equal: {rows} lines of SQLite, {files} files with owner, mode and time")
     return [
         f"cd {shlex.quote(str(root))}",
         "",

@@ -2,8 +2,8 @@
 
     docker exec -i opslib-demo-api-1 python - <scripts/demokit/fingerprint.py
 
-Each part is the number of its lines and the SHA-256 of all of them: every row of every table, every key of Redis that
-does not expire by itself, every row of the SQLite file, every upload with its owner, mode and digest.
+Each part is the number of its lines and the SHA-256 of all of them: every row of every table, every entry of every key in
+Redis but Celery's notes on its workers, every row of the SQLite file, every upload with its owner, mode and digest.
 """
 
 import hashlib
@@ -32,15 +32,16 @@ def postgres(query):
 
 def redis():
     read = {
-        "string": searches.client.get,
-        "hash": lambda key: sorted(searches.client.hgetall(key).items()),
-        "list": lambda key: searches.client.lrange(key, 0, -1),
-        "set": lambda key: sorted(searches.client.smembers(key)),
+        "string": lambda key: [searches.client.get(key)],
+        "hash": lambda key: searches.client.hgetall(key).items(),
+        "list": lambda key: enumerate(searches.client.lrange(key, 0, -1)),
+        "set": searches.client.smembers,
         "zset": lambda key: searches.client.zrange(key, 0, -1, withscores=True),
     }
-    # the queue's own mutex comes and goes, with a time to live
-    keys = [key for key in searches.client.scan_iter() if searches.client.ttl(key) == -1]
-    return [json.dumps([key, read[searches.client.type(key)](key)]) for key in keys]
+    for key in searches.client.scan_iter():
+        # what Celery notes of its running workers changes by itself: names of containers, times, a mutex that expires
+        if not key.startswith("_kombu.") and searches.client.ttl(key) == -1:
+            yield from (json.dumps([key, entry]) for entry in read[searches.client.type(key)](key))
 
 
 def uploads():

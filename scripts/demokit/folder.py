@@ -36,9 +36,14 @@ class Folder:
         self.path, self.project, self.embedded = path, path / "rag-engine-mini", path / "embedded"
         self._state = path / "state.json"
 
+    @property
+    def ours(self) -> bool:
+        """Whether a demo has been here."""
+        return self._state.exists()
+
     def claim(self) -> None:
         """Make the folder. Raises DemoError where somebody else's files are."""
-        if not self._state.exists():
+        if not self.ours:
             if self.path.is_dir() and any(self.path.iterdir()):
                 raise DemoError(
                     f"{self.path} is not empty and not of the demo: set OPSLIB_DEMO_DIR to another folder", 2

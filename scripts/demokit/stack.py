@@ -65,7 +65,7 @@ def places_of(found: dict[str, Any]) -> list[Place]:
 def destroy(screen: Screen, folder: Folder, places: list[Place], before: dict[str, Fingerprint]) -> None:
     """Destroy the data of both, and look that they are gone: a comparison that cannot fail proves nothing."""
     folder.note(destroyed="latest")
-    with screen.step("destroy: tables dropped, Redis emptied, SQLite file damaged, uploads deleted"):
+    with screen.step("destroy: tables, Redis, the SQLite file, uploads"):
         for place in places:
             place.python(screen, "destroy")
     for place in places:
@@ -89,8 +89,9 @@ def compare(screen: Screen, folder: Folder, places: list[Place]) -> None:
         wrong += [f"{place.title}: {one}" for one in left]
         if not left:
             screen.say(
-                f"   {place.title} is as it was: {total(was, 'table')} rows in PostgreSQL, {total(was, 'redis')} keys"
-                f" in Redis,\n   {total(was, 'sqlite')} lines of SQLite, {total(was, 'uploads')} files"
+                f"   {place.title} is as it was: {total(was, 'table')} rows and {total(was, 'indexes')} indexes in"
+                f" PostgreSQL,\n   {total(was, 'redis')} entries in Redis, {total(was, 'sqlite')} lines of SQLite,"
+                f" {total(was, 'uploads')} files with owner, mode and time"
             )
     if wrong:
         raise DemoError("not as it was:\n  " + "\n  ".join(wrong))
