@@ -2,8 +2,8 @@
 
     docker exec -i opslib-demo-api-1 python - <scripts/demokit/fingerprint.py
 
-Each part is the number of its lines and the SHA-256 of all of them: every row of every table, every entry of every key in
-Redis but Celery's notes on its workers, every row of the SQLite file, every upload with its owner, mode and digest.
+Each part is the number of its lines and the SHA-256 of all of them: every row of every table, every entry of every key
+in Redis but Celery's notes on its workers, every row of the SQLite file, every upload with its owner, mode and digest.
 """
 
 import hashlib

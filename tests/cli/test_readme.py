@@ -23,7 +23,8 @@ def test_every_task_is_in_the_table_with_what_it_says_of_itself(tmp_path: Path) 
     (tmp_path / "tasks.py").write_text("import opslib\n\nns = opslib.namespace()\n")
     listing = subprocess.run(
         [sys.executable, "-m", "invoke", "--list", "--list-format", "json"],
-        cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True,
+        cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True, check=True,
     )  # fmt: skip
     rows = re.findall(r"(?m)^\| `inv ([\w.]+)[^|]*\| \S.*\|$", (ROOT / "README.md").read_text())
     full = {{"backup": "backup.all", "restore": "restore.all"}.get(name, name) for name in rows}
