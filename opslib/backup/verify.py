@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from opslib.backup.manifest import Artifact
 from opslib.backup.pack import LONG, beside, inside, script
 from opslib.backup.sets import DAMAGED, SetInfo, find
-from opslib.command import Command, bash, command
+from opslib.command import Command, bash, command, pipe
 from opslib.engines import sqlite
 from opslib.errors import CommandFailed, OpsError, Unhealthy
 from opslib.target.docker import mount, run_in
@@ -31,7 +31,7 @@ done"""
 _READ = """set -o pipefail; file=$1; shift
 case $file in *.gz) gzip -dc -- "$file" ;; *) zstd -dcq -- "$file" ;; esac | "$@" """
 _GLOBALS = "tail -n 5 | grep -q 'cluster dump complete'"
-_REDIS = """f=/tmp/check.rdb; cat >"$f" && chmod 0444 "$f" && exec 7<"$f" && "$@" /proc/self/fd/7 >&2 </dev/null"""
+_REDIS = "cat >/tmp/check.rdb && redis-check-rdb /tmp/check.rdb >&2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +140,17 @@ def _reading(
     elif artifact.kind == "postgres":
         how, program, near = "pg_restore", inside(at, "pg_restore", "-f", "/dev/null"), beside(at)
     else:
-        how, program, near = "redis-check-rdb", script(_REDIS, *inside(at, "redis-check-rdb")), beside(at)
+        how, program = "redis-check-rdb", ["cat"]
     options = ["--security-opt", "label=disable", "--env", "TINI_SUBREAPER=1", *near]
-    return how, run_in(
+    read = run_in(
         target.host, tools, "bash", "-c", _READ, "opslib", f"/set/{artifact.file}", *program,
         mounts=[mount("bind", folder, "/set", readonly=True)], options=options, limit=LONG,
     )  # fmt: skip
+    if how != "redis-check-rdb" or at is None:
+        return how, read
+    # It needs a file of its own, so it reads in a fresh container of the server's image.
+    own = run_in(target.host, at.image, "-c", _REDIS, options=["-i", "--entrypoint", "sh"], limit=LONG)
+    return how, pipe(read, own)
 
 
 def _reading_here(target: Target, folder: str, artifact: Artifact) -> tuple[str, Command] | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Instance:
     """`container` is its name and `id` its full id; `pid` a process of it as the machine counts them; `version` the
-    server's; `data` the data folder inside ("" until a Redis that hides it was asked); `user` the `uid:gid` that owns
+    server's; `data` the data folder inside ("" where Redis hides it: its `facts` say it); `user` the `uid:gid` that owns
     the data, as which its tools run. `env` logs its tools in
     (PGUSER, PGPASSWORD, PGHOST, PGPORT; REDISCLI_AUTH); `port` is the one that it listens on."""
 

@@ -53,7 +53,7 @@ def logged_in(target: Target, at: Instance, passwords: Sequence[Secret]) -> Inst
             continue
         version = info.get("valkey_version") or info.get("redis_version")
         if version:
-            return replace(tried, version=version, data=at.data or _config(target, tried, "dir"))
+            return replace(tried, version=version)
     raise OpsError(
         f"Redis in service {at.service} takes none of the {len(passwords)} passwords that its container knows",
         host=target.host.name,
@@ -64,8 +64,14 @@ def logged_in(target: Target, at: Instance, passwords: Sequence[Secret]) -> Inst
 
 def facts(target: Target, at: Instance) -> dict[str, Any]:
     """Where the server saves, how, and its memory in use (`size`, bytes)."""
-    found = {name: _config(target, at, name) for name in ("dir", "dbfilename", "appendonly", "databases")}
-    memory = fields(ask(target, at, "info", "memory"))
+    asked = ("dir", "dbfilename", "appendonly", "databases")
+    script = "info memory\n" + "".join(f"config get {name}\n" for name in asked)
+    lines = _said(target, at, at.tool(target.host, "redis-cli", "-p", str(at.port), feed=script.encode(), limit=30.0))
+    found = dict.fromkeys(asked, "")
+    for name, value in zip(lines, lines[1:], strict=False):
+        if name in found and not found[name]:
+            found[name] = value
+    memory = fields(lines)
     return {
         "server": at.version, "dir": found["dir"] or at.data, "dbfilename": found["dbfilename"] or "dump.rdb",
         "appendonly": found["appendonly"] == "yes", "databases": int(found["databases"] or 16),
@@ -116,11 +122,6 @@ def fields(lines: Sequence[str]) -> dict[str, str]:
     """`name:value` lines as INFO prints them."""
     pairs = (line.rstrip("\r").split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
     return {words[0]: words[1] for words in pairs}
-
-
-def _config(target: Target, at: Instance, name: str) -> str:
-    answer = ask(target, at, "config", "get", name)
-    return answer[1] if len(answer) > 1 else ""
 
 
 def _sum(checked: Sequence[str], what: str) -> int:

@@ -91,7 +91,8 @@ class Small:
         services: dict[str, Any] = {
             "db": {
                 "image": f"{self.prefix}postgres:15", "volumes": ["pg:/var/lib/postgresql/data"],
-                "environment": {"POSTGRES_PASSWORD": self.password, "PGPASSWORD": self.password, "POSTGRES_DB": DATABASE,
+                "environment": {"POSTGRES_PASSWORD": self.password, "PGPASSWORD": self.password,
+                                "POSTGRES_DB": DATABASE,
                                 "POSTGRES_INITDB_ARGS": "--auth-local=scram-sha-256 --auth-host=scram-sha-256"},
                 "healthcheck": {"test": test, **often},
             },
