@@ -7,14 +7,9 @@ argument. Names of our own databases are short: PostgreSQL cuts what is longer t
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from opslib.command import Secret
 from opslib.engines.postgres import OPTIONS
-
-if TYPE_CHECKING:
-    from opslib.engines.instance import Instance
-
 
 
 def ident(name: str) -> str:
@@ -41,10 +36,8 @@ def loader(database: str, *, plain: bool) -> tuple[str, ...]:
     return ("pg_restore", "-1", "--exit-on-error", "-w", "-d", conninfo(database))
 
 
-def loader_env(pg: Instance) -> dict[str, str | Secret]:
-    """The variables of the loader: how to log in, and no limit that could end it in its middle."""
-    env = {name: value for name, value in pg.env.items() if name != "PATH"}
-    return {**env, "PGOPTIONS": OPTIONS, "PGCLIENTENCODING": "UTF8", "PGAPPNAME": "opslib"}
+# No limit of the server's may end a restore in its middle.
+LOADER_ENV = {"PGOPTIONS": OPTIONS, "PGCLIENTENCODING": "UTF8", "PGAPPNAME": "opslib"}
 
 
 # -- looking

@@ -39,6 +39,7 @@ class Context:
     tools: str
     project: str
     _stack: Stack | None = field(default=None, repr=False)
+    _instances: dict[str, Instance] = field(default_factory=dict, repr=False)
 
     def stack(self, *, fresh: bool = False) -> Stack:
         """What is there of the project; looked at once, or anew."""
@@ -48,11 +49,17 @@ class Context:
             self._stack = look(self.target, self.project)
         return self._stack
 
-    def instance(self, service: str) -> Instance:
-        """The engine that runs in a service's container, looked at anew; a container that does not run is started.
+    def instance(self, service: str, *, fresh: bool = False) -> Instance:
+        """The engine that runs in a service's container, looked at once or anew; a container that does not run is
+        started.
 
         Raises OpsError when it does not answer within a minute.
         """
+        if fresh or service not in self._instances:
+            self._instances[service] = self._answering(service)
+        return self._instances[service]
+
+    def _answering(self, service: str) -> Instance:
         from opslib.backup.found import logins
         from opslib.engines.find import find_instances
 

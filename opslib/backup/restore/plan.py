@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+from msgspec.structs import replace
 
 from opslib.backup.manifest import Artifact
 from opslib.backup.restore import files, postgres, redis, sqlite
@@ -39,14 +41,27 @@ def plan(ctx: Context, chosen: Chosen, options: Options, run_id: str, folder: st
         wanted = [a for a in chosen.artifacts if a.kind == kind and a.facts.get("part") != "globals"]
         for number, artifact in enumerate(wanted):
             parts.append(make(ctx, chosen, artifact, f"{kind[0]}{number}-{short}", folder))
-    return parts
+    trees = [part for part in parts if isinstance(part, TreePart)]
+    return [nested(part, trees) if isinstance(part, SqlitePart) else part for part in parts]
+
+
+def nested(part: SqlitePart, trees: Sequence[TreePart]) -> SqlitePart:
+    """The same part, put into the volume or folder that is restored around it, if one is."""
+    for tree in trees:
+        if tree.place.kind != part.place.kind:
+            continue
+        full = f"{part.place.source.rstrip('/')}/{part.path}"
+        for path in tree.paths or ("",):
+            around = f"{tree.place.source.rstrip('/')}/{path}".rstrip("/")
+            if full.startswith(f"{around}/"):
+                below = full[len(tree.place.source.rstrip("/")) + 1 :]
+                return replace(part, place=tree.place, path=below, within=tree.id)
+    return part
 
 
 def roles(ctx: Context, parts: list[AnyPart]) -> list[AnyPart]:
     """The same parts with the roles that their servers lack, each role with the first part that needs it. To be asked
     once the artifacts are there."""
-    from msgspec.structs import replace
-
     done: set[str] = set()
     found: list[AnyPart] = []
     for part in parts:

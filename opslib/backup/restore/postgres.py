@@ -6,10 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from opslib.backup.pack import beside, inside
 from opslib.backup.restore.context import LONG, SET, Context
 from opslib.backup.restore.part import Part, differing
-from opslib.command import Command, Secret
+from opslib.command import Command, Secret, pipe
 from opslib.engines import postgres_restore as pg
 from opslib.engines.instance import Instance
 from opslib.engines.postgres import COUNT, PROPERTIES, counts_from, psql
@@ -141,19 +140,12 @@ def facts_now(ctx: Context, db: Instance, database: str) -> dict[str, Any]:
 
 _UNPACK = """case $1 in *.zst) u=(zstd -dcq) ;; *.gz) u=(gzip -dc) ;; *) u=(cat) ;; esac; "${u[@]}" -- "$1" """
 
-# $1 the artifact, then the program. Both exit codes count: the loader takes a dead decompressor for the end.
-_LOAD = f"""set -o pipefail; unpack() {{ {_UNPACK}; }}; f=$1; shift; unpack "$f" | "$@" """
-
-
 def load_command(ctx: Context, db: Instance, folder: str, file: str, program: Sequence[str]) -> Command:
-    """The engine's own program fed with the artifact, both in a tools container beside the engine's: the engine's
-    stream is slower than any database."""
-    return run_in(
-        ctx.target.host, ctx.tools, "bash", "-c", _LOAD, "opslib", f"{SET}/{file}", *inside(db, *program),
-        mounts=[mount("bind", folder, SET, readonly=True)],
-        options=["--security-opt", "label=disable", "--env", "TINI_SUBREAPER=1", *beside(db)],
-        env=pg.loader_env(db), limit=LONG,
-    )  # fmt: skip
+    """The artifact, unpacked, into a program of the engine's container. Both exit codes count: the program takes a
+    dead decompressor for the end. (A container that shares the engine's process ids would be faster and is no way:
+    PostgreSQL takes the violent end of any process that is left to it for a crash of its own.)"""
+    into = db.tool(ctx.target.host, *program, env=pg.LOADER_ENV, streams=True)
+    return pipe(unpacked(ctx, folder, file), into)
 
 
 def unpacked(ctx: Context, folder: str, file: str) -> Command:

@@ -67,7 +67,7 @@ class RedisPart(Part, frozen=True, kw_only=True, tag="redis"):
         ctx.target.run(ctx.script(script, self.place, self.id, *self._paths))
 
     def _started(self, ctx: Context) -> Instance:
-        return ctx.instance(self.service)
+        return ctx.instance(self.service, fresh=True)
 
 
 def count_keys(ctx: Context, redis: Instance) -> dict[str, Any]:

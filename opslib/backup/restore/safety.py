@@ -107,10 +107,16 @@ def _covered(losing: Sequence[AnyPart]) -> AnyStep:
     return Step("safety copy", look, lambda run, memo: None)
 
 
+_OF_THE_SET = {"set", "folder", "bytes", "raw_bytes", "seconds", "artifacts", "uncovered", "warnings"}
+
+
 def _told() -> AnyStep:
     def look(run: Run) -> None:
         if "set" in run.result:
-            run.result["safety_copy"] = run.result["set"]
-            run.note(f"safety copy: {run.result['set']}")
+            made = run.result["set"]
+            for name in _OF_THE_SET & run.result.keys():
+                del run.result[name]
+            run.result["safety_copy"] = made
+            run.note(f"safety copy: {made}")
 
     return Step("safety copy made", look, lambda run, memo: None)

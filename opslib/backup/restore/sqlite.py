@@ -8,10 +8,12 @@ from opslib.backup.restore.part import Part, differing
 from opslib.engines.sqlite import BESIDE, COUNT, counts_from
 from opslib.errors import CommandFailed
 
-# $1 the folder, $2 the id, $3 the artifact, $4 the path, $5 owner, $6 mode, $7 the count's text. A link of a plain name
-# is what is checked: an immutable URI makes no journal beside it.
+# $1 the folder, $2 the id, $3 the artifact, $4 the path, $5 owner, $6 mode, $7 the count's text, $8 "" or "in" for a
+# new folder that another part has made: there the name may be a link to the live file, which must not be written to.
+# What is checked has a plain name: an immutable URI makes no journal beside it.
 LOAD = """set -euo pipefail; umask 077; cd -- "$1"; new=.opslib-new-$2
-rm -rf -- "$new"; mkdir -p -- "$(dirname -- "$new/$4")"; zstd -dcq -- "$3" >"$new/$4"
+[ -n "$8" ] || rm -rf -- "$new"
+mkdir -p -- "$(dirname -- "$new/$4")"; rm -f -- "$new/$4" "$new/$4"-{wal,shm,journal}; zstd -dcq -- "$3" >"$new/$4"
 chown -- "$5" "$new/$4"; chmod -- "$6" "$new/$4"
 ln -- "$new/$4" "$new/.check"; db="file:$new/.check?immutable=1"
 said=$(sqlite3 -batch -bail "$db" 'pragma integrity_check(1)' 2>&1) && [ "$said" = ok ] ||
@@ -24,35 +26,44 @@ sqlite3 -batch -bail -- "./$2" "$3" | sqlite3 -batch -bail -- "./$2" | sed 's/^/
 
 
 class SqlitePart(Part, frozen=True, kw_only=True, tag="sqlite"):
-    """`path` is the file's below `place`; owner (`uid:gid`) and mode (octal) are those that it had."""
+    """`path` is the file's below `place`; owner (`uid:gid`) and mode (octal) are those that it had. `within` is the id
+    of the volume or folder that is restored around it: it is put into that one's new folder and comes and goes with
+    it."""
 
     place: Place
     path: str
     owner: str
     mode: str
+    within: str = ""
 
     @property
     def _paths(self) -> list[str]:
         return [self.path, *(f"{self.path}{end}" for end in BESIDE)]
 
     def load(self, ctx: Context) -> None:
-        words = [self.id, ctx.set_path(self.folder, self.file), self.path, self.owner, self.mode, COUNT]
+        ident = self.within or self.id
+        words = [ident, ctx.set_path(self.folder, self.file), self.path, self.owner, self.mode, COUNT,
+                 "in" if self.within else ""]  # fmt: skip
         lines = ctx.target.run(ctx.script(LOAD, self.place, *words, set_folder=self.folder)).lines
         seen = counts_from(lines)
         if self.counts is not None and seen != self.counts:
             raise differing(self.title, self.counts, seen, ctx.target.host.name)
 
     def unload(self, ctx: Context) -> None:
-        ctx.target.run(ctx.script(exchange.DISCARD, self.place, self.id))
+        if not self.within:
+            ctx.target.run(ctx.script(exchange.DISCARD, self.place, self.id))
 
     def swap(self, ctx: Context) -> None:
-        ctx.target.run(ctx.script(exchange.SWAP, self.place, self.id, *self._paths))
+        if not self.within:
+            ctx.target.run(ctx.script(exchange.SWAP, self.place, self.id, *self._paths))
 
     def back(self, ctx: Context) -> None:
-        ctx.target.run(ctx.script(exchange.BACK, self.place, self.id, *self._paths))
+        if not self.within:
+            ctx.target.run(ctx.script(exchange.BACK, self.place, self.id, *self._paths))
 
     def clean(self, ctx: Context) -> None:
-        ctx.target.run(ctx.script(exchange.CLEAN, self.place, self.id))
+        if not self.within:
+            ctx.target.run(ctx.script(exchange.CLEAN, self.place, self.id))
 
 
 def count_now(ctx: Context, place: Place, path: str) -> dict[str, int] | None:
