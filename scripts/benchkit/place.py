@@ -1,0 +1,124 @@
+"""Where it is measured: a working folder, the lab's server `bench`, and the environment of every call."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from .measure import BenchError, Ran, call, say
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+EXAMPLE = CHECKOUT / "examples" / "rag-engine-mini"
+BIN = CHECKOUT / ".venv" / "bin"
+SERVER = "bench"
+PRELOADED = "postgres,redis,nginx,python,debian"
+_OWN = shutil.ignore_patterns(".env", ".env.[!e]*", ".git", ".opslib", "backups", "uploads", "__pycache__")
+_SSH = """Host {name}
+  HostName {address}
+  Port {port}
+  User {user}
+  IdentityFile {key}
+  IdentitiesOnly yes
+  UserKnownHostsFile {known_hosts}
+"""
+
+
+class Place:
+    """The folder that a run of the bench works in, and what it brings up only when something asks for it."""
+
+    def __init__(self) -> None:
+        given = os.environ.get("OPSLIB_BENCH_DIR")
+        self.path = Path(os.path.abspath(given)) if given else Path.home() / ".cache" / "opslib-bench"
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.ssh_config = self.path / "ssh_config"
+        self.load = os.getloadavg()[0]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of inv: the caller's OPSLIB_* settings have no part in what is measured."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("OPSLIB_")}
+        settings = {
+            "OPSLIB_SSH_CONFIG": str(self.ssh_config),
+            "OPSLIB_TOOLS_BASE": f"{self.images}debian:bookworm-slim",
+        }
+        return {**kept, **settings, "PYTHONIOENCODING": "utf-8"}
+
+    @cached_property
+    def lab(self) -> dict[str, Any]:
+        """What `scripts/lab` says, with the engine and the images there. Raises BenchError where none can be had."""
+        say("the lab's engine and images")
+        return self._lab("images", "--yes")
+
+    @property
+    def images(self) -> str:
+        """What stands before the base images' names."""
+        return str(self.lab["images_prefix"])
+
+    @property
+    def docker(self) -> str:
+        return str(self.lab["engine"]["docker"])
+
+    @cached_property
+    def server(self) -> str:
+        """The ssh_config name of a server of the bench's own."""
+        names = [image for image in self.lab["images"] if image.split("/")[-1].split(":")[0] in PRELOADED.split(",")]
+        say(f"the lab's server {SERVER}")
+        told = self._lab("server", SERVER, "--images", ",".join(names))
+        facts = next(server for server in told["servers"] if server["name"] == SERVER)
+        self.ssh_config.write_text(_SSH.format(**facts))
+        return SERVER
+
+    def inv(self, cwd: Path, *words: str) -> Ran:
+        """Run a task."""
+        return call([BIN / "inv", *words], cwd=cwd, env=self.environment)
+
+    def ssh(self, *words: str) -> list[str]:
+        """The argv of OpenSSH's client to the server."""
+        return ["ssh", "-T", "-F", str(self.ssh_config), self.server, *words]
+
+    def example(self, name: str) -> Path:
+        """A copy of the example with an .env, as a Compose project `name`."""
+        folder = self.path / name
+        if not folder.exists():
+            part = folder.with_suffix(".part")
+            shutil.rmtree(part, ignore_errors=True)
+            shutil.copytree(EXAMPLE, part, ignore=_OWN)
+            compose = part / "docker-compose.yml"
+            compose.write_text(compose.read_text().replace("rag-engine-mini-api", f"{name}-api"))
+            text = (part / ".env.example").read_text()
+            text = re.sub(r"(?m)=$", lambda _: f"={secrets.token_hex(16)}", text)
+            (part / ".env").touch(mode=0o600)
+            (part / ".env").write_text(f"{text}\nIMAGES={self.images}\n")
+            part.rename(folder)
+        return folder
+
+    def clear(self) -> None:
+        """Remove the server, the images that were built for it, and the folder."""
+        if "lab" in self.__dict__:
+            if any(server["name"] == SERVER for server in self._lab("status")["servers"]):
+                self._lab("server", SERVER, "--down")
+            listed = [
+                self.docker,
+                "image",
+                "ls",
+                "--filter",
+                "reference=bench-*",
+                "--format",
+                "{{.Repository}}:{{.Tag}}",
+            ]
+            if built := call(listed).out.split():
+                call([self.docker, "image", "rm", *built])
+        shutil.rmtree(self.path)
+
+    def _lab(self, *words: str) -> dict[str, Any]:
+        try:
+            told: dict[str, Any] = json.loads(call([CHECKOUT / "scripts" / "lab", *words, "--json"]).out)
+        except BenchError as error:
+            raise BenchError(f"no lab to measure in: {error}") from None
+        return told
