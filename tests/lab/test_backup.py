@@ -213,7 +213,7 @@ def test_a_dump_killed_in_the_middle_makes_no_set(small: Small, other: Any, vict
         else:
             small.target.run(bash(
                 'for c in $(docker ps -q --filter label=opslib=1); do docker inspect -f "{{json .Mounts}}" "$c" | '
-                'grep -qF "$1" && docker kill "$c"; done', f"{sets.directory(small.target)}/.",
+                'grep -qF "$1" && docker kill "$c"; done; true', f"{sets.directory(small.target)}/.",
             ))  # fmt: skip
         thread.join(60)
     finally:
@@ -324,8 +324,8 @@ def test_by_hand_the_volume_comes_back(small: Small, other: Any) -> None:
     hand = [text.replace(volume, f"{volume}_new") for text in artifact.by_hand]
     try:
         small.target.run(bash('cd -- "$1" && eval "$2" && eval "$3"', one.folder, *hand, limit=120.0))
-        there = small.in_volume('cd -- "$1"; cat -- "$2/$2"; stat -c %u:%a -- "./$2/$2"; readlink soft; stat -c %b sparse',
-                                ODD, volume="data_new")  # fmt: skip
+        text = 'cd -- "$1"; cat -- "./$2/$2"; stat -c %u:%a -- "./$2/$2"; readlink soft; stat -c %b sparse'
+        there = small.in_volume(text, ODD, volume="data_new")
         assert there[:3] == ["data", "1234:640", ODD]
         assert int(there[3]) < 100, "the hole is a hole"
     finally:
