@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # $1 the data folder, $2 the id, $3 the artifact, $4 dump file, $5 append-only folder ("": one file), $6 append-only
 # file, $7 owner, $8 the manifest's line
 LOAD = """set -euo pipefail; umask 077; cd -- "$1"; new=.opslib-new-$2
-rm -rf -- "$new"; mkdir -- "$new"; zstd -dcq -- "$3" >"$new/$4"
+rm -rf -- "$new"; mkdir -- "$new"; case $3 in *.gz) gzip -dc -- "$3" ;; *) zstd -dcq -- "$3" ;; esac >"$new/$4"
 [ "$(head -c 5 -- "$new/$4")" = REDIS ] || { echo "the artifact holds no RDB file" >&2; exit 1; }
 if [ -n "$5" ]; then
   mkdir -- "$new/$5"; ln -- "$new/$4" "$new/$5/$6.1.base.rdb"

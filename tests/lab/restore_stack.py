@@ -80,7 +80,8 @@ for folder, dirs, files in os.walk(".", followlinks=False):
         if stat.S_ISLNK(s.st_mode): one.append(os.readlink(path))
         else: one.append(sorted((k, os.getxattr(path, k).hex()) for k in os.listxattr(path)))
         if stat.S_ISREG(s.st_mode):
-            if path.endswith(".db"): one += sqlite3.connect(path).execute('select count(*), sum(x) from "t a"').fetchall()
+            if path.endswith(".db"):
+                one += sqlite3.connect(path).execute('select count(*), sum(x) from "t a"').fetchall()
             else: one += [hashlib.sha256(open(path, "rb").read()).hexdigest(), int(s.st_mtime)]
             one += [s.st_nlink, s.st_blocks * 512 * 2 < s.st_size]
             if s.st_nlink > 1: one.append(inodes.setdefault(s.st_ino, len(inodes)))

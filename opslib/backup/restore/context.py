@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from opslib.command import Command, bash
+from opslib.command import Command, bash, command
 from opslib.errors import HostLost, OpsError
 from opslib.target.docker import docker, mount, run_in
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 LONG = 24 * 3600.0  # seconds that moving data may take
 ANSWER = 60.0  # seconds that an engine may take to answer after its start
+# The raw bytes of an artifact, in a script: `unpack FILE`.
+UNPACK = 'unpack() { case $1 in *.gz) gzip -dc -- "$1" ;; *) zstd -dcq -- "$1" ;; esac; }\n'
 INSIDE = "/opslib-data"
 SET = "/opslib-set"
 
@@ -105,6 +109,14 @@ class Context:
             self.target.host, self.tools, "bash", "-c", text, "opslib", folder, *words, mounts=mounts,
             options=["--security-opt", "label=disable"], limit=limit,
         )  # fmt: skip
+
+    def embedded(self, what: str, place: Place, *words: str, below: str = "") -> Command:
+        """The same work by Python alone, where there is no engine."""
+        from opslib.backup.restore import embedded
+
+        program = str(Path(embedded.__file__).resolve())
+        folder = _joined(_joined(place.source, place.sub), below)
+        return command(sys.executable, program, what, folder, *words, limit=LONG)
 
     def set_path(self, folder: str, file: str) -> str:
         """Where a file of the set is for a script."""

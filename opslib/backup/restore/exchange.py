@@ -12,7 +12,7 @@ from __future__ import annotations
 _COMMON = """set -eu; shopt -s extglob; cd -- "$1"; id=$2; shift 2
 old=.opslib-old-$id new=.opslib-new-$id in=.opslib-in-$id part=.opslib-part-$id
 like() {
-  if tar --acls --xattrs --version >/dev/null 2>&1; then
+  if [ "$(id -u)" = 0 ] && tar --acls --xattrs --version >/dev/null 2>&1; then
     tar -C "$1" --no-recursion --acls --xattrs --xattrs-include='*' --numeric-owner -cf - . |
       tar -C "$2" --acls --xattrs --xattrs-include='*' --numeric-owner --same-owner -pxf -
   else chmod --reference="$1" -- "$2"; touch -r "$1" -- "$2"; fi
@@ -34,7 +34,7 @@ SWAP = (
     _COMMON
     + """if [ ! -e "$in" ]; then
   [ -d "$new" ] || { echo "there is nothing to swap in" >&2; exit 1; }
-  if [ ! -e "$old" ]; then rm -rf -- "$part"; mkdir -- "$part"; like . "$part"; mv -T -- "$part" "$old"; fi
+  if [ ! -e "$old" ]; then rm -rf -- "$part"; mkdir -- "$part"; (($#)) || like . "$part"; mv -T -- "$part" "$old"; fi
   move . "$old" "$@"
   sync -f .; mv -T -- "$new" "$in"
 fi

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from opslib.backup.restore import exchange
-from opslib.backup.restore.context import Context, Place
+from opslib.backup.restore.context import UNPACK, Context, Place
 from opslib.backup.restore.part import Part, differing
+from opslib.command import Command
 from opslib.engines import sqlite, tree
 from opslib.errors import OpsError
 from opslib.target.docker import docker
 
 # $1 the folder, $2 the id, $3 the archive
-UNPACK = """set -euo pipefail; cd -- "$1"; new=.opslib-new-$2; rm -rf -- "$new"; mkdir -- "$new"
-zstd -dcq -- "$3" | tar -C "$new" -xpf - --numeric-owner --same-owner --acls --xattrs --xattrs-include='*'
+LOAD = f"""{UNPACK}set -euo pipefail; cd -- "$1"; new=.opslib-new-$2; rm -rf -- "$new"; mkdir -- "$new"
+unpack "$3" | tar -C "$new" -xpf - --numeric-owner --same-owner --acls --xattrs --xattrs-include='*'
 sync -f ."""
 
 # $1 the folder, $2 the id, then what the archive leaves out because it is an artifact of its own: it stays what it
@@ -40,8 +41,7 @@ class TreePart(Part, frozen=True, kw_only=True, tag="tree"):
             ctx.target.run(
                 docker(ctx.target.host, "volume", "create", "--driver", self.driver, *labels, self.place.source)
             )
-        archive = ctx.set_path(self.folder, self.file)
-        ctx.target.run(ctx.script(UNPACK, self.place, self.id, archive, set_folder=self.folder))
+        ctx.target.run(self._load_command(ctx))
         if self.counts is not None:
             seen = count(ctx, self.place, self.paths, below=f".opslib-new-{self.id}")
             if seen != self.counts:
@@ -49,6 +49,12 @@ class TreePart(Part, frozen=True, kw_only=True, tag="tree"):
         kept = [f"{path}{end}" for path in self.without for end in ("", *sqlite.BESIDE)]
         if kept:
             ctx.target.run(ctx.script(KEEP, self.place, self.id, *kept))
+
+    def _load_command(self, ctx: Context) -> Command:
+        archive = ctx.set_path(self.folder, self.file)
+        if not ctx.tools:
+            return ctx.embedded("unpack", self.place, self.id, archive)
+        return ctx.script(LOAD, self.place, self.id, archive, set_folder=self.folder)
 
     def unload(self, ctx: Context) -> None:
         if self.create is not None:
@@ -86,4 +92,5 @@ def count(ctx: Context, place: Place, paths: Sequence[str] = (), *, below: str =
         words = [path for path in present.split("\0") if path]
         if not words:
             return {"files": 0, "dirs": 0, "links": 0, "bytes": 0}
-    return tree.counts_from(ctx.target.run(ctx.script(tree.COUNT, where, *words)).lines)
+    counting = ctx.script(tree.COUNT, where, *words) if ctx.tools else ctx.embedded("count", where, *words)
+    return tree.counts_from(ctx.target.run(counting).lines)

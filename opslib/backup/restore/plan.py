@@ -30,6 +30,8 @@ def plan(ctx: Context, chosen: Chosen, options: Options, run_id: str, folder: st
 
     Looks at what is there now, and counts it. Raises OpsError where a part has no place to go to.
     """
+    if not ctx.tools:
+        _need_engine(ctx, chosen)
     short = "".join(char for char in run_id if char.isalnum())
     if chosen.plain:
         return [_plain(ctx, chosen, options, f"p0-{short}", folder)]
@@ -43,6 +45,18 @@ def plan(ctx: Context, chosen: Chosen, options: Options, run_id: str, folder: st
             parts.append(make(ctx, chosen, artifact, f"{kind[0]}{number}-{short}", folder))
     trees = [part for part in parts if isinstance(part, TreePart)]
     return [nested(part, trees) if isinstance(part, SqlitePart) else part for part in parts]
+
+
+def _need_engine(ctx: Context, chosen: Chosen) -> None:
+    """Without an engine only what was made without one can be restored. Raises OpsError."""
+    other = [one for one in chosen.artifacts if one.kind not in ("sqlite", "files") or not one.file.endswith(".gz")]
+    if other or chosen.plain:
+        raise OpsError(
+            f"{other[0].title if other else chosen.plain} needs a Docker engine, and this project has no compose file",
+            host=ctx.target.host.name,
+            left="everything",
+            next="set `compose:` in the host file, or take the set by hand: inv backup.show says how",
+        )
 
 
 def nested(part: SqlitePart, trees: Sequence[TreePart]) -> SqlitePart:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from opslib.backup.restore import exchange
-from opslib.backup.restore.context import Context, Place
+from opslib.backup.restore.context import UNPACK, Context, Place
 from opslib.backup.restore.part import Part, differing
 from opslib.engines.sqlite import BESIDE, COUNT, counts_from
 from opslib.errors import CommandFailed
@@ -11,9 +11,9 @@ from opslib.errors import CommandFailed
 # $1 the folder, $2 the id, $3 the artifact, $4 the path, $5 owner, $6 mode, $7 the count's text, $8 "" or "in" for a
 # new folder that another part has made: there the name may be a link to the live file, which must not be written to.
 # What is checked has a plain name: an immutable URI makes no journal beside it.
-LOAD = """set -euo pipefail; umask 077; cd -- "$1"; new=.opslib-new-$2
+LOAD = UNPACK + """set -euo pipefail; umask 077; cd -- "$1"; new=.opslib-new-$2
 [ -n "$8" ] || rm -rf -- "$new"
-mkdir -p -- "$(dirname -- "$new/$4")"; rm -f -- "$new/$4" "$new/$4"-{wal,shm,journal}; zstd -dcq -- "$3" >"$new/$4"
+mkdir -p -- "$(dirname -- "$new/$4")"; rm -f -- "$new/$4" "$new/$4"-{wal,shm,journal}; unpack "$3" >"$new/$4"
 chown -- "$5" "$new/$4"; chmod -- "$6" "$new/$4"
 ln -- "$new/$4" "$new/.check"; db="file:$new/.check?immutable=1"
 said=$(sqlite3 -batch -bail "$db" 'pragma integrity_check(1)' 2>&1) && [ "$said" = ok ] ||
@@ -41,10 +41,13 @@ class SqlitePart(Part, frozen=True, kw_only=True, tag="sqlite"):
         return [self.path, *(f"{self.path}{end}" for end in BESIDE)]
 
     def load(self, ctx: Context) -> None:
-        ident = self.within or self.id
-        words = [ident, ctx.set_path(self.folder, self.file), self.path, self.owner, self.mode, COUNT,
-                 "in" if self.within else ""]  # fmt: skip
-        lines = ctx.target.run(ctx.script(LOAD, self.place, *words, set_folder=self.folder)).lines
+        words = [self.within or self.id, ctx.set_path(self.folder, self.file), self.path, self.owner, self.mode]
+        within = "in" if self.within else ""
+        if ctx.tools:
+            cmd = ctx.script(LOAD, self.place, *words, COUNT, within, set_folder=self.folder)
+        else:
+            cmd = ctx.embedded("sqlite", self.place, *words, within)
+        lines = ctx.target.run(cmd).lines
         seen = counts_from(lines)
         if self.counts is not None and seen != self.counts:
             raise differing(self.title, self.counts, seen, ctx.target.host.name)
@@ -69,6 +72,7 @@ class SqlitePart(Part, frozen=True, kw_only=True, tag="sqlite"):
 def count_now(ctx: Context, place: Place, path: str) -> dict[str, int] | None:
     """Rows of each table of the file that is there; None where there is none or SQLite cannot read it."""
     try:
-        return counts_from(ctx.target.run(ctx.script(NOW, place, path, COUNT)).lines)
+        cmd = ctx.script(NOW, place, path, COUNT) if ctx.tools else ctx.embedded("now", place, path)
+        return counts_from(ctx.target.run(cmd).lines)
     except CommandFailed:
         return None

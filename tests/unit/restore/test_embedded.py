@@ -1,0 +1,174 @@
+"""Without a Docker engine: SQLite files and folders of this machine, by Python alone."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opslib.backup import take
+from opslib.backup.manifest import FILE
+from opslib.backup.restore.options import Options
+from opslib.backup.restore.steps import RECOVERIES, preview, steps
+from opslib.run.fleet import Task, carry_out
+from opslib.run.record import Record
+from opslib.settings.model import Backup, Files, Host, Sqlite
+from opslib.target.base import Target
+from opslib.target.connect import connect
+
+DB = "da ta/-a 'b' $c.db"
+
+
+@pytest.fixture
+def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
+    root = tmp_path / "a 'b' $c"
+    (root / "up \"l\"/sub").mkdir(parents=True)
+    (root / "da ta").mkdir()
+    (root / "up \"l\"/sub/x").write_text("old")
+    os.link(root / "up \"l\"/sub/x", root / "up \"l\"/hard")
+    os.symlink("no where", root / "up \"l\"/link")
+    fill(root / DB, 5)
+    sources = (Sqlite(path=DB), Files(paths=("up \"l\"",)))
+    found = connect(Host(name="local", path=str(root), backup=Backup(sources=sources)))
+    yield found
+    found.close()
+
+
+def fill(path: Path, rows: int) -> None:
+    base = sqlite3.connect(path)
+    base.execute("pragma journal_mode=wal")
+    base.execute('create table if not exists "t""a" (x)')
+    base.execute('delete from "t""a"')
+    base.executemany('insert into "t""a" values (?)', [(i,) for i in range(rows)])
+    base.commit()
+    base.close()
+
+
+def rows(path: Path) -> int:
+    base = sqlite3.connect(path)
+    try:
+        return int(base.execute('select count(*) from "t""a"').fetchone()[0])
+    finally:
+        base.close()
+
+
+def run(target: Target, what: Any) -> Record:
+    return carry_out(Task("test", what, known={**take.RECOVERIES, **RECOVERIES}), [target])
+
+
+def backup(target: Target) -> str:
+    record = run(target, lambda run: take.steps(run, take.Options()))
+    assert record.ok, record.hosts[0].error
+    return str(record.hosts[0].result["set"])
+
+
+def restore(target: Target, file: str, **options: Any) -> Record:
+    return run(target, lambda run: steps(run, Options(file, root=Path(target.root), **options)))
+
+
+def ruin(root: Path) -> None:
+    fill(root / DB, 99)
+    (root / "up \"l\"/sub/x").unlink()
+    (root / "up \"l\"/intruder").write_text("x")
+
+
+def look(root: Path) -> Any:
+    up = root / "up \"l\""
+    return rows(root / DB), sorted(str(path.relative_to(up)) for path in up.rglob("*"))
+
+
+def test_there_and_back(target: Target) -> None:
+    root = Path(target.root)
+    good, made = look(root), backup(target)
+    ruin(root)
+    bad = look(root)
+    shown = preview(target, Options("latest", root=root))
+    assert [(item.now, item.then) for item in shown.items] == [
+        ("2 files, 1 B", "2 files, 3 B"), ("1 tables, 99 rows", "1 tables, 5 rows"),
+    ] or [item.title for item in shown.items]  # fmt: skip
+    record = restore(target, "latest")
+    assert record.ok, record.hosts[0].error
+    assert look(root) == good
+    assert os.stat(root / "up \"l\"/hard").st_ino == os.stat(root / "up \"l\"/sub/x").st_ino
+    assert not [name for name in os.listdir(root) if name.startswith(".opslib-")]
+
+    safety = record.hosts[0].result["safety_copy"]
+    assert safety != made
+    record = restore(target, safety)
+    assert record.ok, record.hosts[0].error
+    assert look(root) == bad
+    assert restore(target, "latest").ok  # a safety copy is never the latest
+    assert look(root) == good
+
+
+def test_one_artifact_by_its_path(target: Target) -> None:
+    root = Path(target.root)
+    good, made = look(root), backup(target)
+    ruin(root)
+    bad = look(root)
+    (file,) = [path for path in (root / "backups" / made).iterdir() if path.name.startswith("sqlite")]
+    record = restore(target, str(file))
+    assert record.ok, record.hosts[0].error
+    assert look(root) == (good[0], bad[1])
+
+
+@pytest.mark.parametrize("harm", ["flip", "cut", "gone", "no manifest", "version", "not json", "elsewhere"])
+def test_what_is_not_whole_is_refused(target: Target, harm: str) -> None:
+    root = Path(target.root)
+    made = root / "backups" / backup(target)
+    ruin(root)
+    before = look(root)
+    file = next(path for path in made.iterdir() if path.name.startswith("files"))
+    for path in (made / FILE, file):
+        path.chmod(0o600)
+    data, manifest = bytearray(file.read_bytes()), (made / FILE).read_text()
+    if harm == "flip":
+        data[len(data) // 2] ^= 1
+        file.write_bytes(data)
+    elif harm == "cut":
+        file.write_bytes(data[:-1])
+    elif harm == "gone":
+        file.unlink()
+    elif harm == "no manifest":
+        (made / FILE).unlink()
+    elif harm == "version":
+        (made / FILE).write_text(manifest.replace('"version": 1', '"version": 99'))
+    elif harm == "not json":
+        (made / FILE).write_text(manifest[:-20])
+    else:
+        (made / FILE).write_text(manifest.replace(file.name, "../../x"))
+    record = restore(target, str(made))
+    assert not record.ok
+    assert record.hosts[0].error and record.hosts[0].error["next"]
+    assert record.hosts[0].steps == []
+    assert look(root) == before
+
+
+def test_what_fails_is_undone(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Path(target.root)
+    made = root / "backups" / backup(target)
+    ruin(root)
+    before = look(root)
+    text = (made / FILE).read_text()
+    (made / FILE).chmod(0o600)
+    (made / FILE).write_text(text.replace('"t\\"a": 5', '"t\\"a": 6'))  # a set that lies about its rows
+    assert (made / FILE).read_text() != text
+    record = restore(target, str(made))
+    assert not record.ok
+    assert record.hosts[0].error
+    assert "6 in the set, 5 restored" in str(record.hosts[0].error["what"])
+    assert look(root) == before
+    assert not [name for name in os.listdir(root) if name.startswith(".opslib-")]
+    assert not (root / ".opslib/run.log").exists()
+
+
+def test_nothing_of_that_name(target: Target) -> None:
+    backup(target)
+    record = restore(target, "nothing")
+    assert record.exit == 2
+    record = restore(target, "latest", kinds=("postgres",))
+    assert record.exit == 2
