@@ -102,10 +102,9 @@ class _Finder:
                 raise BadSettings(
                     f"there is no database {spec.database!r} in service {at.service}", host=self.target.host.name
                 )
-        tool = self.target.run(at.tool(self.target.host, "pg_dump", "--version")).text
-        sources.append(PostgresGlobals(at, tool))
+        sources.append(PostgresGlobals(at, at.client))
         # Half: a dump leaves the indexes out, and what is left shrinks.
-        sources += [PostgresDatabase(at, name, size // 2, tool) for name, size in sizes.items()]
+        sources += [PostgresDatabase(at, name, size // 2, at.client) for name, size in sizes.items()]
 
     def _stopped(self, container: Container, kind: str) -> OpsError:
         return OpsError(

@@ -3,60 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec.structs import replace
 
-from opslib.backup.found import Found
-from opslib.backup.manifest import FILE, KINDS, Artifact, Engine, Kind, Manifest, encode
+from opslib.backup.look import Options, Work, look_for
+from opslib.backup.manifest import FILE, KINDS, Artifact, Kind, Manifest, encode
 from opslib.backup.pack import remove_command
 from opslib.backup.prune import outdated
 from opslib.backup.sets import directory, list_sets
 from opslib.backup.source import Source, Stage
-from opslib.backup.sources import find, find_here
 from opslib.backup.space import check_room
 from opslib.command import bash
-from opslib.errors import OpsError, Unhealthy
+from opslib.errors import Unhealthy
 from opslib.events import Progress
 from opslib.run.record import Record, failed, now
 from opslib.run.step import AnyStep, NotYet, Recovery, Run, Step, recoveries
 from opslib.target.transfer import put_bytes
 
-if TYPE_CHECKING:
-    from opslib.target.base import Target
-
+__all__ = ["RECOVERIES", "Options", "judge", "steps"]
 _FACTS = "backup"
 _DIGESTS = 4 * 3600.0  # seconds to read a set back
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """`kinds` (empty: all) and `pick` choose among the sources that are found. `here` is this machine's engine, for the
-    tools image. `prune`: whether outdated sets go afterwards. `safety`: it is the safety copy of a restore."""
-
-    kinds: tuple[Kind, ...] = ()
-    pick: Callable[[Source], bool] = lambda source: True
-    here: Target | None = None
-    prune: bool = True
-    safety: bool = False
-
-
-@dataclass(slots=True)
-class _Work:
-    """What one step learnt for the next."""
-
-    found: Found
-    tools: str = ""
-    project: str = ""
-    engine: Engine | None = None
-    release: str | None = None
-    began: float = field(default_factory=time.monotonic)
-    stage: Stage | None = None
-    artifacts: list[Artifact] = field(default_factory=list)
-    safety: bool = False
 
 
 def steps(run: Run, options: Options | None = None) -> list[AnyStep]:
@@ -76,24 +45,19 @@ def judge(record: Record) -> None:
                                    next=missing[0]["do"]))  # fmt: skip
 
 
-def found(run: Run) -> Found:
-    """What the first step found."""
-    return run.facts[_FACTS].found  # type: ignore[no-any-return]
-
-
 # -- finding and staging
 
 
 def _prepare(options: Options) -> Step[Any]:
     def look(run: Run) -> dict[str, Any]:
         if run.plan:
-            run.facts[_FACTS] = work = _look(run, options, ship=False)
+            run.facts[_FACTS] = work = look_for(run, options, ship=False)
             return {"stage": _stage_folder(run), "sources": [one.title for one in work.found.sources]}
         return {"stage": _stage_folder(run)}
 
     def do(run: Run, memo: dict[str, Any]) -> str:
-        run.facts[_FACTS] = work = _look(run, options, ship=True)
-        work.safety = options.safety
+        run.facts[_FACTS] = work = look_for(run, options, ship=True)
+        work.safety = bool(options.safety)
         for warning in work.found.warnings:
             run.note(warning, warning=True)
         reserve = check_room(run.target, work.found.sources)
@@ -120,58 +84,6 @@ def _remove_stage(run: Run, memo: dict[str, Any]) -> None:
     run.target.run(remove_command(memo["stage"]))
 
 
-def _look(run: Run, options: Options, *, ship: bool) -> _Work:
-    target = run.target
-    if target.host.is_local and not target.host.compose:
-        work = _Work(find_here(target), project=target.host.project or target.root.rsplit("/", 1)[-1])
-    else:
-        work = _look_at_stack(run, options, ship=ship)
-    found = work.found
-    found.sources = [one for one in found.sources if options.pick(one)]
-    if options.kinds:
-        found.sources = [one for one in found.sources if one.kind in options.kinds]
-        found.uncovered.clear()
-    if not found.sources:
-        what = " or ".join(options.kinds) or "nothing"
-        raise OpsError(
-            f"there is {what if not options.kinds else 'no ' + what} to back up in project {work.project}",
-            host=run.host,
-            next="inv ps shows what runs; `backup: sources:` in the host file names what looking does not find",
-        )
-    return work
-
-
-def _look_at_stack(run: Run, options: Options, *, ship: bool) -> _Work:
-    from opslib.compose.engine import look_at_engine
-    from opslib.compose.recognise import recognise_project
-    from opslib.compose.stack import look
-    from opslib.state import releases
-
-    target = run.target
-    engine = look_at_engine(target)
-    tools = _tools(target, options.here, ship=ship)
-    project = recognise_project(target, target.host)
-    stack = look(target, project)
-    current = releases.current(releases.read(target))
-    return _Work(
-        find(target, stack, tools, options.kinds or KINDS), tools, project,
-        Engine(docker=engine.version, compose=engine.compose_version, arch=engine.arch),
-        current.id if current else None,
-    )  # fmt: skip
-
-
-def _tools(target: Target, here: Target | None, *, ship: bool) -> str:
-    from opslib.images.info import images_of
-    from opslib.images.tools import ensure_tools, tools_tag
-
-    if ship:
-        return ensure_tools(target, here)
-    tag = target.host.tools_image or tools_tag()
-    if tag not in images_of(target, [tag]):
-        raise NotYet("what there is to back up, once the tools image is there to look with")
-    return tag
-
-
 # -- the artifacts
 
 
@@ -186,7 +98,7 @@ def _kind(kind: Kind) -> Step[Any]:
         return {"sources": [one.title for one in sources]} if sources else None
 
     def do(run: Run, memo: dict[str, Any]) -> str:
-        work: _Work = run.facts[_FACTS]
+        work: Work = run.facts[_FACTS]
         made: list[Artifact] = []
         for source in mine(run):
             assert work.stage is not None
@@ -214,7 +126,7 @@ def _publish() -> Step[Any]:
         return {"stage": _stage_folder(run), "set": f"{directory(run.target)}/{run.id}"}
 
     def do(run: Run, memo: dict[str, Any]) -> str:
-        work: _Work = run.facts[_FACTS]
+        work: Work = run.facts[_FACTS]
         listing = "".join(f"{one.sha256}  {one.file}\n" for one in work.artifacts)
         run.target.run(bash(_CHECK, memo["stage"], feed=listing.encode(), limit=_DIGESTS))
         manifest = _manifest(run, work)
@@ -226,7 +138,7 @@ def _publish() -> Step[Any]:
     return Step("backup.publish", look, do, show=lambda memo: memo["set"])
 
 
-def _manifest(run: Run, work: _Work) -> Manifest:
+def _manifest(run: Run, work: Work) -> Manifest:
     import getpass
     import socket
 
@@ -237,7 +149,7 @@ def _manifest(run: Run, work: _Work) -> Manifest:
     )  # fmt: skip
 
 
-def _result(manifest: Manifest, folder: str, work: _Work) -> dict[str, Any]:
+def _result(manifest: Manifest, folder: str, work: Work) -> dict[str, Any]:
     names = ("file", "kind", "name", "service", "bytes", "raw_bytes", "counts")
     told = [text for one in manifest.artifacts for text in one.facts.get("warnings", ())]
     return {

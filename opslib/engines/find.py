@@ -35,7 +35,8 @@ for p in /proc/[0-9]*; do
     printf 'kind postgres\ndata %s\n' "$d"
     printf 'port %s\nsocket %s\naddress %s\n' \
       "$(sed -n 4p "$d/postmaster.pid")" "$(sed -n 5p "$d/postmaster.pid")" "$(sed -n 6p "$d/postmaster.pid")"
-    printf 'version %s\nowner %s\n' "$(cat "$d/PG_VERSION")" "$(stat -c %u:%g "$d")" ;;
+    printf 'version %s\nowner %s\nclient %s\n' \
+      "$(cat "$d/PG_VERSION")" "$(stat -c %u:%g "$d")" "$(pg_dump --version)" ;;
   redis-server|valkey-server) command -v redis-cli >&2 || continue; d=$(readlink "$p/cwd")
     title=$(tr '\0' ' ' <"$p/cmdline"); case $title in *'[sentinel]'*) continue ;; esac
     printf 'kind redis\ndata %s\ntitle %s\n' "$d" "$title"
@@ -156,7 +157,7 @@ def _postgres(container: Container, facts: Mapping[str, str], env: Mapping[str, 
     return Instance(
         kind="postgres", service=container.service, container=container.name, image=container.image,
         version=facts.get("version", ""), data=facts["data"], pid=int(facts["pid"] or 0), user=facts["owner"],
-        port=int(facts["port"]), id=container.id, env=variables,
+        port=int(facts["port"]), id=container.id, client=facts.get("client", ""), env=variables,
     )  # fmt: skip
 
 

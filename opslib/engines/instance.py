@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Instance:
     """`container` is its name and `id` its full id; `pid` a process of it as the machine counts them; `version` the
-    server's; `data` the data folder inside ("" where Redis hides it: its `facts` say it); `user` the `uid:gid` that owns
-    the data, as which its tools run. `env` logs its tools in
+    server's and `client` what its dump program calls itself; `data` the data folder inside ("" where Redis hides it:
+    its `facts` say it); `user` the `uid:gid` that owns the data, as which its tools run. `env` logs its tools in
     (PGUSER, PGPASSWORD, PGHOST, PGPORT; REDISCLI_AUTH); `port` is the one that it listens on."""
 
     kind: Literal["postgres", "redis"]
@@ -30,6 +30,7 @@ class Instance:
     user: str
     port: int
     id: str = ""
+    client: str = ""
     env: Mapping[str, str | Secret] = field(default_factory=dict)
 
     def tool(self, host: Host, *argv: str, feed: bytes | Secret | None = None, streams: bool = False,

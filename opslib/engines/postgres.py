@@ -77,13 +77,12 @@ def ask(target: Target, at: Instance, database: str, sql: str, *, limit: float =
 
 
 def databases(target: Target, at: Instance) -> dict[str, int]:
-    """The databases that hold something, and their sizes in bytes. `postgres`, which every server has, only where
-    somebody made a table in it."""
-    found = {one["name"]: int(one["size"]) for one in map(json.loads, ask(target, at, DOOR, _LIST))}
-    if "postgres" in found and len(found) > 1:
-        tables = ask(target, at, "postgres", f"select count(*) {_TABLES};")
-        if tables == ["0"]:
-            del found["postgres"]
+    """The databases that hold something, and their sizes in bytes. `postgres`, which every server has, counts only
+    where somebody made a table in it."""
+    tables, *lines = ask(target, at, DOOR, f"select count(*) {_TABLES};\n{_LIST}")
+    found = {one["name"]: int(one["size"]) for one in map(json.loads, lines)}
+    if tables == "0" and len(found) > 1:
+        found.pop(DOOR, None)
     return found
 
 

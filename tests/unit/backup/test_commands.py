@@ -51,7 +51,7 @@ NEAR = "--security-opt label=disable --env TINI_SUBREAPER=1 --pid host --userns 
 
 
 def test_a_database_is_dumped_beside_its_server_by_its_own_pg_dump() -> None:
-    source = PostgresDatabase(PG, "-d a=b", 10, "pg_dump 15")
+    source = PostgresDatabase(PG, "-d a=b", 10, "")
     assert shown(dump_command(STAGE, source, "0003-1")) == (
         "PGUSER=app PGHOST=/var/run/postgresql PGPORT=5432 PGPASSWORD=*** PGDATABASE='-d a=b' PGOPTIONS=OPTIONS "
         f"PGAPPNAME=opslib {RUN} {STAGED} -e PGUSER -e PGHOST -e PGPORT -e PGPASSWORD -e PGDATABASE -e PGOPTIONS "

@@ -27,6 +27,7 @@ port 5433
 socket /run/my pg
 address *
 version 15
+client pg_dump (PostgreSQL) 15.4
 owner 999:999
 path /usr/lib/postgresql/15/bin:/bin
 secret POSTGRES_PASSWORD -p w'"$x é
@@ -37,6 +38,7 @@ looked
 def test_postgres_is_logged_in_by_its_environment_and_its_secret_files() -> None:
     at = parse_seen(container(env={"POSTGRES_USER": "app"}), POSTGRES, Login()).instance
     assert at is not None
+    assert at.client == "pg_dump (PostgreSQL) 15.4"
     assert (at.kind, at.pid, at.data, at.user, at.port, at.id) == (
         "postgres", 4711, "/var/lib/postgresql/data", "999:999", 5433, "f" * 64,
     )  # fmt: skip

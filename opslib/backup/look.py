@@ -1,0 +1,101 @@
+"""One look before a backup: the engine, the tools image, the project, and what there is to back up."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from opslib.backup.found import Found
+from opslib.backup.manifest import KINDS, Artifact, Engine, Kind
+from opslib.backup.source import Source, Stage
+from opslib.backup.sources import find, find_here
+from opslib.errors import OpsError
+from opslib.run.step import NotYet, Run
+
+if TYPE_CHECKING:
+    from opslib.target.base import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`kinds` (empty: all) choose among the sources that are found. `here` is this machine's engine, for the tools
+    image. `prune`: whether outdated sets go afterwards. `safety` are the sources of a restore's safety copy, which are
+    taken instead of looking for any."""
+
+    kinds: tuple[Kind, ...] = ()
+    here: Target | None = None
+    prune: bool = True
+    safety: tuple[Source, ...] = ()
+
+
+@dataclass(slots=True)
+class Work:
+    """What one step learnt for the next."""
+
+    found: Found
+    tools: str = ""
+    project: str = ""
+    engine: Engine | None = None
+    release: str | None = None
+    began: float = field(default_factory=time.monotonic)
+    stage: Stage | None = None
+    artifacts: list[Artifact] = field(default_factory=list)
+    safety: bool = False
+
+
+def look_for(run: Run, options: Options, *, ship: bool) -> Work:
+    """What the backup will work on. `ship`: the tools image may be brought there, else NotYet is raised without it.
+
+    Raises OpsError where there is nothing to back up, or it cannot be.
+    """
+    target = run.target
+    if target.host.is_local and not target.host.compose:
+        found = Found(list(options.safety)) if options.safety else find_here(target)
+        work = Work(found, project=target.host.project or target.root.rsplit("/", 1)[-1])
+    else:
+        work = _look_at_stack(run, options, ship=ship)
+    found = work.found
+    if options.kinds:
+        found.sources = [one for one in found.sources if one.kind in options.kinds]
+        found.uncovered.clear()
+    if not found.sources:
+        what = " or ".join(options.kinds) or "nothing"
+        raise OpsError(
+            f"there is {what if not options.kinds else 'no ' + what} to back up in project {work.project}",
+            host=run.host,
+            next="inv ps shows what runs; `backup: sources:` in the host file names what looking does not find",
+        )
+    return work
+
+
+def _look_at_stack(run: Run, options: Options, *, ship: bool) -> Work:
+    from opslib.compose.engine import look_at_engine
+    from opslib.compose.recognise import recognise_project
+    from opslib.compose.stack import look
+    from opslib.state import releases
+
+    target = run.target
+    engine = look_at_engine(target)
+    tools = _tools(target, options.here, ship=ship)
+    project = recognise_project(target, target.host)
+    stack = look(target, project)
+    current = releases.current(releases.read(target))
+    found = Found(list(options.safety)) if options.safety else find(target, stack, tools, options.kinds or KINDS)
+    return Work(
+        found, tools, project,
+        Engine(docker=engine.version, compose=engine.compose_version, arch=engine.arch),
+        current.id if current else None,
+    )  # fmt: skip
+
+
+def _tools(target: Target, here: Target | None, *, ship: bool) -> str:
+    from opslib.images.info import images_of
+    from opslib.images.tools import ensure_tools, tools_tag
+
+    if ship:
+        return ensure_tools(target, here)
+    tag = target.host.tools_image or tools_tag()
+    if tag not in images_of(target, [tag]):
+        raise NotYet("what there is to back up, once the tools image is there to look with")
+    return tag
