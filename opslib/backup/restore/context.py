@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LONG = 24 * 3600.0  # seconds that moving data may take
 ANSWER = 60.0  # seconds that an engine may take to answer after its start
+STARTS = 3  # an engine that ends again so often does not start
 # The raw bytes of an artifact, in a script: `unpack FILE`.
 UNPACK = 'unpack() { case $1 in *.gz) gzip -dc -- "$1" ;; *) zstd -dcq -- "$1" ;; esac; }\n'
 INSIDE = "/opslib-data"
@@ -67,13 +68,14 @@ class Context:
         from opslib.backup.found import logins
         from opslib.engines.find import find_instances
 
-        deadline = time.monotonic() + ANSWER
+        deadline, starts = time.monotonic() + ANSWER, 0
         while True:
             stack = self.stack(fresh=True)
             stack = replace(stack, containers=tuple(stack.service(service)))
             stopped = [one.id for one in stack.containers if not one.running]
             if stopped:
-                self.target.run(docker(self.target.host, "start", *stopped))
+                self.target.run(docker(self.target.host, "start", *stopped), check=False)
+                starts += 1
             try:
                 for one in find_instances(self.target, stack, logins(self.target.host)):
                     if one.service == service and self._answers(one):
@@ -83,7 +85,7 @@ class Context:
                 raise
             except OpsError as error:
                 why = error.what
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or starts > STARTS:
                 raise OpsError(
                     f"service {service} cannot be used: {why}",
                     host=self.target.host.name,

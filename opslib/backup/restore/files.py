@@ -88,9 +88,15 @@ def count(ctx: Context, place: Place, paths: Sequence[str] = (), *, below: str =
     where = Place(kind=place.kind, source=place.source, sub="/".join(part for part in (place.sub, below) if part))
     words = [tree.inside(path) for path in paths] or ["."]
     if paths:
-        present = ctx.target.run(ctx.script(_PRESENT, where, *words)).out.decode("utf-8", "surrogateescape")
-        words = [path for path in present.split("\0") if path]
+        words = present(ctx, where, words)
         if not words:
             return {"files": 0, "dirs": 0, "links": 0, "bytes": 0}
     counting = ctx.script(tree.COUNT, where, *words) if ctx.tools else ctx.embedded("count", where, *words)
     return tree.counts_from(ctx.target.run(counting).lines)
+
+
+def present(ctx: Context, place: Place, paths: Sequence[str]) -> list[str]:
+    """Those of the paths that are there."""
+    words = [tree.inside(path) for path in paths]
+    printed = ctx.target.run(ctx.script(_PRESENT, place, *words)).out.decode("utf-8", "surrogateescape")
+    return [path for path in printed.split("\0") if path]

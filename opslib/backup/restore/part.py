@@ -27,6 +27,11 @@ class Part(Struct, frozen=True, kw_only=True, tag_field="part"):
     counts: dict[str, Any] | None = None
     before: dict[str, Any] | None = None
 
+    @property
+    def overwrites(self) -> bool:
+        """Whether something is there that would be lost."""
+        return self.before is not None
+
     def load(self, ctx: Context) -> None:
         """Load it beside the live data and prove it. Raises OpsError when it is not what the set says."""
         raise NotImplementedError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -14,6 +14,7 @@ from opslib.backup.restore.context import Context, Place
 from opslib.backup.restore.files import TreePart
 from opslib.backup.restore.locate import Chosen
 from opslib.backup.restore.options import Options
+from opslib.backup.restore.part import Part
 from opslib.backup.restore.postgres import PostgresPart
 from opslib.backup.restore.redis import RedisPart
 from opslib.backup.restore.sqlite import SqlitePart
@@ -22,11 +23,22 @@ from opslib.engines import redis_restore
 from opslib.engines.instance import Instance
 from opslib.errors import BadSettings, OpsError
 
-AnyPart = PostgresPart | RedisPart | TreePart | SqlitePart
+
+class ColdPart(Part, frozen=True, kw_only=True, tag="cold"):
+    """What a part is before its engine has been given new data: only looked at, never loaded."""
+
+    service: str
+    place: Place
 
 
-def plan(ctx: Context, chosen: Chosen, options: Options, run_id: str, folder: str) -> list[AnyPart]:
-    """The parts, in the order in which they are swapped. `folder` is where the artifacts are, or will be, there.
+AnyPart = PostgresPart | RedisPart | TreePart | SqlitePart | ColdPart
+
+
+def plan(
+    ctx: Context, chosen: Chosen, options: Options, run_id: str, folder: str, cold: Mapping[str, Place] = {}
+) -> list[AnyPart]:
+    """The parts, in the order in which they are swapped. `folder` is where the artifacts are, or will be, there;
+    `cold` the services whose engine does not start, and where it keeps its data.
 
     Looks at what is there now, and counts it. Raises OpsError where a part has no place to go to.
     """
@@ -42,7 +54,13 @@ def plan(ctx: Context, chosen: Chosen, options: Options, run_id: str, folder: st
     for kind, make in makers.items():
         wanted = [a for a in chosen.artifacts if a.kind == kind and a.facts.get("part") != "globals"]
         for number, artifact in enumerate(wanted):
-            parts.append(make(ctx, chosen, artifact, f"{kind[0]}{number}-{short}", folder))
+            ident = f"{kind[0]}{number}-{short}"
+            service = artifact.service or ""
+            if service in cold and kind in ("postgres", "redis"):
+                cold_base = _base(chosen, artifact, ident, folder)
+                parts.append(ColdPart(**cold_base, service=service, place=cold[service]))
+            else:
+                parts.append(make(ctx, chosen, artifact, ident, folder))
     trees = [part for part in parts if isinstance(part, TreePart)]
     return [nested(part, trees) if isinstance(part, SqlitePart) else part for part in parts]
 
@@ -174,13 +192,13 @@ def _redis(ctx: Context, chosen: Chosen, artifact: Artifact, ident: str, folder:
     layout = redis_restore.layout(ctx.target.run(redis_restore.config(ctx.target.host, db)).text)
     container = next(one for one in ctx.stack().service(service) if one.running)
     return RedisPart(
-        **_base(chosen, artifact, ident, folder), service=service, place=_mounted(ctx, container, layout.dir),
+        **_base(chosen, artifact, ident, folder), service=service, place=mounted(ctx, container, layout.dir),
         dbfilename=layout.dbfilename, appenddirname=layout.appenddirname, appendfilename=layout.appendfilename,
         appendonly=layout.appendonly, owner=db.user, before=before,
     )  # fmt: skip
 
 
-def _mounted(ctx: Context, container: Container, folder: str) -> Place:
+def mounted(ctx: Context, container: Container, folder: str) -> Place:
     """The volume or folder of the machine behind a folder of a container."""
     found: Place | None = None
     best = -1

@@ -33,6 +33,10 @@ class PostgresPart(Part, frozen=True, kw_only=True, tag="postgres"):
     settings: tuple[dict[str, Any], ...] = ()
 
     @property
+    def overwrites(self) -> bool:
+        return self.old_oid is not None
+
+    @property
     def new(self) -> str:
         """The database that it is loaded into."""
         return f"opslib_new_{self.id}"

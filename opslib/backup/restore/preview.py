@@ -10,14 +10,14 @@ from opslib.backup.restore.context import Context
 from opslib.backup.restore.files import TreePart
 from opslib.backup.restore.locate import Chosen
 from opslib.backup.restore.options import Item, Options, Preview
-from opslib.backup.restore.plan import AnyPart
+from opslib.backup.restore.plan import AnyPart, ColdPart
 from opslib.backup.restore.postgres import PostgresPart
 from opslib.backup.restore.redis import RedisPart
 
 
 def describe(ctx: Context, chosen: Chosen, parts: Sequence[AnyPart], options: Options) -> Preview:
     """The preview of these parts."""
-    items = tuple(Item(part.title, words(part, part.before), words(part, part.counts) or _file(part)) for part in parts)
+    items = tuple(Item(part.title, _now(part), words(part, part.counts) or _file(part)) for part in parts)
     stopping = services.to_stop(ctx.stack(), kept_running(parts)) if ctx.tools else []
     return Preview(
         source=chosen.title,
@@ -37,7 +37,7 @@ def words(part: AnyPart, counts: dict[str, Any] | None) -> str | None:
     """Counts as a person says them; None where there is nothing or nothing is known."""
     if counts is None:
         return None
-    if isinstance(part, RedisPart):
+    if counts and all(isinstance(entry, dict) for entry in counts.values()):
         return f"{sum(int(entry.get('keys', 0)) for entry in counts.values()):,} keys"
     if isinstance(part, TreePart):
         return f"{counts.get('files', 0):,} files, {size(int(counts.get('bytes', 0)))}"
@@ -54,12 +54,20 @@ def size(count: int) -> str:
     raise AssertionError
 
 
+def _now(part: AnyPart) -> str | None:
+    if isinstance(part, ColdPart):
+        return "unreadable: its engine does not start"
+    return words(part, part.before) or ("unreadable" if part.overwrites else None)
+
+
 def _file(part: AnyPart) -> str:
     return f"what {part.file} holds"
 
 
 def _safety(parts: Sequence[AnyPart], options: Options) -> str:
-    if all(part.before is None for part in parts):
+    if any(isinstance(part, ColdPart) for part in parts):
+        return "a backup set of what is overwritten, and of the files of the engines that do not start, made first"
+    if not any(part.overwrites for part in parts):
         return "not needed: nothing is overwritten"
     if options.no_safety_copy:
         return "NONE, as asked for: what is there now is lost"

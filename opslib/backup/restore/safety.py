@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from opslib.backup import take
 from opslib.backup.manifest import KINDS
 from opslib.backup.postgres import PostgresDatabase, PostgresGlobals
 from opslib.backup.redis import RedisServer
-from opslib.backup.restore.files import TreePart
+from opslib.backup.restore import postgres
+from opslib.backup.restore.context import Context, Place
+from opslib.backup.restore.files import TreePart, present
 from opslib.backup.restore.options import Options
 from opslib.backup.restore.plan import AnyPart
 from opslib.backup.restore.postgres import PostgresPart
@@ -18,93 +20,83 @@ from opslib.backup.restore.redis import RedisPart
 from opslib.backup.restore.sqlite import SqlitePart
 from opslib.backup.sqlite import SqliteFile
 from opslib.backup.tree import Files, NamedVolume
-from opslib.errors import OpsError
+from opslib.engines import redis as redis_engine
+from opslib.engines.sqlite import BESIDE
 from opslib.run.step import AnyStep, Run, Step
 
 if TYPE_CHECKING:
     from opslib.backup.source import Source
 
 
-def steps(parts: Sequence[AnyPart], run: Run, options: Options) -> tuple[list[AnyStep], list[AnyStep]]:
-    """The steps of the copy: those before services are stopped (everything is found while it runs), and those after.
+def steps(
+    ctx: Context, run: Run, parts: Sequence[AnyPart], cold: Sequence[Place], options: Options
+) -> tuple[list[AnyStep], list[AnyStep]]:
+    """The steps of the copy: those before services are stopped (is there room for it?), and those after.
 
-    None where nothing is overwritten, or no copy is wanted.
+    Engines that do not start are copied as files (`cold`), whatever the options say: undoing needs it. None where
+    nothing is overwritten, or no copy is wanted.
     """
-    losing = [part for part in parts if part.before is not None]
-    if not losing or options.no_safety_copy:
+    losing = [part for part in parts if part.overwrites and not options.no_safety_copy]
+    sources = [source for part in losing for source in sources_of(ctx, part)]
+    sources += [folder_source(ctx, place) for place in cold]
+    unique = tuple({source.title: source for source in sources}.values())
+    if not unique:
         return [], []
-    kinds = tuple(kind for kind in KINDS if any(kind in _kinds(part) for part in losing))
-    wanted = take.Options(
-        kinds=kinds,
-        pick=lambda source: any(overwrites(part, source) for part in losing),
-        here=options.here,
-        prune=False,
-        safety=True,
-    )
-    prepare, *rest = take.steps(run, wanted)
-    return [prepare, _covered(losing)], [*rest, _told()]
+    kinds = tuple(kind for kind in KINDS if any(source.kind == kind for source in unique))
+    prepare, *rest = take.steps(run, take.Options(kinds=kinds, here=options.here, prune=False, safety=unique))
+    return [prepare], [*rest, _told()]
 
 
-def _kinds(part: AnyPart) -> tuple[str, ...]:
-    """The kinds of sources that hold what a part overwrites: SQLite files in a volume are sources of their own."""
-    if isinstance(part, TreePart):
-        return ("volume" if part.place.kind == "volume" else "files", "sqlite")
+def sources_of(ctx: Context, part: AnyPart) -> Iterator[Source]:
+    """What has to be backed up before the part overwrites it. A volume or folder is copied whole, SQLite files and all:
+    nobody writes meanwhile."""
     if isinstance(part, PostgresPart):
-        return ("postgres",)
-    return ("redis",) if isinstance(part, RedisPart) else ("sqlite",)
+        db = ctx.instance(part.service)
+        yield PostgresGlobals(db, db.client)
+        yield PostgresDatabase(db, part.live, int(postgres.facts_now(ctx, db, part.live)["size"]) // 2, db.client)
+    elif isinstance(part, RedisPart):
+        db = ctx.instance(part.service)
+        facts = redis_engine.facts(ctx.target, db)
+        yield RedisServer(db, facts, int(facts.pop("size")))
+    elif isinstance(part, TreePart):
+        yield _tree(ctx, part.place, part.paths, part.title, _bytes(part))
+    elif isinstance(part, SqlitePart) and not part.within:
+        yield _sqlite(ctx, part)
 
 
-def overwrites(part: AnyPart, source: Source) -> bool:
-    """Whether the part overwrites (some of) what the source backs up."""
-    if isinstance(part, PostgresPart):
-        if isinstance(source, PostgresDatabase):
-            return (source.at.service, source.database) == (part.service, part.live)
-        return isinstance(source, PostgresGlobals) and source.at.service == part.service
-    if isinstance(part, RedisPart):
-        return isinstance(source, RedisServer) and source.at.service == part.service
-    if isinstance(source, SqliteFile):
-        if isinstance(part, SqlitePart):
-            return _joined(source.source, source.path) == _joined(part.place.source, part.path)
-        return _holds(part, source.source, source.path)
-    if isinstance(part, TreePart):
-        if isinstance(source, NamedVolume):
-            return part.place.kind == "volume" and source.volume == part.place.source
-        if isinstance(source, Files):
-            return any(_holds(part, source.base, path) for path in source.paths)
-    return False
+def folder_source(ctx: Context, place: Place) -> Source:
+    """The whole of a place as files."""
+    if place.kind == "volume":
+        return _tree(ctx, place, (), "", 0)
+    base, name = posixpath.split(place.source.rstrip("/"))
+    return _tree(ctx, Place(kind="folder", source=base), (name,), f"files {place.source}", 0)
 
 
-def _holds(part: TreePart, folder: str, path: str) -> bool:
-    """Whether a path below a volume or folder is inside what the part swaps, or around it."""
-    if part.place.kind == "volume" or not folder.startswith("/"):
-        return part.place.kind == "volume" and part.place.source == folder
-    full = posixpath.normpath(_joined(folder, path))
-    swapped = [posixpath.normpath(_joined(part.place.source, one)) for one in part.paths]
-    return any(full == one or full.startswith(f"{one}/") or one.startswith(f"{full}/") for one in swapped)
+def _tree(ctx: Context, place: Place, paths: Sequence[str], title: str, size: int) -> Source:
+    if place.kind == "volume":
+        seen = ctx.stack().volume(place.source)
+        labels, key = (dict(seen.labels), seen.key) if seen else ({}, "")
+        return NamedVolume(place.source, key, labels, seen.driver if seen else "local", (), size)
+    there = tuple(path.removeprefix("./") for path in present(ctx, place, paths))
+    return Files(place.source, there, (), title.partition(" ")[2], size)
 
 
-def _joined(folder: str, path: str) -> str:
-    return f"{folder.rstrip('/')}/{path}"
+def _bytes(part: TreePart) -> int:
+    return int((part.before or {}).get("bytes", 0))
 
 
-def _covered(losing: Sequence[AnyPart]) -> AnyStep:
-    """Nothing is stopped before it is known that all of it can be copied."""
-
-    def look(run: Run) -> dict[str, str] | None:
-        if run.plan:
-            return None
-        sources = take.found(run).sources
-        for part in losing:
-            if not any(overwrites(part, source) for source in sources):
-                raise OpsError(
-                    f"no safety copy of {part.title} can be made: the host file leaves it out of the backup",
-                    host=run.host,
-                    left="everything",
-                    next="back it up by hand and run again with --no-safety-copy",
-                )
-        return None
-
-    return Step("safety copy", look, lambda run, memo: None)
+def _sqlite(ctx: Context, part: SqlitePart) -> Source:
+    volume = part.place.kind == "volume"
+    if part.before:
+        seen = ctx.stack().volume(part.place.source) if volume else None
+        if volume:
+            facts = {"place": "volume", "volume": part.place.source, "key": seen.key if seen else ""}
+        else:
+            facts = {"place": "bind", "folder": part.place.source}
+        return SqliteFile(volume, part.place.source, part.path, facts, None, part.needs)
+    # It is empty, or damaged so that SQLite cannot read it: as it is, byte for byte.
+    paths = [part.path, *(f"{part.path}{end}" for end in BESIDE)]
+    return _tree(ctx, part.place, paths, part.title, part.needs)
 
 
 _OF_THE_SET = {"set", "folder", "bytes", "raw_bytes", "seconds", "artifacts", "uncovered", "warnings"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from opslib.backup.restore import exchange
 from opslib.backup.restore.context import UNPACK, Context, Place
+from opslib.backup.restore.files import present
 from opslib.backup.restore.part import Part, differing
 from opslib.engines.sqlite import BESIDE, COUNT, counts_from
 from opslib.errors import CommandFailed
@@ -21,7 +22,7 @@ said=$(sqlite3 -batch -bail "$db" 'pragma integrity_check(1)' 2>&1) && [ "$said"
 sqlite3 -batch -bail "$db" "$7" | sqlite3 -batch -bail "$db" | sed 's/^/count /'
 rm -- "$new/.check"; sync -f ."""
 
-NOW = """set -euo pipefail; cd -- "$1"; [ -f "./$2" ] || exit 44
+NOW = """set -euo pipefail; cd -- "$1"
 sqlite3 -batch -bail -- "./$2" "$3" | sqlite3 -batch -bail -- "./$2" | sed 's/^/count /'"""
 
 
@@ -70,9 +71,11 @@ class SqlitePart(Part, frozen=True, kw_only=True, tag="sqlite"):
 
 
 def count_now(ctx: Context, place: Place, path: str) -> dict[str, int] | None:
-    """Rows of each table of the file that is there; None where there is none or SQLite cannot read it."""
+    """Rows of each table of the file that is there; {} where SQLite cannot read it, None where there is none."""
+    if not present(ctx, place, [path]):
+        return None
     try:
         cmd = ctx.script(NOW, place, path, COUNT) if ctx.tools else ctx.embedded("now", place, path)
         return counts_from(ctx.target.run(cmd).lines)
     except CommandFailed:
-        return None
+        return {}

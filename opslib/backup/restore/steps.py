@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from opslib.backup.restore import check, safety, services, space
+from opslib.backup.restore import check, cold, safety, services, space
 from opslib.backup.restore.context import LONG, Context
 from opslib.backup.restore.locate import Chosen, locate
 from opslib.backup.restore.options import Options, Preview
@@ -39,13 +39,14 @@ def steps(run: Run, options: Options) -> list[AnyStep]:
     ctx = make_context(target, options)
     raw = check.plain_sql(ctx, chosen) if chosen.plain else 0
     folder = f"{target.state}/restore-{run.id}" if chosen.here else chosen.folder
-    parts = plan(ctx, chosen, options, run.id, folder)
+    cold_ones = cold.look(ctx, chosen) if ctx.tools else {}
+    parts = plan(ctx, chosen, options, run.id, folder, cold_ones)
     space.refuse_if_short(ctx, chosen, parts, raw)
     run.result["restore"] = describe(ctx, chosen, parts, options).as_json()
-    find, copy = safety.steps(parts, run, options)
+    room, copy = safety.steps(ctx, run, parts, list(cold_ones.values()), options)
     return [
-        _fetch(chosen, folder), *find, _stop(ctx, parts), *copy, _load(ctx, chosen, options, folder, raw), _swap(ctx),
-        _start(ctx), _clean(ctx),
+        _fetch(chosen, folder), *room, _stop(ctx, parts), *copy, *cold.step(ctx, cold_ones),
+        _load(ctx, chosen, options, folder, raw), _swap(ctx), _start(ctx), _clean(ctx),
     ]  # fmt: skip
 
 
@@ -56,7 +57,8 @@ def preview(target: Target, options: Options) -> Preview:
     """
     chosen = locate(target, options)
     ctx = make_context(target, options)
-    return describe(ctx, chosen, plan(ctx, chosen, options, "preview", chosen.folder), options)
+    cold_ones = cold.look(ctx, chosen) if ctx.tools else {}
+    return describe(ctx, chosen, plan(ctx, chosen, options, "preview", chosen.folder, cold_ones), options)
 
 
 def make_context(target: Target, options: Options) -> Context:
@@ -240,7 +242,7 @@ def _swap_back(run: Run, memo: Memo) -> None:
 
 def _clean(ctx: Context) -> AnyStep:
     def look(run: Run) -> Memo:
-        return {**_memo(ctx, run, run.facts["parts"]), "fetched": run.facts.get("fetched", "")}
+        return {**_memo(ctx, run, run.facts["parts"]), "fetched": run.facts.get("fetched", ""), "mark": cold.mark(run)}
 
     return Step("remove the old", look, _remove, final=True)
 
@@ -249,6 +251,7 @@ def _remove(run: Run, memo: Memo) -> str:
     ctx = _context(run, memo)
     for part in _parts(memo):
         part.clean(ctx)
+    cold.forget(run, memo["mark"])
     if memo["fetched"]:
         run.target.run(bash('rm -rf -- "$1"', memo["fetched"], limit=LONG))
     return "what was moved aside"
@@ -257,6 +260,7 @@ def _remove(run: Run, memo: Memo) -> str:
 RECOVERIES: dict[str, Recovery] = {
     "fetch": Recovery(undo=_unfetch),
     "stop services": Recovery(undo=_start_again),
+    "new data folder": Recovery(undo=cold.put_back),
     "load": Recovery(undo=_unload),
     "swap": Recovery(undo=_swap_back),
     "start services": Recovery(finish=_start_later),
