@@ -23,8 +23,9 @@ for f in "${files[@]}"; do
   [[ ! -e $f && ! -L $f ]] || printf '? %s\\0' "$f"
 done
 for ((i = 0; i < ${#present[@]}; i += 500)); do sha256sum -z -- "${present[@]:i:500}" 2>/dev/null; done; true"""
+# -m: a file that is written is new, also to a build that tells by time and size whether it has changed.
 _STAGE = """set -eu; umask 007; mkdir -p -- "${1%/*}"; umask 077; rm -rf -- "$1"; mkdir -- "$1"
-tar -x -p -f - -C "$1"; cd -- "$1"; mkdir -p new
+tar -x -p -m -f - -C "$1"; cd -- "$1"; mkdir -p new
 [ ! -s sums ] || (cd new && sha256sum -c --quiet --strict ../sums >&2); sync"""
 
 

@@ -10,7 +10,18 @@ from typing import Any
 import pytest
 
 from opslib.command import bash
+from opslib.deploy import history
+from opslib.deploy.build import steps as build_steps
+from opslib.deploy.logs import logs
+from opslib.deploy.options import DeployOptions
+from opslib.deploy.ps import ps
+from opslib.errors import BadSettings
+from opslib.events import Output
 from opslib.images.ship import ship
+from opslib.migrate.steps import RECOVERIES as MIGRATIONS
+from opslib.migrate.steps import steps as migrate_steps
+from opslib.run.fleet import Task, carry_out, look_on
+from opslib.settings.model import Build, Migrate
 from opslib.state import releases
 from opslib.target.docker import docker
 from opslib.target.transfer import put_bytes
@@ -168,11 +179,12 @@ def test_a_stack_started_by_hand_is_adopted_and_comes_back(trial: Trial) -> None
     assert (known[0].id, known[0].adopted, known[0].outcome) == ("0", True, "good")
     assert trial.page("uploads/data") == "hand"
     assert trial.page("version") == "1"
-    record = trial.rollback(env="here")
-    trial.good(record)
-    if trial.kind == "ssh":
-        assert trial.page("site.conf") == "zero"
-        assert "COLOR=hand" in trial.docker("inspect", trial.ids()["web"])
+    if trial.kind == "in place":
+        assert "the compose files have changed since" in trial.notes()
+        return
+    trial.good(trial.rollback(env="here"))
+    assert trial.page("site.conf") == "zero"
+    assert "COLOR=hand" in trial.docker("inspect", trial.ids()["web"])
     assert trial.docker("inspect", "--format", "{{.Config.Cmd}}", trial.ids()["web"]) == "[sleep 10000]"
     trial.good(trial.rollback(env="here"))
     assert trial.page("version") == "1"
@@ -371,3 +383,92 @@ def test_killed_in_the_middle_and_the_run_that_follows(trial: Trial, when: str) 
     known = trial.releases()
     assert (known[0].id, known[-1].id, known[-1].outcome) == (first, result["release"], "good")
     assert trial.steps(trial.deploy()) == []
+
+
+def with_migration(trial: Trial, up: str) -> None:
+    compose = COMPOSE.replace("$x", "$$x").replace('"./uploads:/srv/uploads"', '"./uploads:/srv/uploads", "data:/data"')
+    trial.write("compose.yml", compose.replace("    init: true", "    depends_on: [side]\n    init: true", 1))
+    spec = Migrate(service="web", up=("sh", "-c", up), status=("sh", "-c", "cat /data/revision 2>/dev/null || true"))
+    trial.change(migrate=spec)
+
+
+def test_a_migration_runs_in_the_new_image_and_is_named_when_the_deploy_fails(trial: Trial) -> None:
+    with_migration(trial, "echo migrating; cp /srv/version /data/revision")
+    record = trial.deploy()
+    result = trial.good(record)
+    assert (
+        trial.steps(record).index("databases") < trial.steps(record).index("migrate") < trial.steps(record).index("up")
+    )
+    assert result["migration"] == {"before": None, "after": "1"}
+    assert "migrating" in [one.line for one in trial.events if isinstance(one, Output)]
+    side = trial.ids()["side"]
+    trial.write("conf $x/site.conf", "two")
+    record = trial.deploy()
+    trial.good(record)
+    assert "migrate" not in trial.steps(record)
+    trial.write("web app/version", "2")
+    (trial.root / "web app/healthy").unlink()
+    trial.bad(trial.deploy())
+    assert trial.page("version") == "1"
+    assert "the schema is at 2 and was at 1: a migration is not undone" in trial.notes()
+    assert trial.ids()["side"] == side
+    trial.write("web app/healthy", "again")
+    assert trial.good(trial.deploy())["migration"] == {"before": "2", "after": "2"}
+    trial.good(trial.rollback())
+    assert "the schema stays at 2" in trial.notes()
+    record = carry_out(Task("migrate", migrate_steps, known=MIGRATIONS), [trial.target])
+    assert trial.good(record)["after"] == "1"
+
+
+def test_a_migration_that_fails_leaves_the_old_release_alone(trial: Trial) -> None:
+    with_migration(trial, "cat /srv/version; [ $(cat /srv/version) = 1 ]")
+    trial.good(trial.deploy())
+    before = trial.ids()
+    trial.write("web app/version", "2")
+    what = trial.bad(trial.deploy())
+    assert "the migration ended with 1" in what
+    assert "| 2" in what
+    assert trial.ids() == before
+
+
+@pytest.mark.parametrize("trial", ["ssh"], indirect=True)
+def test_built_on_the_server(trial: Trial) -> None:
+    ship(trial.here, trial.target, [f"{trial.images}busybox:1"])
+    trial.change(build=Build(on="remote"), files=())
+    trial.good(trial.deploy())
+    assert trial.page("version") == "1"
+    assert trial.name + "-web" not in trial.here.run(docker(trial.here.host, "image", "ls")).text
+    trial.write("web app/version", "2")
+    trial.good(trial.deploy())
+    assert trial.page("version") == "2"
+    assert trial.steps(trial.deploy()) == []
+
+
+@pytest.mark.parametrize("trial", ["local"], indirect=True)
+def test_another_folder_on_this_machine(trial: Trial) -> None:
+    trial.good(trial.deploy())
+    trial.write("web app/version", "2")
+    trial.good(trial.deploy())
+    assert trial.page("version") == "2"
+    assert trial.sh("cat 'web app/version'; stat -c %a .env").split() == ["2600"]
+    trial.good(trial.rollback())
+    assert trial.page("version") == "1"
+
+
+def test_ps_logs_build_and_releases(trial: Trial) -> None:
+    one = trial.good(trial.deploy())["release"]
+    found = look_on("ps", [trial.target], ps).hosts[0].result
+    assert [(row["service"], row["state"], row["health"], row["release"]) for row in found["services"]] == [
+        ("side", "running", "", one), ("web", "running", "healthy", one)
+    ]  # fmt: skip
+    assert list(logs(trial.target, service="web", since="1d")) == []
+    with pytest.raises(BadSettings, match="did you mean 'side'"):
+        list(logs(trial.target, service="sid"))
+    given = DeployOptions(trial.root, trial.here)
+    record = carry_out(Task("build", lambda run: build_steps(run, given)), [trial.target])
+    assert trial.good(record)["images"]["web"]["bytes"] > 0
+    listed = look_on("releases", [trial.target], history.history).hosts[0].result["releases"]
+    assert [(row["id"], row["current"]) for row in listed] == [(one, True)]
+    shown = look_on("releases", [trial.target], lambda run: history.show(run, one)).hosts[0].result
+    assert SECRET not in str(shown)
+    assert any("up --detach --no-build" in line for line in shown["by_hand"])
