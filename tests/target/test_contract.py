@@ -165,7 +165,7 @@ def test_a_broken_off_writer_is_never_an_end_of_file(target: Target) -> None:
 def test_put_is_whole_or_absent(target: Target, tmp_path: Path) -> None:
     path = f"{target.root}/file"
     put_bytes(target, b"old", path)
-    with pytest.raises(CommandFailed, match="cannot|not|Is a directory"):
+    with pytest.raises(CommandFailed, match=r"cannot|not|Is a directory"):
         put_bytes(target, b"x", f"{target.root}/file/below")
     assert read_file(target, path) == b"old"
     put_bytes(target, b"new", path, mode=0o640)

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +78,10 @@ def contents(target: Target) -> str:
 
 
 @pytest.fixture
-def prepared(target: Target) -> Iterator[Target]:
+def prepared(target: Target) -> Target:
     for name in "ab":
         target.run(bash(_WRITE, f"{target.root}/{name}", "old"))
-    yield target
+    return target
 
 
 def controller(place: Place, mode: str) -> subprocess.Popen[str]:
