@@ -7,7 +7,13 @@ from opslib.errors import OpsError
 from opslib.settings.model import Host
 from opslib.target.local import Local
 
-_DAEMON = "cat /proc/[0-9]*/comm 2>/dev/null | grep -qxE 'cron|crond|anacron|fcron|bcron-sched|busybox'"
+# A daemon in a container is in the list of processes too, but it does not read this machine's crontabs.
+_DAEMON = """mine=$(readlink /proc/self/ns/pid)
+for p in /proc/[0-9]*; do
+  IFS= read -r name <"$p/comm" || continue
+  case $name in cron|crond|fcron|bcron-sched) ;; *) continue ;; esac
+  ns=$(readlink "$p/ns/pid"); [ "${ns:-$mine}" != "$mine" ] || exit 0
+done 2>/dev/null; exit 1"""
 
 
 class Crontab:

@@ -12,7 +12,7 @@ from opslib.cron import block
 from opslib.cron.crontab import Crontab
 from opslib.errors import BadSettings, OpsError
 from opslib.events import Note, Tell
-from opslib.settings.load import PROCESS, load_host
+from opslib.settings.load import KEYS, PROCESS, load_host
 
 if TYPE_CHECKING:
     from opslib.settings.model import Host
@@ -98,11 +98,18 @@ def _path(given: str) -> str:
 def _runs_alone(root: Path, host: Host) -> None:
     """Raise what would stop the job at night."""
     try:
-        load_host(root, host.name, environ={})
+        alone = load_host(root, host.name, environ={})
     except BadSettings as error:
         raise BadSettings(
             f"cron has none of your shell's variables: {error.what}", left="the crontab", next="set it in .env"
         ) from None
+    if alone != host:
+        names = ", ".join(name for name in KEYS if os.environ.get(name)) or "variables that the host file refers to"
+        raise BadSettings(
+            f"cron has none of your shell's variables, and without them {host.name} is another: {names}",
+            left="the crontab",
+            next="set them in .env or in the host file, and unset them in the shell",
+        )
     if host.address is None:
         return
     from opslib.target.connection import needs_person

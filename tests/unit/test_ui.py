@@ -168,7 +168,7 @@ def test_several_hosts_have_prefixes_and_a_table(streams):
 def test_a_plan_lists_what_would_be_done(streams):
     plan = [{"step": "build", "what": "api"}, {"step": "up", "what": "api,\nworker"}]
     Ui().end(record(HostRecord("prod", result={"plan": plan})), None)
-    assert streams[0].text().startswith("  build  api\n  up     api,\n")
+    assert streams[0].text() == "STEP   WHAT IT WOULD DO\nbuild  api\nup     api, worker\n"
 
 
 def test_json_is_one_object_and_the_rest_is_on_stderr(streams):

@@ -84,6 +84,14 @@ def test_a_secret_that_only_the_shell_has_is_refused(project, monkeypatch):
     assert Crontab().read() == ""
 
 
+def test_a_setting_that_only_the_shell_has_is_refused(project, monkeypatch):
+    monkeypatch.setenv("OPSLIB_BACKUP_DIRECTORY", "/elsewhere")
+    with pytest.raises(BadSettings, match="without them local is another: OPSLIB_BACKUP_DIRECTORY"):
+        install(project)
+    (project / ".env").write_text("OPSLIB_BACKUP_DIRECTORY=/elsewhere\n")
+    assert install(project)[0]
+
+
 def test_no_crontab_program(project, tmp_path):
     (tmp_path / "bin/crontab").unlink()
     if not any(os.path.exists(f"{folder}/crontab") for folder in ("/usr/bin", "/bin", "/usr/sbin")):
