@@ -18,17 +18,20 @@ Everything is in OPSLIB_DEMO_DIR (default ~/.cache/opslib-demo). It may be run a
 
 
 def main(argv: list[str]) -> int:
-    """Exit codes: 0 done, 1 it failed, 2 bad command line or folder, 130 interrupted."""
+    """Exit codes: 0 done, 1 it failed, 2 bad command line or folder, 3 no engine answers, 130 interrupted."""
     options = _parser().parse_args(argv)
     try:
         folder = Folder(demo_folder())
-        if not (options.down or options.compare):
+        later = options.down or options.fingerprint or options.compare
+        if not later:
             folder.claim()
         elif not folder.ours:
             raise DemoError(f"no demo in {folder.path}", 0 if options.down else 2)
-        screen = Screen(folder.path / "demo.log", "a" if options.down or options.compare else "w")
+        screen = Screen(folder.path / "demo.log", "a" if later else "w")
         if options.down:
             down.down(screen, folder)
+        elif options.fingerprint:
+            stack.fingerprint(screen, folder, stack.places_of(lab.status(screen)))
         elif options.compare:
             stack.compare(screen, folder, stack.places_of(lab.status(screen)))
         else:
@@ -48,7 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--yes", action="store_true", help="install what is missing without asking (no terminal: too)")
     parser.add_argument("--embedded", action="store_true", help="only the part without Docker (OPSLIB_DEMO=embedded)")
-    parser.add_argument("--compare", action="store_true", help="only compare the data with those before the backup")
+    parser.add_argument("--fingerprint", action="store_true", help="only note what the data are")
+    parser.add_argument("--compare", action="store_true", help="only compare the data with what was noted last")
     parser.add_argument(
         "--down", action="store_true", help="remove every container, volume, image, network and file of it"
     )
@@ -70,7 +74,7 @@ def _demo(screen: Screen, folder: Folder, options: argparse.Namespace) -> None:
     screen.say(f"All of it took {time.monotonic() - began:.0f} s. By hand:")
     screen.say()
     for line in (f"export PATH={shlex.quote(str(INV.parent))}:$PATH", *by_hand):
-        screen.say(f"  {line}")
+        screen.say(f"  {line}".rstrip())
     screen.say()
     screen.say(f"Everything that was said: {screen.log}")
-    screen.say(f"Take it away:             {CHECKOUT / 'scripts' / 'demo'} --down")
+    screen.say(f"Take it away:             {folder.command()} --down")

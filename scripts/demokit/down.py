@@ -14,11 +14,7 @@ from .stack import places_of, tools_images
 def down(screen: Screen, folder: Folder) -> None:
     """Remove containers, volumes, networks and images, the server, and the folder."""
     if folder.project.exists():
-        found = lab.status(screen)
-        if found["engine"] is None:
-            screen.say("no engine answers: containers and images of the demo, if any, are still there")
-            return
-        here = places_of(found)[0]
+        here = places_of(lab.status(screen))[0]
         with screen.step("containers, volumes, networks and images of the stack"):
             _remove_project(screen, here)
             _remove_images(screen, here, folder)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import secrets
+import shlex
 import shutil
 import socket
 from pathlib import Path
@@ -40,6 +41,11 @@ class Folder:
     def ours(self) -> bool:
         """Whether a demo has been here."""
         return self._state.exists()
+
+    def command(self) -> str:
+        """What a person types for this demo, in front of its options."""
+        given = f"OPSLIB_DEMO_DIR={shlex.quote(str(self.path))} " if os.environ.get("OPSLIB_DEMO_DIR") else ""
+        return f"{given}{shlex.quote(str(CHECKOUT / 'scripts' / 'demo'))}"
 
     def claim(self) -> None:
         """Make the folder. Raises DemoError where somebody else's files are."""

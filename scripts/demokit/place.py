@@ -26,10 +26,6 @@ class Place:
     host: str
     docker: tuple[str, ...]
 
-    def option(self) -> list[str]:
-        """What chooses it."""
-        return [] if self.host == "local" else ["--host", self.host]
-
     def container(self, screen: Screen, service: str) -> str:
         """The name of a service's running container. Raises DemoError where there is none."""
         labels = {"com.docker.compose.project": PROJECT, "com.docker.compose.service": service}

@@ -8,7 +8,7 @@ from typing import Any
 from . import lab
 from .folder import Folder
 from .place import PROJECT, SERVER_CONTAINER, Fingerprint, Place, differences, total
-from .screen import CHECKOUT, DemoError, Screen
+from .screen import DemoError, Screen
 
 
 def run(screen: Screen, folder: Folder) -> list[str]:
@@ -24,47 +24,62 @@ def run(screen: Screen, folder: Folder) -> list[str]:
         folder.fill(screen, found)
         note_tools(screen, folder, places[0])
 
-    def each(task: str, *words: str) -> None:
+    def inv(*words: str) -> None:
+        with screen.step(f"inv {' '.join(words)}"):
+            screen.inv(*words, cwd=folder.project)
+
+    def restore() -> None:
         for place in places:
-            argv = [task, *words, *place.option()]
-            with screen.step(f"inv {' '.join(argv)}"):
-                screen.inv(*argv, cwd=folder.project)
+            inv("restore", "--file", "latest", "--yes", "--host", place.host)
+        folder.note(destroyed=False)
 
     if folder.state.get("destroyed"):
         screen.say("an earlier run was broken off after it had destroyed data: restoring first")
-        each("restore", "--file", folder.state["destroyed"], "--yes")
-        folder.note(destroyed=None)
-    each("deploy")
+        restore()
+    inv("deploy")
+    inv("deploy", "--host", "server")
     with screen.step("seed: 200 documents, their chunks, searches, audit log, uploads"):
         for place in places:
             screen.run([*place.docker, "exec", place.container(screen, "api"), "python", "-m", "app.seed"])
     versions = {place.host: place.version(screen) for place in places}
     folder.next_version()
-    each("deploy")
+    inv("deploy", "--host", both(places))
     for place in places:
         screen.say(f"   {place.title}: GET /version said {versions[place.host]}, now {place.version(screen)}")
         if place.version(screen) != folder.setting("APP_VERSION"):
             raise DemoError(f"{place.title}: the version that was deployed does not answer")
-    before = {place.host: place.fingerprint(screen) for place in places}
-    folder.note(before=before)
-    each("backup.all")
-    destroy(screen, folder, places, before)
-    each("restore", "--file", "latest", "--yes")
-    folder.note(destroyed=None)
+    fingerprint(screen, folder, places)
+    inv("backup.all", "--host", both(places))
+    destroy(screen, folder, places)
+    restore()
     compare(screen, folder, places)
     return by_hand(folder, places)
 
 
 def places_of(found: dict[str, Any]) -> list[Place]:
-    """This machine and the server, from what `scripts/lab status` says."""
+    """This machine and the server, from what `scripts/lab status` says. Raises DemoError where no engine answers."""
+    if found["engine"] is None:
+        raise DemoError(f"no Docker engine answers; `{lab.LAB} engine` starts it", 3)
     docker = found["engine"]["docker"]
     inside = (docker, "exec", "-i", "-u", "deploy", SERVER_CONTAINER, "docker")
     return [Place("this machine", "local", (docker,)), Place("the server", "server", inside)]
 
 
-def destroy(screen: Screen, folder: Folder, places: list[Place], before: dict[str, Fingerprint]) -> None:
+def both(places: list[Place]) -> str:
+    """All of them for --host."""
+    return ",".join(place.host for place in places)
+
+
+def fingerprint(screen: Screen, folder: Folder, places: list[Place]) -> None:
+    """Note what the data are, for `compare`."""
+    with screen.step("fingerprint of all data, to compare with"):
+        folder.note(before={place.host: place.fingerprint(screen) for place in places})
+
+
+def destroy(screen: Screen, folder: Folder, places: list[Place]) -> None:
     """Destroy the data of both, and look that they are gone: a comparison that cannot fail proves nothing."""
-    folder.note(destroyed="latest")
+    before: dict[str, Fingerprint] = folder.state["before"]
+    folder.note(destroyed=True)
     with screen.step("destroy: tables, Redis, the SQLite file, uploads"):
         for place in places:
             place.python(screen, "destroy")
@@ -76,7 +91,7 @@ def destroy(screen: Screen, folder: Folder, places: list[Place], before: dict[st
 
 
 def compare(screen: Screen, folder: Folder, places: list[Place]) -> None:
-    """Compare with what was there before the backup. Raises DemoError with every difference."""
+    """Compare with what `fingerprint` noted. Raises DemoError with every difference."""
     before = folder.state.get("before")
     if not before:
         raise DemoError("there is nothing to compare with: run scripts/demo first", 2)
@@ -129,6 +144,7 @@ def tools_images(screen: Screen, here: Place) -> list[str]:
 def by_hand(folder: Folder, places: list[Place]) -> list[str]:
     """What a person types to do each step again."""
     here, server = places
+    again = folder.command()
     url = f"http://127.0.0.1:{folder.setting('HTTP_PORT')}"
     return [
         f"cd {shlex.quote(str(folder.project))}",
@@ -138,12 +154,13 @@ def by_hand(folder: Folder, places: list[Place]) -> list[str]:
         "inv seed",
         f"curl '{url}/search?q=synonyms'; curl {url}/version",
         f"sed -i s/^APP_VERSION=.*/APP_VERSION={int(folder.setting('APP_VERSION')) + 1}/ .env .env.server",
-        "inv deploy --host local,server",
-        "inv backup.all --host local,server",
+        f"inv deploy --host {both(places)}",
+        f"{again} --fingerprint",
+        f"inv backup.all --host {both(places)}",
         here.python_by_hand("destroy"),
         server.python_by_hand("destroy"),
-        "inv restore --file latest",
+        "inv restore --file latest --host local",
         "inv restore --file latest --host server",
-        f"{CHECKOUT / 'scripts' / 'demo'} --compare",
-        "inv ps --host local,server; inv releases; inv backup.list",
+        f"{again} --compare",
+        f"inv ps --host {both(places)}; inv releases; inv backup.list",
     ]
