@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
-from opslib.command import Command, bash
+from opslib.command import Command, bash, quote
 from opslib.compose.engine import look_at_engine
 from opslib.compose.recognise import recognise_project
 from opslib.compose.script import sections
@@ -25,11 +25,12 @@ SKEW = 5.0  # seconds that the clocks may differ: ids of backups and releases so
 # What the scripts on a host call, and the package it comes in.
 _PROGRAMS = {
     "util-linux": "flock kill setsid",
-    "coreutils": "base64 cat chmod cp date df dirname env head id ln ls mkdir mktemp mv nohup printf realpath rm rmdir "
-    "sha256sum sleep sort stat sync tail tee timeout tr uniq wc",
+    "coreutils": "base64 cat chmod cp date df dirname env head id install ln ls mkdir mktemp mv nohup printf readlink "
+    "realpath rm rmdir sha256sum sleep sort stat sync tail tee timeout tr uniq wc",
     "findutils": "find",
     "grep": "grep",
     "sed": "sed",
+    "tar": "tar",
 }
 PROGRAMS = {program: package for package, programs in _PROGRAMS.items() for program in programs.split()}
 
@@ -107,8 +108,10 @@ def _folder(rule: str, folder: str, line: str, user: str, host: Host | None) -> 
     there, writable, size, free, nearest = line.split(" ", 4)
     state = folder if there == "there" else f"{folder} (made when it is needed)"
     if writable == "no":
-        command = f"sudo install -d -o {user} {folder}" if there == "absent" else f"sudo chown {user} {folder}"
-        yield Finding(rule, "error", f"user {user} may not write in {nearest}", command)
+        command = "sudo install -d -o" if there == "absent" else "sudo chown"
+        yield Finding(
+            rule, "error", f"user {user} may not write in {nearest}", f"{command} {quote(user)} {quote(folder)}"
+        )
         return
     reserve = host.backup.reserve.of(int(size)) if host is not None else 0
     left = f"{int(free) / 1e9:.1f} GB free"
