@@ -56,7 +56,8 @@ class _Finder:
         self.target, self.stack, self.tools, self.kinds = target, stack, tools, kinds
         self.wishes = Wishes(target.host, stack, target.root)
         self.found = Found()
-        self.engines: set[Place] = set()  # where a database keeps its data: never copied file by file
+        self.engines: dict[Place, str] = {}  # where a database keeps its data: never copied file by file
+        self.near: dict[Place, str] = {}  # what else its container may write to: tablespaces, say
 
     def find(self) -> Found:
         seen = {one.container.id: one for one in look_inside(self.target, self.stack, logins(self.target.host))}
@@ -64,33 +65,38 @@ class _Finder:
             if not container.one_off and not self.wishes.out(container.service):
                 self._container(container, seen.get(container.id))
         if not {"sqlite", "volume", "files"}.isdisjoint(self.kinds):
-            find_trees(self.target, self.stack, self.tools, self.wishes, self.engines, self.found)
+            find_trees(self.target, self.stack, self.tools, self.wishes, self.engines, self.near, self.found)
         for spec in self.target.host.backup.sources:
             self._named(spec)
         return self.found
 
     def _container(self, container: Container, seen: Seen | None) -> None:
         if seen is not None and seen.instance is not None:
-            data = seen.instance.data
-            self.engines |= _data_places(container, data) if data else _places(container)
-            if seen.instance.kind in self.kinds:
+            data, served = seen.instance.data, seen.instance.kind
+            places = _data_places(container, data) if data else _places(container)
+            self.engines |= dict.fromkeys(places, served)
+            self.near |= dict.fromkeys(_places(container), served)
+            if served in self.kinds:
                 self._engine(seen.instance, seen)
             return
         kind = next((kind for kind in ("postgres", "redis") if others.looks_like(container.image, kind)), "")
         if kind and container.state != "running":
-            self.engines |= _places(container)
+            self.engines |= dict.fromkeys(_places(container), kind)
             if kind in self.kinds:
                 raise self._stopped(container, kind)
             return
         other = others.recognise(container.image, seen.processes if seen else ())
         if other:
             places = _places(container)
-            self.engines |= places
+            self.engines |= dict.fromkeys(places, other)
             if not any(self.wishes.asked(place) for place in places):
                 self.found.leave(container.service, f"{other} in service {container.service}", container.service)
 
     def _engine(self, at: Instance, seen: Seen) -> None:
         sources = self.found.sources
+        if any(isinstance(one, PostgresGlobals | RedisServer) and one.at.service == at.service for one in sources):
+            self.found.leave(at.service, f"{at.kind} in container {at.container}, a second one", at.service)
+            return
         if at.kind == "redis":
             at = redis.logged_in(self.target, at, seen.passwords)
             facts = redis.facts(self.target, at)

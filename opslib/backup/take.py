@@ -138,13 +138,20 @@ def _publish() -> Step[Any]:
     return Step("backup.publish", look, do, show=lambda memo: memo["set"])
 
 
+def _version() -> str:
+    try:
+        return metadata.version("opslib")
+    except metadata.PackageNotFoundError:  # run from its source folder
+        return "unknown"
+
+
 def _manifest(run: Run, work: Work) -> Manifest:
     import getpass
     import socket
 
     return Manifest(
         id=run.id, created=now(), host=run.host, project=work.project, by=f"{getpass.getuser()}@{socket.gethostname()}",
-        opslib=metadata.version("opslib"), engine=work.engine, release=work.release,
+        opslib=_version(), engine=work.engine, release=work.release,
         seconds=round(time.monotonic() - work.began, 3), artifacts=tuple(work.artifacts),
     )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from opslib.backup.found import Found, Wishes
@@ -12,7 +12,7 @@ from opslib.backup.sqlite import SqliteFile
 from opslib.backup.tree import Files, NamedVolume
 from opslib.command import bash
 from opslib.engines.sqlite import BESIDE
-from opslib.errors import OpsError
+from opslib.errors import BadSettings, OpsError
 from opslib.settings import model
 
 if TYPE_CHECKING:
@@ -26,17 +26,30 @@ _SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/proc", "/run", "/sbin", "/
 _RELEASED = 'for f in "$1"/releases/*/files.sha256; do [ -r "$f" ] && cut -c67- -- "$f"; done; true'
 
 
-def find_trees(target: Target, stack: Stack, tools: str, wishes: Wishes, engines: set[Place], found: Found) -> None:
-    """Add what is to be backed up file by file to `found`. `engines` are the places of databases, which are not.
+def find_trees(target: Target, stack: Stack, tools: str, wishes: Wishes, engines: Mapping[Place, str],
+               near: Mapping[Place, str], found: Found) -> None:  # fmt: skip
+    """Add what is to be backed up file by file to `found`. `engines` are the places of databases, which are not, `near`
+    what else their containers may write to; the values say which database.
 
-    Raises OpsError for a PostgreSQL or Redis data folder on which no such server of the project runs.
+    Raises OpsError for a PostgreSQL or Redis data folder on which no such server of the project runs, BadSettings where
+    the host file asks for a copy of the files of one that runs.
     """
     folders = mounted_folders(stack, wishes)
     volumes = {Place("volume", one.name): one for one in stack.volumes if not wishes.out_volume(one)}
     places = [place for place in [*volumes, *folders] if place not in engines or wishes.asked(place)]
+    for place in places:
+        if engines.get(place) in ("postgres", "redis"):
+            raise BadSettings(
+                f"volume {place.source} is the data folder of {engines[place]}, which runs: a copy of its files would "
+                "be broken, and a dump backs it up",
+                host=target.host.name,
+                next="take it out of `backup: sources:`",
+            )
     released = _released(target, folders)
     for place, inside in scan(target, tools, places, released).items():
         volume = volumes.get(place)
+        if near.get(place) in inside.marks:
+            continue
         if volume is not None:
             users = [one for one in stack.containers if one.id in volume.mounted_by]
             _volume(target.host, volume, inside, users, found, asked=wishes.asked(place))

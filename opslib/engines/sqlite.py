@@ -28,7 +28,7 @@ select count(*) from sqlite_master;
 commit;
 END
 ) && [ -z "$said" ] && [ -s "$copy" ] || { echo "SQLite: ${said:-there is nothing in it}" >&2; exit 1; }
-printf 'fact journal_mode %s\\n' "$(sqlite3 -batch "$1" 'pragma journal_mode')" >&4
+printf 'fact journal_mode %s\\n' "$(sqlite3 -batch -cmd '.timeout 60000' "$1" 'pragma journal_mode')" >&4
 printf 'fact user_version %s\\n' "$(sqlite3 -batch "$copy" 'pragma user_version')" >&4
 printf 'fact integrity %s\\n' "$(sqlite3 -batch "$copy" 'pragma quick_check(1)')" >&4
 sqlite3 -batch -bail "$copy" "$2" | sqlite3 -batch -bail "$copy" | sed 's/^/count /' >&4

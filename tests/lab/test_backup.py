@@ -18,7 +18,7 @@ from opslib.command import Secret, bash
 from opslib.events import Event
 from opslib.run.fleet import Task, carry_out, look_on
 from opslib.run.record import Record
-from opslib.settings.model import Backup, Host, Keep, Postgres
+from opslib.settings.model import Backup, Host, Keep, Postgres, Volume
 from opslib.settings.units import Address, Reserve
 from opslib.target.base import Target
 from opslib.target.connect import connect
@@ -330,3 +330,20 @@ def test_by_hand_the_volume_comes_back(small: Small, other: Any) -> None:
         assert int(there[3]) < 100, "the hole is a hole"
     finally:
         small.target.run(docker(small.host, "volume", "rm", f"{volume}_new"))
+
+
+def test_a_running_engines_folder_is_never_copied_file_by_file(small: Small, other: Any) -> None:
+    before = sets.list_sets(small.target)
+    record = backup(other(sources=(Volume(name="pg"),)))
+    assert_no_set(small, before, record, 2)
+    assert "is the data folder of postgres" in why(record)
+
+
+def test_a_plan_says_what_would_be_backed_up_and_makes_nothing(small: Small) -> None:
+    before = sets.list_sets(small.target)
+    task = Task("backup.all", lambda run: take.steps(run), take.RECOVERIES, plan=True)
+    record = carry_out(task, [small.target])
+    planned = {one["step"]: one["what"] for one in result(record)["plan"]}
+    assert planned["backup.postgres"] == f"postgres db, roles, postgres db/{DATABASE}"
+    assert planned["backup.volume"] == "volume data"
+    assert_no_set(small, before, record, 0)
