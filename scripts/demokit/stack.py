@@ -153,7 +153,7 @@ def by_hand(folder: Folder, places: list[Place]) -> list[str]:
         "inv deploy --host server",
         "inv seed",
         f"curl '{url}/search?q=synonyms'; curl {url}/version",
-        f"sed -i s/^APP_VERSION=.*/APP_VERSION={int(folder.setting('APP_VERSION')) + 1}/ .env .env.server",
+        f"sed -i 's/^APP_VERSION=.*/APP_VERSION={int(folder.setting('APP_VERSION')) + 1}/' .env .env.server",
         f"inv deploy --host {both(places)}",
         f"{again} --fingerprint",
         f"inv backup.all --host {both(places)}",
