@@ -2,12 +2,13 @@
 services started, the old removed.
 
 Up to the swap everything live is as it was, and a watchdog would start the services if this machine were gone. From the
-swap on services stay down until the data under them are proven wholly new (the run goes on) or wholly old (it is
-undone, by this run or the next).
+swap on services stay down until the data under them are proven wholly new (the run goes on, by the watchdog if need be)
+or wholly old (it is undone, by this run or the next).
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,17 @@ from opslib.backup.restore.locate import Chosen, locate
 from opslib.backup.restore.options import Options, Preview
 from opslib.backup.restore.plan import AnyPart, plan, roles
 from opslib.backup.restore.preview import describe, kept_running
-from opslib.command import bash
+from opslib.command import bash, quote
 from opslib.errors import OpsError
 from opslib.events import Progress
 from opslib.run import watchdog
+from opslib.run.log import path
 from opslib.run.step import AnyStep, Recovery, Run, Step
 from opslib.target.base import Target
 from opslib.target.transfer import put
 
 Memo = dict[str, Any]
+REMOVE = "remove the old"
 
 
 def steps(run: Run, options: Options) -> list[AnyStep]:
@@ -219,13 +222,28 @@ def _swap(ctx: Context) -> AnyStep:
         run.result["restored"] = [
             {"part": part.title, "before": part.before, "after": part.counts} for part in run.facts["parts"]
         ]
+        if ctx.tools:
+            watchdog.arm(run, _forward_script(ctx, run), ctx.tools)
         return f"{len(memo['parts'])} swapped in and compared"
 
     return Step("swap", look, do, _swap_back, show=lambda memo: f"{len(memo['parts'])} parts, by renames")
 
 
+def _forward_script(ctx: Context, run: Run) -> str:
+    """What the watchdog does when the run ends here, all data being proven new: it commits, starts the services, and
+    leaves the rest to the next run."""
+    entries = [{"step": REMOVE, "memo": _clean_memo(ctx, run), "final": True}, {"commit": True}]
+    text = "".join(f"\n{json.dumps(entry, ensure_ascii=False)}" for entry in entries)
+    log = quote(path(run.target))
+    names = run.facts.get("stopped") or []
+    return f"printf '%s\\n' {quote(text)} >>{log} && sync {log} || exit\n" + services.start_script(
+        run.target.host, ctx.stack(), names
+    )
+
+
 def _swap_back(run: Run, memo: Memo) -> None:
     ctx = _context(run, memo)
+    watchdog.disarm(run.target, memo["run"])
     if memo["stopped"]:  # after a reboot some may run again
         services.stop(run.target, ctx.stack(), memo["stopped"])
     for part in reversed(_parts(memo)):
@@ -242,9 +260,13 @@ def _swap_back(run: Run, memo: Memo) -> None:
 
 def _clean(ctx: Context) -> AnyStep:
     def look(run: Run) -> Memo:
-        return {**_memo(ctx, run, run.facts["parts"]), "fetched": run.facts.get("fetched", ""), "mark": cold.mark(run)}
+        return _clean_memo(ctx, run)
 
-    return Step("remove the old", look, _remove, final=True)
+    return Step(REMOVE, look, _remove, final=True)
+
+
+def _clean_memo(ctx: Context, run: Run) -> Memo:
+    return {**_memo(ctx, run, run.facts["parts"]), "fetched": run.facts.get("fetched", ""), "mark": cold.mark(run)}
 
 
 def _remove(run: Run, memo: Memo) -> str:
@@ -254,6 +276,7 @@ def _remove(run: Run, memo: Memo) -> str:
     cold.forget(run, memo["mark"])
     if memo["fetched"]:
         run.target.run(bash('rm -rf -- "$1"', memo["fetched"], limit=LONG))
+    watchdog.disarm(run.target, memo["run"])
     return "what was moved aside"
 
 
@@ -264,6 +287,6 @@ RECOVERIES: dict[str, Recovery] = {
     "load": Recovery(undo=_unload),
     "swap": Recovery(undo=_swap_back),
     "start services": Recovery(finish=_start_later),
-    "remove the old": Recovery(finish=_remove),
+    REMOVE: Recovery(finish=_remove),
 }
 """What the next run does with the steps of a restore that was killed."""
