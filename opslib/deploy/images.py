@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from opslib.deploy import keep
 from opslib.deploy.options import DeployOptions, in_place
 from opslib.deploy.pins import kept_of, pin
 from opslib.deploy.seen import Seen
@@ -30,6 +31,8 @@ def build_step(seen: Seen, options: DeployOptions) -> Step[Memo]:
         root = run.target.root if place is run.target else str(seen.root)
         project = dataclasses.replace(seen.project, root=root)
         built = build(place, project, memo["services"], platform=run.target.host.build.platform)
+        if place is not run.target:  # there, `prune` does it, once every host is done
+            place.run(keep.prune_untagged(place.host, seen.name))
         sizes = {name: image.size for name, image in built.items()}
         run.result["built"] = sizes
         return ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in sizes.items())

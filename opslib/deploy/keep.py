@@ -8,13 +8,16 @@ from typing import Any
 
 import msgspec
 
-from opslib.command import bash
+from opslib.command import Command, bash
 from opslib.compose.script import docker_script
+from opslib.compose.stack import LABEL
 from opslib.deploy.files import sums
 from opslib.run.step import Run
+from opslib.settings.model import Host
 from opslib.state import releases
 from opslib.state.releases import Release
 from opslib.target.base import Target
+from opslib.target.docker import docker
 from opslib.target.transfer import put_bytes, read_file
 
 Memo = dict[str, Any]
@@ -29,7 +32,7 @@ mkdir -p -- "$2/replaced"; cp -a --parents -- "${files[@]}" "$2/replaced/"; sync
 _PRUNE = """n=$2; cd -- "$1" || exit; shift 2
 for id in "${@:1:n}"; do rm -rf -- "./$id"; done; shift "$n"
 for tag in "$@"; do docker image rm -- "$tag" >/dev/null 2>&1; done
-docker image prune --force --filter "label=com.docker.compose.project=$PROJECT" >/dev/null; true"""
+true"""
 
 # What a killed `--plan` left goes a day later: another one may be at work now, as it takes no lock.
 _TIDY = """for d in "$1"/staging/*; do n=${d##*/}
@@ -66,6 +69,11 @@ def failed(run: Run, memo: Memo) -> None:
         releases.write(run.target, msgspec.structs.replace(record, outcome="failed"))
 
 
+def prune_untagged(host: Host, project: str) -> Command:
+    """Remove the images that builds of this project left without a tag; no release has them."""
+    return docker(host, "image", "prune", "--force", "--filter", f"label={LABEL}project={project}", limit=600)
+
+
 def prune(run: Run, memo: Memo) -> str:
     """Remove the releases beyond those that are kept, the tags that only they had, and the staging folder of the run.
     The release that runs, what can be gone back to, and every volume stay."""
@@ -74,10 +82,10 @@ def prune(run: Run, memo: Memo) -> str:
     gone = releases.outdated(everything, memo["keep"])
     ids = {one.id for one in gone}
     tags = releases.unused_tags(gone, [one for one in everything if one.id not in ids])
-    script = docker_script(
-        target.host, f"PROJECT=$1; shift\n{_PRUNE}", memo["project"], f"{target.state}/releases", str(len(gone)),
-        *(one.id for one in gone), *tags, limit=600,
-    )  # fmt: skip
-    target.run(script)
+    ids_then_tags = [*(one.id for one in gone), *tags]
+    target.run(
+        docker_script(target.host, _PRUNE, f"{target.state}/releases", str(len(gone)), *ids_then_tags, limit=600)
+    )
+    target.run(prune_untagged(target.host, memo["project"]))
     target.run(bash(_TIDY, target.state, run.id[:10]))
     return f"{len(gone)} old releases" if gone else ""
