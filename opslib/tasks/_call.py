@@ -95,7 +95,7 @@ class Call:
     ) -> Record:
         """Carry steps out on all hosts, or plan them; nothing begins unless every host can be reached."""
         from opslib.run.fleet import Task, carry_out
-        from opslib.tasks._recovery import recoveries
+        from opslib.tasks._recovery import Recoveries
 
         self.show = show
         targets, unreached = self.connect()
@@ -103,7 +103,7 @@ class Call:
             return self._not_begun(unreached)
         self.ui.begin(f"{self.task} on {', '.join(self.names)}" + (", as a plan" if self.plan else ""), self.names)
         task = Task(
-            self.task, steps, known=recoveries(), peer=self._peer, plan=self.plan, detail=detail or {},
+            self.task, steps, known=Recoveries(), peer=self._peer, plan=self.plan, detail=detail or {},
             wait=max(host.wait for host in self.hosts),
         )  # fmt: skip
         return carry_out(task, targets, beside=self._beside)

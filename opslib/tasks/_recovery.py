@@ -3,18 +3,36 @@ changes something, whichever task it was that left them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
 from opslib.run.step import Recovery
 
 
-def recoveries() -> dict[str, Recovery]:
-    """How to undo or finish each step that opslib has, by the step's name."""
-    from opslib.backup import take
-    from opslib.backup.restore import steps as restore
-    from opslib.deploy import build
-    from opslib.deploy import steps as deploy
-    from opslib.migrate import steps as migrate
+class Recoveries(Mapping[str, Recovery]):
+    """How to undo or finish each step that opslib has, by the step's name.
 
-    found: dict[str, Recovery] = {}
-    for part in (build, deploy, migrate, take, restore):
-        found.update(part.RECOVERIES)
-    return found
+    All capabilities are imported when it is first asked, which is when there is something to recover.
+    """
+
+    @cached_property
+    def _all(self) -> dict[str, Recovery]:
+        from opslib.backup import take
+        from opslib.backup.restore import steps as restore
+        from opslib.deploy import build
+        from opslib.deploy import steps as deploy
+        from opslib.migrate import steps as migrate
+
+        found: dict[str, Recovery] = {}
+        for part in (build, deploy, migrate, take, restore):
+            found.update(part.RECOVERIES)
+        return found
+
+    def __getitem__(self, name: str) -> Recovery:
+        return self._all[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)

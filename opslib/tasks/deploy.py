@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from opslib.deploy.options import EnvFrom
     from opslib.run.fleet import Steps
     from opslib.run.record import Record
-    from opslib.run.step import Run
+    from opslib.run.step import AnyStep, Run
     from opslib.tasks._call import Call
 
 _ENV = "When the env file was changed on the server: here or there, whose counts"
@@ -142,7 +142,11 @@ def _env(given: str | None) -> EnvFrom | None:
 
 
 def _backup(call: Call) -> Steps:
-    from opslib.backup.take import Options, steps
+    here = call.this_machine()
 
-    options = Options(here=call.this_machine())
-    return lambda run: steps(run, options)
+    def steps(run: Run) -> list[AnyStep]:
+        from opslib.backup import take
+
+        return take.steps(run, take.Options(here=here))
+
+    return steps

@@ -73,6 +73,7 @@ class Ui:
         self._steps: dict[tuple[str, str], tuple[float, threading.Timer | None]] = {}
         self._meters: dict[tuple[str, str], tuple[Meter, float]] = {}
         self._title = ""
+        self._heading = ""  # a host's name, printed in front of the first line of its result, if there is one
         self._column = 0  # width of the hosts' names, where there are several
 
     # -- lines
@@ -91,9 +92,13 @@ class Ui:
 
     def say(self, text: str = "", style: str = "", *, mark: str = "", mark_style: str = "") -> None:
         """Print a line of the result; with `--json` there is the object instead."""
-        if not self.json:
-            with self._guard:
-                self._print(clean(text), style, mark, mark_style)
+        if self.json:
+            return
+        with self._guard:
+            if self._heading:
+                self._print(self._heading, "bold")
+                self._heading = ""
+            self._print(clean(text), style, mark, mark_style)
 
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
         """Print a table of the result."""
@@ -263,12 +268,12 @@ class Ui:
                 how = "done" if record.hosts[0].changed else "nothing to do"
                 self.say(f"{self._title}: {how} ({seconds(record.seconds)})", "bold green")
             for host in record.hosts:
-                if several and host.result:
-                    self.say(f"\n{host.host}", "bold")
+                self._heading = f"\n{host.host}" if several else ""
                 if "plan" in host.result:
                     _show_plan(self, host)
                 elif host.result and show is not None:
                     show(self, host)
+            self._heading = ""
             if several:
                 self.say()
                 self.table(["HOST", "RESULT", "TIME", ""], [_row(host) for host in record.hosts], right=[2])

@@ -7,19 +7,19 @@ from opslib.backup.restore import steps as restore
 from opslib.deploy import build
 from opslib.deploy import steps as deploy
 from opslib.migrate import steps as migrate
-from opslib.tasks._recovery import recoveries
+from opslib.tasks._recovery import Recoveries
 
 
 def test_no_two_capabilities_have_a_step_of_the_same_name():
     """Recovery finds the undo by the name alone. A build is the same step in a deploy."""
     parts = [set(part.RECOVERIES) for part in (deploy, migrate, take, restore)]
     assert sum(map(len, parts)) == len(set.union(*parts))
-    assert set.union(*parts, build.RECOVERIES) == set(recoveries())
+    assert set.union(*parts, build.RECOVERIES) == set(Recoveries())
 
 
 def test_every_step_that_can_be_undone_is_known():
     """Whatever a run leaves half done, the next one must be able to undo."""
-    known = recoveries()
+    known = Recoveries()
     for path in Path(opslib.__file__).parent.glob("**/*.py"):
         text = path.read_text()
         if "Step(" not in text or path.parent.name == "run":
