@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from invoke.exceptions import Exit
-
-from opslib.errors import BadSettings, Cancelled, NeedsYes, OpsError
+from opslib.errors import BadSettings, NeedsYes, OpsError
 from opslib.run.record import HostRecord, Record, failed, now
-from opslib.settings.load import adopt, load_host, select_hosts
+from opslib.settings.load import load_host, select_hosts
 from opslib.ui import Ui
 
 if TYPE_CHECKING:
@@ -230,45 +227,6 @@ class Call:
 
     def _seconds(self) -> float:
         return round(time.monotonic() - self._began, 3)
-
-
-def perform(root: str, spec: Spec, given: dict[str, Any]) -> Record:
-    """Run a task's body, show how it ended, and return the record; raises Exit with its code where that is not 0."""
-    shared = ("host", "plan", "yes", "wait", "json", "debug")
-    options = {name: given.pop(name) for name in shared if name in given}
-    ui = Ui(json=options["json"], debug=options["debug"])
-    call = Call(spec, Path(root), ui, **options)
-    try:
-        adopt(call.root)
-        if spec.needs != "nothing":
-            _ = call.hosts  # every mistake in the settings is found before anything is done
-        record = spec.body(call, **given)
-    except OpsError as error:
-        ui.trace(error)
-        record = call.ended(error)
-    except KeyboardInterrupt:
-        record = call.ended(Cancelled("interrupted"))
-    except Exit:
-        raise
-    except Exception as bug:
-        ui.trace(bug)
-        record = call.ended(_bug(bug))
-    finally:
-        ui.pause()
-        call.close()
-    ui.end(record, call.show)
-    if record.exit:
-        raise Exit(code=record.exit)
-    return record
-
-
-def _bug(error: Exception) -> OpsError:
-    said = (str(error).strip().splitlines() or [""])[0]
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return OpsError(
-        f"unexpected {type(error).__name__} in {Path(place.filename).name}:{place.lineno}: {said}",
-        next="run it again with --debug to see the whole traceback, and report it",
-    )
 
 
 def _require(root: Path, host: Host, needs: Need) -> None:

@@ -183,7 +183,8 @@ def restored(ui: Ui, host: HostRecord) -> None:
     """restore. The last line is the way back."""
     result = host.result
     for part in result.get("restored", ()):
-        ui.say(f"{part['part']}: {_counted(part['before'] or {}) or 'nothing'} before, {_counted(part['after'])} now")
+        before, after = (_counted(part[when] or {}) or "nothing" for when in ("before", "after"))
+        ui.say(f"{part['part']}: {before} before, {after} now")
     if copy := result.get("safety_copy"):
         ui.say(f"safety copy {copy}; to go back: inv restore --file {copy} --host {host.host}")
 

@@ -94,7 +94,7 @@ def task(
         spec = Spec(name, body, needs, one_host)
 
         def run(c: Context, **given: Any) -> Record:
-            from opslib.tasks._call import perform
+            from opslib.tasks._perform import perform
 
             return perform(c.config.opslib.root, spec, {**defaults, **given})
 

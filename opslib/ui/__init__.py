@@ -10,7 +10,6 @@ import getpass
 import json as json_module
 import os
 import select
-import shutil
 import sys
 import termios
 import threading
@@ -22,6 +21,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from opslib.errors import Cancelled
 from opslib.events import Event, Note, Output, Progress, StepEnded, StepStarted
+from opslib.ui import ending
+from opslib.ui.plain import PlainScreen, redraws, speaks
 from opslib.ui.text import Meter, clean, seconds, table
 
 if TYPE_CHECKING:
@@ -31,31 +32,6 @@ if TYPE_CHECKING:
 QUIET = 10.0  # seconds between two lines about the same thing where there is no terminal
 _MARKS = {"done": "✓", "failed": "✗", "undone": "↶", "undo-failed": "✗", "skipped": "·"}
 _STYLES = {"done": "green", "failed": "bold red", "undone": "yellow", "undo-failed": "bold red", "skipped": "dim"}
-_PLAIN = str.maketrans({"✓": "+", "✗": "x", "↶": "<", "·": "-", "…": "~", "│": "|"})
-
-
-class PlainScreen:
-    """Lines, and nothing else."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._ascii = not _speaks(stream, "✓✗↶…│")
-
-    @property
-    def width(self) -> int:
-        """Columns of the terminal; where there is none a table may be as wide as it likes."""
-        return shutil.get_terminal_size().columns if self._stream.isatty() else 1000
-
-    def line(self, text: str, style: str = "", *, mark: str = "", mark_style: str = "") -> None:
-        """Print a line."""
-        text = mark + text
-        print(text.translate(_PLAIN) if self._ascii else text, file=self._stream, flush=True)
-
-    def running(self) -> None:
-        """Something runs: nothing to be seen of it here."""
-
-    def pause(self) -> None:
-        """Nothing is shown live."""
 
 
 class Ui:
@@ -74,6 +50,7 @@ class Ui:
         self._meters: dict[tuple[str, str], tuple[Meter, float]] = {}
         self._title = ""
         self._heading = ""  # a host's name, printed in front of the first line of its result, if there is one
+        self._unheard = False  # whoever read the result itself has gone: `inv logs | head`
         self._column = 0  # width of the hosts' names, where there are several
 
     # -- lines
@@ -82,7 +59,7 @@ class Ui:
     def screen(self) -> PlainScreen | LiveScreen:
         """Where lines go: live on a terminal."""
         if self._screen is None:
-            if self._stream.isatty() and os.environ.get("TERM", "dumb") != "dumb" and _speaks(self._stream, "✓━⠋"):
+            if redraws(self._stream) and speaks(self._stream, "✓━⠋"):
                 from opslib.ui.live import LiveScreen
 
                 self._screen = LiveScreen(self._stream, self._running)
@@ -197,6 +174,7 @@ class Ui:
                 print(f"{self._prefix(event.host)}{event.line}", flush=True)
             except OSError:
                 self._mute()
+                self._unheard = True
                 raise Cancelled("nobody reads the output any more") from None
 
     def _line(self, host: str, text: str, style: str = "", mark: str = "  ", mark_style: str = "") -> None:
@@ -270,53 +248,15 @@ class Ui:
             for host in record.hosts:
                 self._heading = f"\n{host.host}" if several else ""
                 if "plan" in host.result:
-                    _show_plan(self, host)
+                    ending.plan(self, host)
                 elif host.result and show is not None:
                     show(self, host)
             self._heading = ""
             if several:
                 self.say()
-                self.table(["HOST", "RESULT", "TIME", ""], [_row(host) for host in record.hosts], right=[2])
+                self.table(["HOST", "RESULT", "TIME", ""], [ending.row(host) for host in record.hosts], right=[2])
             for host in record.hosts:
-                if host.error is not None:
-                    _show_error(host)
+                if host.error is not None and not self._unheard:
+                    ending.error(host)
         except OSError:
             self._mute()
-
-
-def _show_error(host: HostRecord) -> None:
-    assert host.error is not None
-    what, left, then = (clean(host.error[key] or "") for key in ("what", "left", "next"))
-    red, plain = ("\x1b[1;31m", "\x1b[0m") if _colours(sys.stderr) else ("", "")
-    print(f"{red}{host.host}: {what}{plain}", file=sys.stderr)
-    if left:
-        print(f"  left as it was: {left}", file=sys.stderr)
-    if then:
-        print(f"  next: {then}", file=sys.stderr)
-    sys.stderr.flush()
-
-
-def _show_plan(ui: Ui, host: HostRecord) -> None:
-    steps = host.result["plan"]
-    if not steps and host.error is None:
-        ui.say("nothing to do")
-    if steps:
-        ui.table(["STEP", "WHAT IT WOULD DO"], [[step["step"], step["what"]] for step in steps])
-
-
-def _row(host: HostRecord) -> list[str]:
-    what = (host.error or {}).get("what") or ""
-    how = "failed" if not host.ok else "changed" if host.changed else "ok"
-    return [host.host, how, seconds(host.seconds), what.split("\n")[0]]
-
-
-def _colours(stream: TextIO) -> bool:
-    return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb" and not os.environ.get("NO_COLOR")
-
-
-def _speaks(stream: TextIO, text: str) -> bool:
-    try:
-        text.encode(stream.encoding or "ascii")
-    except (LookupError, UnicodeError):
-        return False
-    return True

@@ -1,0 +1,57 @@
+"""From what was typed to an exit code: no traceback for anything that a user can cause."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from invoke.exceptions import Exit
+
+from opslib.errors import Cancelled, OpsError
+from opslib.settings.load import adopt
+from opslib.tasks._call import Call
+from opslib.ui import Ui
+
+if TYPE_CHECKING:
+    from opslib.run.record import Record
+    from opslib.tasks._task import Spec
+
+
+def perform(root: str, spec: Spec, given: dict[str, Any]) -> Record:
+    """Run a task's body, show how it ended, and return the record; raises Exit with its code where that is not 0."""
+    shared = ("host", "plan", "yes", "wait", "json", "debug")
+    options = {name: given.pop(name) for name in shared if name in given}
+    ui = Ui(json=options["json"], debug=options["debug"])
+    call = Call(spec, Path(root), ui, **options)
+    try:
+        adopt(call.root)
+        if spec.needs != "nothing":
+            _ = call.hosts  # every mistake in the settings is found before anything is done
+        record = spec.body(call, **given)
+    except OpsError as error:
+        ui.trace(error)
+        record = call.ended(error)
+    except KeyboardInterrupt:
+        record = call.ended(Cancelled("interrupted"))
+    except Exit:
+        raise
+    except Exception as bug:
+        ui.trace(bug)
+        record = call.ended(_bug(bug))
+    finally:
+        ui.pause()
+        call.close()
+    ui.end(record, call.show)
+    if record.exit:
+        raise Exit(code=record.exit)
+    return record
+
+
+def _bug(error: Exception) -> OpsError:
+    said = (str(error).strip().splitlines() or [""])[0]
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return OpsError(
+        f"unexpected {type(error).__name__} in {Path(place.filename).name}:{place.lineno}: {said}",
+        next="run it again with --debug to see the whole traceback, and report it",
+    )
