@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from opslib.compose.engine import look_at_engine
@@ -31,6 +32,17 @@ from opslib.target.base import Target
 from opslib.target.transfer import read_file
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What was released: the project's name, its releases, the one that runs, its stack, its files' digests."""
+
+    name: str
+    releases: list[Release]
+    last: Release | None = None
+    stack: Config | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
 def survey(run: Run, options: DeployOptions) -> Seen:
     """Look here and there, and refuse what cannot go well. Nothing is changed.
 
@@ -41,55 +53,43 @@ def survey(run: Run, options: DeployOptions) -> Seen:
     began, local = time.monotonic(), in_place(run.target, options.root)
     if not host.compose:
         raise BadSettings(f"there is no compose file in {root}", host=host.name, next="see `compose:` in the host file")
-    named, absent = references.compose_files(root, host.compose)
-    everything = releases.read(target)
-    name = _name(target, root, everything)
-    known = [one for one in everything if one.project == name]
-    last = releases.current(known)
-    looking = Later(lambda: look(target, name))
-    asked = [tools_tag(), *(text for pin in last.images.values() for text in (pin.name, pin.tag))] if last else []
-    imaged = Later(lambda: images_of(target, asked))
-    folder = releases.folder(target, last.id) if last else ""
-    last_stack = from_text(read_file(target, f"{folder}/stack.yml") or b"{}") if last else None
-    recorded = parse_sums((read_file(target, f"{folder}/files.sha256") or b"").decode(errors="surrogateescape"))
-    if last is None:
-        recorded = {}
-    git = sources.git(options.here, root)
     env_name = host.env_file or ".env"
+    named, absent = references.compose_files(root, host.compose)
+    named = [path for path in named if not sources.excluded(path, host, env_name)]
+    before = _before(target, root)
+    looking = Later(lambda: look(target, before.name))
+    asked = _refs(before.last)
+    imaged = Later(lambda: images_of(target, asked))
+    git = sources.git(options.here, root)
     chosen = [*sources.chosen(options.here, root, host, git), *named]
-    mine, left_out = sources.read(root, [one for one in chosen if not sources.excluded(one, host, env_name)])
-    seen = {} if local else there(target, target.root, {*mine, *recorded, env_name})
+    mine, left_out = sources.read(root, [path for path in chosen if not sources.excluded(path, host, env_name)])
+    seen = {} if local else there(target, target.root, {*mine, *before.files, env_name})
     env = look_at_env(
-        run, root, last, env_name, seen[env_name].sha256 if env_name in seen else None, options.env, local
+        run, root, before.last, env_name, seen[env_name].sha256 if env_name in seen else None, options.env, local
     )
-    fresh = all(path in seen and seen[path].sha256 == mine[path].sha256 for path in named)
-    if local or (fresh and env.write is None):
-        config = in_its_folder(target, name, host.compose, env.name)
+    if local or (env.write is None and all(path in seen and seen[path].sha256 == mine[path].sha256 for path in named)):
+        config = in_its_folder(target, before.name, host.compose, env.name)
     else:
         config = in_a_copy(
-            target, name, host.compose, env.name, run=run.id, root=root, sources=mine, named=named, absent=absent,
-            env=env.write,
+            target, before.name, host.compose, env.name, run=run.id, root=root, sources=mine, named=named,
+            absent=absent, env=env.write,
         )  # fmt: skip
     project = parse_project(config, root=target.root, files=host.compose, env_file=env.name)
     mounts = mounts_of(project)
-    more, _ = sources.read(root, [one for one in _mounted(root, mounts, mine, host.files is None)
-                                  if not sources.excluded(one, host, env_name)])  # fmt: skip
-    if host.build.on == "remote" and not local:
-        more.update(sources.read(root, _contexts(root, target.root, config))[0])
-    new = {path: one for path, one in more.items() if path not in mine}
-    if new and not local:
-        seen.update(there(target, target.root, new))
-    mine.update(new)
-    files = FileChanges() if local else decide(mine, recorded, seen, mounts.write)
+    more = _more(run.target, root, config, mounts, mine, env_name, local)
+    mine.update(more)
+    if not local:
+        seen.update(there(target, target.root, more) if more else {})
+    files = FileChanges() if local else decide(mine, before.files, seen, mounts.write)
     builds = _builds(options, target, config, project)
     stack, images = looking.get(), imaged.get()
-    rest = [tools_tag(), *(one.image for one in project.services.values())]
-    images.update(images_of(target, [ref for ref in rest if ref not in asked]))
+    images.update(images_of(target, [one.image for one in project.services.values() if one.image not in asked]))
     by_image = {project.services[one].image: one for one in to_build(project, host.build.services)}
-    found = pins.choose(project, images, last, builds, by_image, run.id, again=options.build)
+    found = pins.choose(project, images, before.last, builds, by_image, run.id, again=options.build)
     result = Seen(
-        root, local, began, name, known, last, last_stack, git, named, mine, mounts, files, env, config, project,
-        stack, images, builds, found, changes.orphans(project, stack.containers), options.redeploy,
+        root, local, began, before.name, before.releases, before.last, before.stack, git, named, mine, mounts, files,
+        env, config, project, stack, images, builds, found, changes.orphans(project, stack.containers),
+        options.redeploy,
     )  # fmt: skip
     result.reconsider(run.id)
     result.changes = _changes(result)
@@ -97,6 +97,24 @@ def survey(run: Run, options: DeployOptions) -> Seen:
         _preflight(run, result)
         tell(run, result.files, left_out)
     return result
+
+
+def _before(target: Target, root: Path) -> Before:
+    everything = releases.read(target)
+    name = _name(target, root, everything)
+    known = [one for one in everything if one.project == name]
+    last = releases.current(known)
+    if last is None:
+        return Before(name, known)
+    folder = releases.folder(target, last.id)
+    stack = from_text(read_file(target, f"{folder}/stack.yml") or b"{}")
+    recorded = (read_file(target, f"{folder}/files.sha256") or b"").decode(errors="surrogateescape")
+    return Before(name, known, last, stack, parse_sums(recorded))
+
+
+def _refs(last: Release | None) -> list[str]:
+    """The images that can be asked for before the compose files were read."""
+    return [tools_tag(), *(text for pin in (last.images.values() if last else ()) for text in (pin.name, pin.tag))]
 
 
 def _name(target: Target, root: Path, known: list[Release]) -> str:
@@ -109,6 +127,24 @@ def _name(target: Target, root: Path, known: list[Release]) -> str:
             look_at_engine(target)  # says it better where there is no engine to use
             raise
     return last.project
+
+
+def _more(
+    target: Target,
+    root: Path,
+    config: Config,
+    mounts: Mounts,
+    mine: Mapping[str, sources.Source],
+    env: str,
+    local: bool,
+) -> dict[str, sources.Source]:
+    """The files that only the resolved stack names: what services mount read-only, and what the server builds from."""
+    host = target.host
+    paths = _mounted(root, mounts, mine, host.files is None)
+    if host.build.on == "remote" and not local:
+        paths += _contexts(root, target.root, config)
+    wanted = [path for path in paths if path not in mine and not sources.excluded(path, host, env)]
+    return sources.read(root, wanted)[0]
 
 
 def _mounted(root: Path, mounts: Mounts, mine: Mapping[str, sources.Source], folders: bool) -> list[str]:

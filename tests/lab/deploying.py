@@ -41,6 +41,7 @@ services:
     healthcheck: {test: [CMD, test, -e, /srv/healthy], interval: 1s, timeout: 5s, retries: 2}
   side:
     image: ${IMAGES}busybox:1
+    env_file: .env
     init: true
     stop_grace_period: 1s
     command: [sleep, "100000"]
