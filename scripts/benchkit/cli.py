@@ -29,7 +29,10 @@ def main(argv: list[str]) -> int:
     if options.write and set(names) != set(BENCHES):
         print("bench: --write replaces the whole table, so it takes no names", file=sys.stderr)
         return 2
-    place = Place()
+    try:
+        place = Place()
+    except BenchError as error:
+        return _failed(error)
     try:
         call([CHECKOUT / "scripts" / "venv"])
         # as it is after an installation: a file that was edited since has no bytecode, and inv writes none
@@ -39,27 +42,40 @@ def main(argv: list[str]) -> int:
         print(text)
         if options.write:
             report.write(text)
+        code = 0
     except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return error.code
+        code = _failed(error)
     except KeyboardInterrupt:
         print("bench: interrupted", file=sys.stderr)
-        return 130
-    finally:
-        if not options.keep:
+        code = 130
+    if not options.keep:
+        try:
             databases.clear(place)
             place.clear()
-    return 0
+        except BenchError as error:
+            return code or _failed(error)
+    return code
+
+
+def _failed(error: BenchError) -> int:
+    print(f"bench: {error}", file=sys.stderr)
+    return error.code
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=TEXT)
-    parser.add_argument("names", nargs="*", metavar="NAME", choices=[*BENCHES, []], help=", ".join(BENCHES))
+    parser.add_argument("names", nargs="*", metavar="NAME", type=_name, help=", ".join(BENCHES))
     parser.add_argument("--runs", type=_count, default=5, help="rounds of each (default 5; list: at least 15)")
     parser.add_argument("--size", type=_bytes, default="1G", help="of the dump and of the file (default 1G)")
     parser.add_argument("--write", action="store_true", help="replace the table in docs/benchmarks.md")
     parser.add_argument("--keep", action="store_true", help="leave what was brought up for the next run")
     return parser
+
+
+def _name(text: str) -> str:
+    if text not in BENCHES:
+        raise argparse.ArgumentTypeError(f"expected some of {', '.join(BENCHES)}, not {text!r}")
+    return text
 
 
 def _count(text: str) -> int:

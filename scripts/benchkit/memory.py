@@ -17,7 +17,7 @@ def peaks(place: Place, size: int) -> list[Row]:
     large = f"{size >> 20} MiB"
     found = {
         f"peak memory of `inv backup.postgres`, {large}": place.inv(folder, "backup.postgres").peak,
-        f"… `inv restore.postgres`, {large}": place.inv(
+        f"peak memory of `inv restore.postgres`, {large}": place.inv(
             folder, "restore.postgres", "--file", "latest", "--host", "local", "--yes"
         ).peak,
     }
@@ -25,5 +25,7 @@ def peaks(place: Place, size: int) -> list[Row]:
     for name, what in (("get", "down"), ("put", "up")):
         todo.write_text(f"{name}\n")
         words = client_words(place, sample, place.path / "back")
-        found[f"… a process that moves {large} {what} over SSH"] = call(words, env=place.environment, stdin=todo).peak
+        found[f"peak memory of a process that moves {large} {what} over SSH"] = call(
+            words, env=place.environment, stdin=todo
+        ).peak
     return [Row(what, f"{peak / MIB:.0f} MiB", "", AIM) for what, peak in found.items()]

@@ -17,7 +17,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 EXAMPLE = CHECKOUT / "examples" / "rag-engine-mini"
 BIN = CHECKOUT / ".venv" / "bin"
 SERVER = "bench"
-PRELOADED = "postgres,redis,nginx,python,debian"
+DEPLOYED = "bench-nochange"  # the Compose project that is live on the server
+PRELOADED = ("postgres", "redis", "nginx", "python", "debian")
 _OWN = shutil.ignore_patterns(".env", ".env.[!e]*", ".git", ".opslib", "backups", "uploads", "__pycache__")
 _SSH = """Host {name}
   HostName {address}
@@ -30,12 +31,19 @@ _SSH = """Host {name}
 
 
 class Place:
-    """The folder that a run of the bench works in, and what it brings up only when something asks for it."""
+    """The folder that a run of the bench works in, and what it brings up only when something asks for it.
+
+    Raises BenchError where the folder is somebody else's.
+    """
 
     def __init__(self) -> None:
         given = os.environ.get("OPSLIB_BENCH_DIR")
         self.path = Path(os.path.abspath(given)) if given else Path.home() / ".cache" / "opslib-bench"
+        mark = self.path / ".opslib-bench"
+        if self.path.is_dir() and any(self.path.iterdir()) and not mark.exists():
+            raise BenchError(f"{self.path} holds other files: set OPSLIB_BENCH_DIR to a folder that may be removed", 2)
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        mark.touch()
         self.ssh_config = self.path / "ssh_config"
         self.load = os.getloadavg()[0]
 
@@ -67,7 +75,7 @@ class Place:
     @cached_property
     def server(self) -> str:
         """The ssh_config name of a server of the bench's own."""
-        names = [image for image in self.lab["images"] if image.split("/")[-1].split(":")[0] in PRELOADED.split(",")]
+        names = [image for image in self.lab["images"] if image.split("/")[-1].split(":")[0] in PRELOADED]
         say(f"the lab's server {SERVER}")
         told = self._lab("server", SERVER, "--images", ",".join(names))
         facts = next(server for server in told["servers"] if server["name"] == SERVER)

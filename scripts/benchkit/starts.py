@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .measure import BenchError, Row, call, rounds, say, seconds, timed
-from .place import BIN, Place
+from .place import BIN, DEPLOYED, Place
 
 LISTS = 15  # pairs at least: they are short
 BARE = """from invoke import task
@@ -20,7 +20,6 @@ def one(c):
     \"\"\"The only task.\"\"\"
 """
 INV = "import sys; from invoke.main import program; sys.argv[0] = 'inv'; program.run()"
-DEPLOYED = "bench-nochange"
 HOST = """address: {server}
 path: {project}
 project: {project}
