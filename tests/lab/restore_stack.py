@@ -117,7 +117,7 @@ class Trial:
         put_bytes(self.target, COMPOSE.encode(), f"{root}/compose.yml")
         put_bytes(self.target, f"IMAGES={self.images}\nPASSWORD='{quoted}'\n".encode(), f"{root}/.env")
         self.target.run(command("mkdir", "-p", f"{root}/up load's"))
-        up(self.target, wanted(self.target, self.name, ["compose.yml"], ".env"))
+        self.bring_up()
         self.sql("postgres", f'create role "re\'ader $" login password \'x\'; create database {ident(DATABASE)};')
         self.sql(
             DATABASE,
@@ -135,6 +135,18 @@ class Trial:
             self.redis(service, *keys, "setex gone 3600 x\n", "select 3\n", "set a b\n")
         self.python(FILL, volume=f"{self.name}_uploads")
         self.python(FILL, folder=f"{root}/up load's")
+
+    def bring_up(self) -> None:
+        up(self.target, wanted(self.target, self.name, ["compose.yml"], ".env"))
+
+    def plan(self, file: str) -> list[dict[str, Any]]:
+        from opslib.backup.restore.options import Options
+        from opslib.backup.restore.steps import steps
+
+        wanted = Options(file=file, here=self.here)
+        record = carry_out(Task("restore.all", lambda run: steps(run, wanted), plan=True), [self.target])
+        assert record.ok, record.hosts[0].error
+        return list(record.hosts[0].result["plan"])
 
     def look(self) -> Stack:
         return look(self.target, self.name)
@@ -162,10 +174,13 @@ class Trial:
 
     # -- what it holds
 
+    def rows(self) -> list[str]:
+        return self.sql(DATABASE, """select md5(string_agg(t::text, ',' order by id)) from "Sch""ema"."ta ble" t;
+            select count(*), sum(n) from facts;""")  # fmt: skip
+
     def seen(self) -> dict[str, Any]:
         """Everything that a restore must bring back."""
-        rows = self.sql(DATABASE, """select md5(string_agg(t::text, ',' order by id)) from "Sch""ema"."ta ble" t;
-            select count(*), sum(n) from facts; select relacl::text from pg_class where relname = 'empty';
+        rows = self.rows() + self.sql(DATABASE, """select relacl::text from pg_class where relname = 'empty';
             show search_path; select nextval('"Sch""ema"."ta ble_id_seq"') > 3000;""")  # fmt: skip
         about = self.sql("postgres", f"""select pg_get_userbyid(datdba), datcollate, datacl::text,
             shobj_description(oid, 'pg_database') from pg_database where datname = {literal(DATABASE)};

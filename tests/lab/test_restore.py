@@ -1,14 +1,26 @@
-"""Restore on real engines, here and over SSH."""
+"""Restore on real engines, here and over SSH: what comes back, what is refused, what is undone."""
 
 from __future__ import annotations
 
+import gzip
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import missing
-from tests.lab.restore_stack import Trial
+from opslib.command import bash
+from opslib.run.record import Record
+from opslib.target.docker import exec_in
+from opslib.target.transfer import get, put, put_bytes
+from tests.conftest import ROOT, missing
+from tests.lab.restore_stack import DATABASE, USER, Trial, docker_says
 
 pytestmark = pytest.mark.lab
 
@@ -28,20 +40,270 @@ def trial(request: pytest.FixtureRequest, lab: dict[str, Any]) -> Iterator[Trial
 
 
 @pytest.fixture(scope="module")
-def saved(trial: Trial) -> str:
-    return trial.backup()
-
-
-@pytest.fixture
-def good(trial: Trial, saved: str) -> dict[str, Any]:
-    """What the stack holds, as in the set."""
-    return trial.seen()
-
-
-def test_a_whole_set_comes_back(trial: Trial, saved: str) -> None:
+def saved(trial: Trial) -> tuple[str, dict[str, Any]]:
+    """A set, and what the stack held when it was made."""
     good = trial.seen()
-    trial.ruin()
-    record = trial.restore(saved)
+    return trial.backup(), good
+
+
+def worked(record: Record) -> dict[str, Any]:
     assert record.ok, record.hosts[0].error
-    assert trial.running() == ["app", "cache", "db", "plain"]
+    return record.hosts[0].result
+
+
+def refused(record: Record) -> str:
+    """The error of a restore that has touched nothing."""
+    assert not record.ok
+    assert record.hosts[0].steps == []
+    return str(record.hosts[0].error["what"]) if record.hosts[0].error else ""
+
+
+def failed(record: Record) -> str:
+    """The error of a restore that has been undone."""
+    assert not record.ok
+    assert "undo-failed" not in [step.status for step in record.hosts[0].steps], record.hosts[0].error
+    return str(record.hosts[0].error["what"]) if record.hosts[0].error else ""
+
+
+ALL = ["app", "cache", "db", "plain"]
+
+
+def test_a_whole_set_comes_back_and_so_does_what_it_replaced(trial: Trial, saved: tuple[str, dict[str, Any]]) -> None:
+    made, good = saved
+    trial.ruin()
+    trial.sql("postgres", 'drop owned by "re\'ader $"')
+    result = worked(trial.restore(made))
+    assert trial.running() == ALL
     assert trial.seen() == good
+    left = trial.sql("postgres", "select datname from pg_database where datname like 'opslib%'")
+    assert left == []
+    names = trial.target.run(bash('ls -A "$1" "$1"/.opslib', trial.target.root)).text
+    assert "restore-" not in names
+    assert "run.log" not in names
+
+    safety = result["safety_copy"]
+    assert trial.restore("latest").hosts[0].result["restore"]["source"].startswith(f"set {made} ")
+    worked(trial.restore(safety, kinds=("redis", "volume")))
+    assert trial.redis("cache", "get intruder\n") == ["1"]
+    assert "intruder" in trial.python("import os; print(os.listdir('/x'))", volume=f"{trial.name}_uploads")
+    worked(trial.restore(made[:-2], kinds=("redis", "volume", "sqlite")))
+    assert trial.seen() == good
+
+
+def test_one_artifact_from_this_machine(trial: Trial, saved: tuple[str, dict[str, Any]], tmp_path: Path) -> None:
+    made, good = saved
+    for name in ("manifest.json", *artifacts(trial, made, "redis.cache", "postgres")):
+        get(trial.target, trial.path(made, name), tmp_path / name)
+    trial.ruin()
+    (dump,) = [path for path in tmp_path.iterdir() if path.name.endswith("dump.zst") and "first" not in path.name]
+    worked(trial.restore(str(dump)))
+    assert trial.rows() == good["rows"][:2]
+    assert trial.redis("cache", "get intruder\n") == ["1"]
+    worked(trial.restore(str(tmp_path), kinds=("redis",), service="cache"))
+    assert trial.redis("cache", "get key:7\n") == ["value"]
+    assert trial.redis("plain", "get intruder\n") == ["1"]
+    worked(trial.restore(made, kinds=("redis", "volume", "sqlite", "files")))
+    assert trial.seen() == good
+
+
+def artifacts(trial: Trial, made: str, *beginnings: str) -> list[str]:
+    names = trial.target.run(bash('ls "$1"', trial.path(made))).lines
+    return [name for name in names if name.startswith(beginnings)]
+
+
+def dump(trial: Trial) -> bytes:
+    env = {"PGUSER": USER, "PGDATABASE": DATABASE}
+    cmd = exec_in(trial.host, trial.container("db"), "pg_dump", env=env)
+    return trial.target.run(cmd).out
+
+
+def test_plain_sql(trial: Trial, saved: tuple[str, dict[str, Any]], tmp_path: Path) -> None:
+    made, good = saved
+    text = dump(trial)
+    put_bytes(trial.target, text, f"{trial.target.root}/a dump.sql")
+    trial.ruin()
+    worked(trial.restore("a dump.sql", database=DATABASE))
+    assert trial.rows() == good["rows"][:2]
+
+    trial.sql(DATABASE, "truncate facts")
+    here = tmp_path / "here.sql.gz"
+    here.write_bytes(gzip.compress(text))
+    worked(trial.restore(str(here), database=DATABASE, service="db"))
+    assert trial.rows() == good["rows"][:2]
+
+    assert trial.restore(str(here)).exit == 2  # two databases: which one?
+    bad = {
+        "connect.sql": b"select 1;\n\\connect other\ncreate table x (a int);\n",
+        "create.sql": b"create /* */\n database x;\n",
+        "cut.sql": text[: len(text) // 2],
+    }
+    for name, content in bad.items():
+        (tmp_path / name).write_bytes(content)
+        put_bytes(trial.target, content, f"{trial.target.root}/{name}")
+        for file in (name, str(tmp_path / name)):
+            assert refused(trial.restore(file, database=DATABASE))
+    (tmp_path / "cut.sql.gz").write_bytes(here.read_bytes()[:-20])
+    assert refused(trial.restore(str(tmp_path / "cut.sql.gz"), database=DATABASE))
+    (tmp_path / "wrong.sql").write_bytes(b"create table y (a int);\ninsert into nowhere values (1);\n")
+    assert "nowhere" in failed(trial.restore(str(tmp_path / "wrong.sql"), database=DATABASE))
+    assert trial.rows() == good["rows"][:2]
+    assert trial.running() == ALL
+    worked(trial.restore(made))
+    assert trial.seen() == good
+
+
+def liar(trial: Trial, made: str, tmp_path: Path, change: Any) -> str:
+    """A copy of a set on the machine, with a manifest that was changed; its folder."""
+    name = f"liar {os.urandom(3).hex()}"
+    trial.target.run(bash('cp -r -- "$1" "$2"', trial.path(made), f"{trial.target.root}/{name}"))
+    get(trial.target, trial.path(made, "manifest.json"), tmp_path / "manifest.json")
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    change(manifest)
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    put(trial.target, tmp_path / "manifest.json", f"{trial.target.root}/{name}/manifest.json")
+    return f"./{name}"
+
+
+def test_what_fails_in_the_middle_is_undone(
+    trial: Trial, saved: tuple[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    made, good = saved
+    folder = liar(trial, made, tmp_path, more_keys)
+    trial.redis("plain", "set later 1\n")
+    trial.sql(DATABASE, "create table later (x int)")
+    assert "in the set" in failed(trial.restore(folder))  # found out by Redis, when all the others are swapped in
+    assert trial.redis("plain", "get later\n", "del later\n") == ["1", "1"]
+    trial.sql(DATABASE, "select * from later; drop table later")
+    assert trial.seen() == good
+    assert trial.running() == ALL
+    assert trial.sql("postgres", "select datname from pg_database where datname like 'opslib%'") == []
+
+    short = liar(trial, made, tmp_path, lambda manifest: None)
+    (name,) = [one for one in artifacts(trial, made, "postgres") if one.endswith("dump.zst") and "first" not in one]
+    cut = """cd -- "$1"; chmod 600 "$2"; d=$(zstd -dcq "$2" | wc -c)
+      zstd -dcq "$2" | head -c $((d - 700)) | zstd -q >x; mv x "$2"; stat -c %s "$2"; sha256sum <"$2" """
+    size, digest = trial.target.run(bash(cut, f"{trial.target.root}/{short}", name)).lines
+
+    def shorter(manifest: dict[str, Any]) -> None:
+        for one in manifest["artifacts"]:
+            if one["file"] == name:
+                one.update(bytes=int(size), sha256=digest.split()[0])
+
+    again = liar(trial, made, tmp_path, shorter)
+    copy = 'cp -f -- "$1/$2/$4" "$1/$3/$4"'
+    trial.target.run(bash(copy, trial.target.root, short, again, name))
+    assert failed(trial.restore(again))
+    assert trial.seen() == good
+    assert trial.running() == ALL
+
+
+def more_keys(manifest: dict[str, Any]) -> None:
+    for one in manifest["artifacts"]:
+        if one["kind"] == "redis" and one["service"] == "plain":
+            for entry in one["counts"].values():
+                entry["persistent"] += 1
+    # the server that lies is the last of all
+    manifest["artifacts"].sort(key=lambda one: one["service"] == "plain")
+
+
+def test_what_is_not_whole_is_refused(trial: Trial, saved: tuple[str, dict[str, Any]], tmp_path: Path) -> None:
+    made, _ = saved
+    (name,) = artifacts(trial, made, "redis.cache")
+    folder = liar(trial, made, tmp_path, lambda manifest: None)
+    flip = 'cd -- "$1"; chmod 600 -- "$2"; printf x | dd of="$2" bs=1 seek=50 conv=notrunc status=none'
+    trial.target.run(bash(flip, f"{trial.target.root}/{folder}", name))
+    assert "damaged" in refused(trial.restore(folder))
+    worked(trial.restore(folder, kinds=("sqlite",)))  # what is whole of it can be used
+    assert "version 99" in refused(trial.restore(liar(trial, made, tmp_path, lambda m: m.update(version=99))))
+    trial.target.run(bash('rm -f -- "$1/manifest.json"', f"{trial.target.root}/{folder}"))
+    assert "manifest" in refused(trial.restore(folder))
+
+
+def test_a_volume_that_is_gone_is_made_anew(trial: Trial, saved: tuple[str, dict[str, Any]]) -> None:
+    made, good = saved
+    volume = f"{trial.name}_uploads"
+    words = ("volume", "inspect", "--format", "{{json .Labels}}", volume)
+    labels = json.loads(docker_says(trial, *words))
+    docker_says(trial, "rm", "-f", trial.container("app"))
+    docker_says(trial, "volume", "rm", volume)
+    worked(trial.restore(made, kinds=("volume", "sqlite")))
+    assert json.loads(docker_says(trial, *words)) == labels
+    trial.bring_up()
+    assert trial.seen() == good
+
+
+def test_an_engine_that_does_not_start(trial: Trial, saved: tuple[str, dict[str, Any]]) -> None:
+    made, good = saved
+    docker_says(trial, "stop", trial.container("db"))
+    harm = "import os; os.truncate('/x/global/pg_control', 100)"
+    trial.python(harm, volume=f"{trial.name}_pg")
+    result = worked(trial.restore(made, kinds=("postgres",)))
+    assert trial.seen() == good
+    assert trial.running() == ALL
+    held = artifacts(trial, result["safety_copy"], "volume.pg")
+    assert len(held) == 1
+
+
+CHILD = """
+import os, pickle, signal, sys
+from opslib.backup.restore.options import Options
+from opslib.backup.restore.steps import RECOVERIES, steps
+from opslib.backup.take import RECOVERIES as TAKING
+from opslib.events import StepStarted
+from opslib.run.fleet import Task, carry_out
+from opslib.settings.model import Host
+from opslib.target.connect import connect
+host, file, here = pickle.loads(bytes.fromhex(sys.argv[1]))
+def tell(event):
+    if isinstance(event, StepStarted): print("step", event.step, flush=True)
+target = connect(host, tell)
+options = Options(file, here=connect(here))
+task = Task("restore", lambda run: steps(run, options), known={**TAKING, **RECOVERIES}, wait=60.0)
+record = carry_out(task, [target])
+print("ended", record.ok, flush=True)
+"""
+
+
+def begun(trial: Trial, file: str, step: str) -> subprocess.Popen[str]:
+    """A restore in a process of its own that has begun the step."""
+    given = pickle.dumps((trial.host, file, trial.here.host)).hex()
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, given], stdout=subprocess.PIPE, text=True, cwd=ROOT, env=dict(os.environ)
+    )
+    assert child.stdout is not None
+    for line in child.stdout:
+        if line.strip() == f"step {step}":
+            return child
+    raise AssertionError(f"the step {step} was not begun")
+
+
+@pytest.mark.parametrize("step", ["stop services", "load", "swap"])
+def test_the_controller_is_killed(trial: Trial, saved: tuple[str, dict[str, Any]], step: str) -> None:
+    made, good = saved
+    trial.redis("plain", "set later 1\n")
+    child = begun(trial, made, step)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    if step != "swap":  # the data were not touched: the watchdog has the services up by itself
+        trial.wait_until(lambda: trial.running() == ALL, 120)
+    record = trial.carry_out("anything", lambda run: [])
+    assert record.ok, record.hosts[0].error
+    assert trial.running() == ALL
+    assert trial.redis("plain", "get later\n", "del later\n") == ["1", "1"]
+    assert trial.seen() == good
+    assert trial.sql("postgres", "select datname from pg_database where datname like 'opslib%'") == []
+
+
+def test_preview_names_everything(trial: Trial, saved: tuple[str, dict[str, Any]]) -> None:
+    from opslib.backup.restore.options import Options
+    from opslib.backup.restore.steps import preview
+
+    made, _ = saved
+    shown = preview(trial.target, Options(made, here=trial.here))
+    titles = {item.title for item in shown.items}
+    assert {f"postgres db/{DATABASE}", "redis cache/cache", "volume uploads"} <= titles
+    assert shown.stops == ("app",)
+    assert any("rows" in str(item.now) for item in shown.items)
+    planned = trial.plan(made)
+    assert [one["step"] for one in planned][:2] == ["backup.prepare", "stop services"]
+    assert trial.running() == ALL

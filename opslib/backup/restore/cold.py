@@ -8,11 +8,11 @@ from typing import Any
 
 from opslib.backup import sets
 from opslib.backup.manifest import Manifest
-from opslib.backup.restore.context import UNPACK, Context, Place
+from opslib.backup.restore.context import UNPACK, Context, DoesNotStart, Place
 from opslib.backup.restore.locate import Chosen
 from opslib.backup.restore.plan import mounted
 from opslib.command import bash
-from opslib.errors import HostLost, OpsError
+from opslib.errors import OpsError
 from opslib.run.step import AnyStep, Run, Step
 from opslib.target.docker import docker
 
@@ -39,12 +39,8 @@ def look(ctx: Context, chosen: Chosen) -> dict[str, Place]:
             continue
         try:
             ctx.instance(service)
-        except HostLost:
-            raise
-        except OpsError:
-            containers = ctx.stack(fresh=True).service(service)
-            if any(one.state == "running" for one in containers):
-                raise
+        except DoesNotStart:
+            containers = ctx.stack().service(service)
             if artifact.kind == "redis":
                 at = str(artifact.facts.get("dir") or "/data")
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -15,7 +16,7 @@ from opslib.errors import HostLost, OpsError
 from opslib.target.docker import docker, mount, run_in
 
 if TYPE_CHECKING:
-    from opslib.compose.stack import Stack
+    from opslib.compose.stack import Container, Stack
     from opslib.engines.instance import Instance
     from opslib.target.base import Target
 
@@ -69,6 +70,7 @@ class Context:
         from opslib.engines.find import find_instances
 
         deadline, starts = time.monotonic() + ANSWER, 0
+        restarts = {one.id: one.restart_count for one in self.stack().service(service)}
         while True:
             stack = self.stack(fresh=True)
             stack = replace(stack, containers=tuple(stack.service(service)))
@@ -85,8 +87,10 @@ class Context:
                 raise
             except OpsError as error:
                 why = error.what
-            if time.monotonic() > deadline or starts > STARTS:
-                raise OpsError(
+            late = time.monotonic() > deadline
+            ended = starts > STARTS or (late and any(_restarts(one, restarts) for one in stack.containers))
+            if late or ended:
+                raise (DoesNotStart if ended else OpsError)(
                     f"service {service} cannot be used: {why}",
                     host=self.target.host.name,
                     next=f"docker compose up -d {service}, and look at docker compose logs {service}",
@@ -123,6 +127,14 @@ class Context:
     def set_path(self, folder: str, file: str) -> str:
         """Where a file of the set is for a script."""
         return f"{SET if self.tools else folder}/{file}"
+
+
+class DoesNotStart(OpsError):
+    """The engine's container ends again and again."""
+
+
+def _restarts(container: Container, before: Mapping[str, int]) -> bool:
+    return container.state == "restarting" or container.restart_count > before.get(container.id, 0)
 
 
 def _joined(folder: str, sub: str) -> str:
