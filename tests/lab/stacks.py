@@ -153,6 +153,8 @@ class Small:
             place = mount("bind", self.target.root, "/v")
             cmd = run_in(self.host, self.tools, "sh", "-c", "rm -rf /v/* /v/.[!.]*", mounts=[place])
             self.target.run(cmd, check=False)
+        above = 'cd -- "$1" && cd .. && rm -rf -- "$1" && rmdir -- "$PWD"'
+        self.target.run(bash(above, self.target.root), check=False)
 
 
 def small_host(host: Host, **backup: Any) -> Host:
