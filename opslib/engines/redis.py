@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,7 @@ def facts(target: Target, at: Instance) -> dict[str, Any]:
     script = "info memory\n" + "".join(f"config get {name}\n" for name in asked)
     lines = _said(target, at, at.tool(target.host, "redis-cli", "-p", str(at.port), feed=script.encode(), limit=30.0))
     found = dict.fromkeys(asked, "")
-    for name, value in zip(lines, lines[1:], strict=False):
+    for name, value in itertools.pairwise(lines):
         if name in found and not found[name]:
             found[name] = value
     memory = fields(lines)

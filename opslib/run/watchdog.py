@@ -78,7 +78,7 @@ def _in_container(target: Target, run_id: str, image: str, words: list[str]) -> 
 
 def _watching(target: Target, run_id: str) -> bool:
     """Whether the watchdog says, within a few seconds, that it is up."""
-    script = 'for ((i = 0; i < 50; i++)); do [[ -e $1 ]] && exit 0; sleep .1; done; exit 1'
+    script = "for ((i = 0; i < 50; i++)); do [[ -e $1 ]] && exit 0; sleep .1; done; exit 1"
     return target.run(bash(script, f"{target.state}/watching.{run_id}"), check=False).ended.ok
 
 

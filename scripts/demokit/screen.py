@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 INV = CHECKOUT / ".venv" / "bin" / "inv"
@@ -83,7 +84,7 @@ class Screen:
                 words, stdin=given, stdout=out, stderr=subprocess.PIPE, text=True, errors="replace"
             )
             assert process.stderr is not None
-            for line in process.stderr:
+            for line in _to_its_end(process, process.stderr):
                 said.append(line)
                 self._file.write(line)
                 self.say(f"  {line.rstrip()}") if show else self._draw(line.strip())
@@ -105,7 +106,7 @@ class Screen:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         assert process.stdout is not None
-        for line in process.stdout:
+        for line in _to_its_end(process, process.stdout):
             said.append(line)
             self._file.write(line)
             self._draw(line.strip())
@@ -128,6 +129,17 @@ class Screen:
         if self._title:
             print(f"\r\x1b[K{self._title}" if self._live else "", flush=True)
             self._title = ""
+
+
+def _to_its_end(process: subprocess.Popen[str], lines: IO[str]) -> Iterator[str]:
+    """What a command says. Ctrl-C reaches it too, and what it undoes then is waited for; a second one is not."""
+    try:
+        yield from lines
+    except KeyboardInterrupt:
+        for _ in lines:
+            pass
+        process.wait()
+        raise
 
 
 def environment() -> dict[str, str]:

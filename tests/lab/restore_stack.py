@@ -118,7 +118,7 @@ class Trial:
         put_bytes(self.target, f"IMAGES={self.images}\nPASSWORD='{quoted}'\n".encode(), f"{root}/.env")
         self.target.run(command("mkdir", "-p", f"{root}/up load's"))
         self.bring_up()
-        self.sql("postgres", f'create role "re\'ader $" login password \'x\'; create database {ident(DATABASE)};')
+        self.sql("postgres", f"create role \"re'ader $\" login password 'x'; create database {ident(DATABASE)};")
         self.sql(
             DATABASE,
             f"""create schema "Sch""ema"; create table "Sch""ema"."ta ble" (id serial primary key, x text);

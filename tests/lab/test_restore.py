@@ -164,9 +164,7 @@ def liar(trial: Trial, made: str, tmp_path: Path, change: Any) -> str:
     return f"./{name}"
 
 
-def test_what_fails_in_the_middle_is_undone(
-    trial: Trial, saved: tuple[str, dict[str, Any]], tmp_path: Path
-) -> None:
+def test_what_fails_in_the_middle_is_undone(trial: Trial, saved: tuple[str, dict[str, Any]], tmp_path: Path) -> None:
     made, good = saved
     folder = liar(trial, made, tmp_path, more_keys)
     trial.redis("plain", "set later 1\n")

@@ -144,6 +144,7 @@ def facts_now(ctx: Context, db: Instance, database: str) -> dict[str, Any]:
 
 _UNPACK = """case $1 in *.zst) u=(zstd -dcq) ;; *.gz) u=(gzip -dc) ;; *) u=(cat) ;; esac; "${u[@]}" -- "$1" """
 
+
 def load_command(ctx: Context, db: Instance, folder: str, file: str, program: Sequence[str]) -> Command:
     """The artifact, unpacked, into a program of the engine's container. Both exit codes count: the program takes a
     dead decompressor for the end. (A container that shares the engine's process ids would be faster and is no way:

@@ -12,7 +12,9 @@ from opslib.errors import CommandFailed
 # $1 the folder, $2 the id, $3 the artifact, $4 the path, $5 owner, $6 mode, $7 the count's text, $8 "" or "in" for a
 # new folder that another part has made: there the name may be a link to the live file, which must not be written to.
 # What is checked has a plain name: an immutable URI makes no journal beside it.
-LOAD = UNPACK + """set -euo pipefail; umask 077; cd -- "$1"; new=.opslib-new-$2
+LOAD = (
+    UNPACK
+    + """set -euo pipefail; umask 077; cd -- "$1"; new=.opslib-new-$2
 [ -n "$8" ] || rm -rf -- "$new"
 mkdir -p -- "$(dirname -- "$new/$4")"; rm -f -- "$new/$4" "$new/$4"-{wal,shm,journal}; unpack "$3" >"$new/$4"
 chown -- "$5" "$new/$4"; chmod -- "$6" "$new/$4"
@@ -21,6 +23,7 @@ said=$(sqlite3 -batch -bail "$db" 'pragma integrity_check(1)' 2>&1) && [ "$said"
   { echo "it is damaged: $said" >&2; exit 1; }
 sqlite3 -batch -bail "$db" "$7" | sqlite3 -batch -bail "$db" | sed 's/^/count /'
 rm -- "$new/.check"; sync -f ."""
+)
 
 NOW = """set -euo pipefail; cd -- "$1"
 sqlite3 -batch -bail -- "./$2" "$3" | sqlite3 -batch -bail -- "./$2" | sed 's/^/count /'"""

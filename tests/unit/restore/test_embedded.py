@@ -26,13 +26,13 @@ DB = "da ta/-a 'b' $c.db"
 @pytest.fixture
 def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
     root = tmp_path / "a 'b' $c"
-    (root / "up \"l\"/sub").mkdir(parents=True)
+    (root / 'up "l"/sub').mkdir(parents=True)
     (root / "da ta").mkdir()
-    (root / "up \"l\"/sub/x").write_text("old")
-    os.link(root / "up \"l\"/sub/x", root / "up \"l\"/hard")
-    os.symlink("no where", root / "up \"l\"/link")
+    (root / 'up "l"/sub/x').write_text("old")
+    os.link(root / 'up "l"/sub/x', root / 'up "l"/hard')
+    os.symlink("no where", root / 'up "l"/link')
     fill(root / DB, 5)
-    sources = (Sqlite(path=DB), Files(paths=("up \"l\"",)))
+    sources = (Sqlite(path=DB), Files(paths=('up "l"',)))
     found = connect(Host(name="local", path=str(root), backup=Backup(sources=sources)))
     yield found
     found.close()
@@ -72,12 +72,12 @@ def restore(target: Target, file: str, **options: Any) -> Record:
 
 def ruin(root: Path) -> None:
     fill(root / DB, 99)
-    (root / "up \"l\"/sub/x").unlink()
-    (root / "up \"l\"/intruder").write_text("x")
+    (root / 'up "l"/sub/x').unlink()
+    (root / 'up "l"/intruder').write_text("x")
 
 
 def look(root: Path) -> Any:
-    up = root / "up \"l\""
+    up = root / 'up "l"'
     return rows(root / DB), sorted(str(path.relative_to(up)) for path in up.rglob("*"))
 
 
@@ -93,7 +93,7 @@ def test_there_and_back(target: Target) -> None:
     record = restore(target, "latest")
     assert record.ok, record.hosts[0].error
     assert look(root) == good
-    assert os.stat(root / "up \"l\"/hard").st_ino == os.stat(root / "up \"l\"/sub/x").st_ino
+    assert os.stat(root / 'up "l"/hard').st_ino == os.stat(root / 'up "l"/sub/x').st_ino
     assert not [name for name in os.listdir(root) if name.startswith(".opslib-")]
 
     safety = record.hosts[0].result["safety_copy"]

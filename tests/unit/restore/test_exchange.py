@@ -11,14 +11,14 @@ import pytest
 from opslib.backup.restore import exchange
 
 ID = "v0-run1"
-ODD = "-o'd \"d\" $x\né"
+ODD = '-o\'d "d" $x\né'
 
 
-def bash(script: str, folder: Path, *words: str, stop_at: int = 0) -> "subprocess.CompletedProcess[bytes]":
+def bash(script: str, folder: Path, *words: str, stop_at: int = 0) -> subprocess.CompletedProcess[bytes]:
     """Run a script; with `stop_at` it is killed before its n-th program."""
     killer = ""
     if stop_at:
-        killer = 'n=0; trap \'case $BASH_COMMAND in mv*|find*|mkdir*|rm*|sync*|like*) ((++n == STOP)) && kill -9 $$;; esac\' DEBUG; set -T\n'
+        killer = "n=0; trap 'case $BASH_COMMAND in mv*|find*|mkdir*|rm*|sync*|like*) ((++n == STOP)) && kill -9 $$;; esac' DEBUG; set -T\n"
     env = {**os.environ, "STOP": str(stop_at)}
     return subprocess.run(["bash", "-c", killer + script, "opslib", str(folder), *words], env=env, capture_output=True)
 

@@ -19,7 +19,11 @@ def test_the_manifest_line_is_quoted_as_the_server_does() -> None:
 
 
 def test_only_keys_without_expiry_count() -> None:
-    two = {"db0": {"keys": 9, "persistent": 5}, "db3": {"keys": 1, "persistent": 1}, "db7": {"keys": 4, "persistent": 0}}
+    two = {
+        "db0": {"keys": 9, "persistent": 5},
+        "db3": {"keys": 1, "persistent": 1},
+        "db7": {"keys": 4, "persistent": 0},
+    }
     assert redis_restore.same(two, {"db0": {"keys": 5, "persistent": 5}, "db3": {"keys": 1, "persistent": 1}})
     assert not redis_restore.same(two, {"db0": {"keys": 6, "persistent": 6}})
     assert not redis_restore.same(two, {"db0": {"keys": 6, "persistent": 5}, "db3": {"keys": 2, "persistent": 2}})
