@@ -76,7 +76,6 @@ class Screen:
         """
         words = [str(word) for word in argv]
         print(f"$ {shlex.join(words)}", file=self._file)
-        said: list[str] = []
         with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out:
             given.write(data.encode())
             given.seek(0)
@@ -84,34 +83,44 @@ class Screen:
                 words, stdin=given, stdout=out, stderr=subprocess.PIPE, text=True, errors="replace"
             )
             assert process.stderr is not None
-            for line in _to_its_end(process, process.stderr):
-                said.append(line)
-                self._file.write(line)
-                self.say(f"  {line.rstrip()}") if show else self._draw(line.strip())
+            said = self._follow(process, process.stderr, show)
             code = process.wait()
             out.seek(0)
             printed = out.read().decode(errors="replace")
         self._file.write(printed)
         if code != 0:
-            raise self._failed(words, code, "".join(said) + printed)
+            raise self._failed(words, code, said + printed)
         return printed
 
     def inv(self, *words: str, cwd: Path) -> None:
         """Run a task in `cwd`; on a terminal its lines are seen as they come, each in the place of the one before."""
         words = (str(INV), *words)  # stderr is read together with stdout: they are one story
         print(f"$ {shlex.join(words)}", file=self._file)
-        said = []
         process = subprocess.Popen(
             words, cwd=cwd, env=environment(), text=True, errors="replace",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         assert process.stdout is not None
-        for line in _to_its_end(process, process.stdout):
-            said.append(line)
-            self._file.write(line)
-            self._draw(line.strip())
+        said = self._follow(process, process.stdout, show=False)
         if code := process.wait():
-            raise self._failed(words, code, "".join(said))
+            raise self._failed(words, code, said)
+
+    def _follow(self, process: subprocess.Popen[str], lines: IO[str], show: bool) -> str:
+        """All that a command says. Ctrl-C reaches it too: what it undoes then is shown and waited for."""
+        said = ""
+        try:
+            for line in lines:
+                said += line
+                self._file.write(line)
+                self.say(f"  {line.rstrip()}") if show else self._draw(line.strip())
+        except KeyboardInterrupt:
+            self.say("interrupted; waiting for what runs to end or undo itself")
+            for line in lines:
+                self._file.write(line)
+                self.say(f"  {line.rstrip()}")
+            process.wait()
+            raise
+        return said
 
     def _failed(self, words: Sequence[str], code: int, said: str) -> DemoError:
         """The error for a command that failed, with all that it said."""
@@ -129,17 +138,6 @@ class Screen:
         if self._title:
             print(f"\r\x1b[K{self._title}" if self._live else "", flush=True)
             self._title = ""
-
-
-def _to_its_end(process: subprocess.Popen[str], lines: IO[str]) -> Iterator[str]:
-    """What a command says. Ctrl-C reaches it too, and what it undoes then is waited for; a second one is not."""
-    try:
-        yield from lines
-    except KeyboardInterrupt:
-        for _ in lines:
-            pass
-        process.wait()
-        raise
 
 
 def environment() -> dict[str, str]:
