@@ -105,8 +105,12 @@ def test_where_no_stack_is_two_lines_say_so(project, task):
     assert done.code == 2
     assert done.err.count("\n") == 2
     assert done.err.startswith(f"local: no stack here: {project.root} has no compose file")
+
+
+def test_where_stacks_stand_below_it_says_where(project):
+    (project.root / "compose.yml").unlink()
     project.write("examples/rag/tasks.py", "")
-    assert "next: cd examples/rag\n" in project.inv(task).err
+    assert "next: cd examples/rag\n" in project.inv("deploy").err
 
 
 # -- restore's host

@@ -43,6 +43,7 @@ class Cron:
                 missing(f"no {program} here: apt-get install cron util-linux")
         if os.getuid() != 0:
             missing("only root can run a cron of its own")
+        self._pid_file = None if Path("/run/crond.pid").exists() else Path("/run/crond.pid")
         Path("/run/crond.pid").touch()
         self.home = home
         self._daemon = subprocess.Popen(["unshare", "--mount", "bash", "-c", _ALONE], env=self._environ())
@@ -59,6 +60,8 @@ class Cron:
     def stop(self) -> None:
         self._daemon.send_signal(signal.SIGTERM)
         self._daemon.wait(10)
+        if self._pid_file is not None:
+            self._pid_file.unlink(missing_ok=True)
 
     def _environ(self) -> dict[str, str]:
         return {**os.environ, "HOME": str(self.home), "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
