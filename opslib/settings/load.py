@@ -36,21 +36,12 @@ KEYS = {
 PROCESS = ("OPSLIB_SSH_CONFIG", "OPSLIB_TOOLS_BASE")
 """The OPSLIB_* settings that are no host's own: they hold for the whole process (`adopt`)."""
 
-_OURS = {*KEYS, *PROCESS, "OPSLIB_HOST", "OPSLIB_DEBUG"}
+_OURS = {*KEYS, *PROCESS, "OPSLIB_HOST"}
 _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 _OVERRIDE = (
     "compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml",
 )  # fmt: skip
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-def find_root(start: Path) -> Path:
-    """The nearest folder from `start` upwards that holds a tasks.py; raises BadSettings where there is none."""
-    start = start.resolve()
-    for folder in (start, *start.parents):
-        if (folder / "tasks.py").is_file():
-            return folder
-    raise BadSettings(f"no tasks.py in {start} or above it", next="cd into a project, or copy one from examples/")
 
 
 def known_hosts_names(root: Path) -> list[str]:

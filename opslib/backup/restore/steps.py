@@ -21,7 +21,7 @@ from opslib.backup.restore.options import Options, Preview
 from opslib.backup.restore.plan import AnyPart, plan, roles
 from opslib.backup.restore.preview import describe, kept_running
 from opslib.command import bash, quote
-from opslib.errors import OpsError
+from opslib.errors import Cancelled, HostLost, OpsError
 from opslib.events import Progress
 from opslib.run import watchdog
 from opslib.run.log import path
@@ -156,6 +156,8 @@ def _start(ctx: Context) -> AnyStep:
         try:
             started = services.start(run.target, stack, memo["containers"])
             services.healthy(run.target, stack, memo["containers"])
+        except (Cancelled, HostLost):
+            raise
         except OpsError as error:
             raise OpsError(
                 f"the data are restored and proven, but not every service came up: {error.what}",

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from opslib.settings.load import KEYS, adopt, find_root, known_hosts_names, load_host, select_hosts
+from opslib.settings.load import KEYS, adopt, known_hosts_names, load_host, select_hosts
 from opslib.settings.model import Backup, Build, Deploy, Host
 from opslib.settings.units import Address
 
@@ -205,15 +205,6 @@ def test_groups_come_from_the_defaults_too(project, refused):
     project.write("hosts/a.yml", "groups: [web]\n")
     project.write("hosts/b.yml", "")
     assert select_hosts(project.root, "@all", {}) == ["b", "local"]
-
-
-def test_find_root(project, tmp_path, refused):
-    deep = project.root / "a/b"
-    deep.mkdir(parents=True)
-    assert find_root(deep) == project.root
-    assert find_root(project.root) == project.root
-    if not any((folder / "tasks.py").exists() for folder in tmp_path.parents):
-        assert "no tasks.py in" in refused(find_root, tmp_path)
 
 
 def test_a_flag_that_is_no_setting_is_a_mistake_of_the_caller(project):
