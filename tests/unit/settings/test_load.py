@@ -108,7 +108,7 @@ def test_bad_settings(project, refused, environ, flags, dotenv, error):
 
 
 def test_settings_of_tools_and_of_the_shell_are_left_alone(project):
-    project.write(".env", "OPSLIB_LAB=require\nOPSLIB_LAB_PORT=1\nOPSLIB_DEBUG=1\nPATH=x\nAPP=$odd\n")
+    project.write(".env", "OPSLIB_LAB=require\nOPSLIB_LAB_PORT=1\nPATH=x\nAPP=$odd\n")
     assert project.host("", environ={"OPSLIB_NEWER": "x"}).path == str(project.root)
 
 
