@@ -93,14 +93,14 @@ print(json.dumps(found, sort_keys=True))
 class Trial:
     """The stack on one target, in a folder of its own."""
 
-    def __init__(self, kind: str, images: str) -> None:
+    def __init__(self, kind: str, images: str, server: str = "one") -> None:
         self.kind, self.images = kind, images
         self.name = f"rst-{uuid.uuid4().hex[:8]}"
         self.here = connect(Host(name="local", path=f"/tmp/{self.name}-here"))
-        address = Address("one") if kind == "ssh" else None
+        address = Address(server) if kind == "ssh" else None
         path = f"{self.name}/a 'b' $c" if kind == "ssh" else f"/tmp/{self.name}/a 'b' $c"
         self.host = Host(
-            name="one" if kind == "ssh" else "local", path=path, address=address, project=self.name,
+            name=server if kind == "ssh" else "local", path=path, address=address, project=self.name,
             compose=("compose.yml",), env_file=".env",
         )  # fmt: skip
         self.events: list[Any] = []

@@ -275,21 +275,91 @@ def begun(trial: Trial, file: str, step: str) -> subprocess.Popen[str]:
     raise AssertionError(f"the step {step} was not begun")
 
 
-@pytest.mark.parametrize("step", ["stop services", "load", "swap"])
+@pytest.mark.parametrize("step", ["stop services", "load", "swap", "start services"])
 def test_the_controller_is_killed(trial: Trial, saved: tuple[str, dict[str, Any]], step: str) -> None:
     made, good = saved
     trial.redis("plain", "set later 1\n")
     child = begun(trial, made, step)
     child.send_signal(signal.SIGKILL)
     child.wait()
-    if step != "swap":  # the data were not touched: the watchdog has the services up by itself
+    if step != "swap":  # the data are wholly old or wholly new: the watchdog has the services up by itself
         trial.wait_until(lambda: trial.running() == ALL, 120)
     record = trial.carry_out("anything", lambda run: [])
     assert record.ok, record.hosts[0].error
     assert trial.running() == ALL
-    assert trial.redis("plain", "get later\n", "del later\n") == ["1", "1"]
+    there = step != "start services"  # from there on it goes forward
+    assert trial.redis("plain", "get later\n", "del later\n") == (["1", "1"] if there else ["", "0"])
     assert trial.seen() == good
     assert trial.sql("postgres", "select datname from pg_database where datname like 'opslib%'") == []
+    assert ".opslib" not in trial.python("import os; print(os.listdir('/x'))", volume=f"{trial.name}_uploads")
+
+
+@pytest.fixture
+def faulty(lab: dict[str, Any], ssh_config: Path) -> Iterator[Trial]:
+    """The stack on a server whose line may be cut: nobody else works on it."""
+    words = ["server", "faulty", "--images", "busybox,postgres,redis,python,debian", "--yes", "--json"]
+    made = subprocess.run([str(ROOT / "scripts/lab"), *words], capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    (server,) = [one for one in json.loads(made.stdout)["servers"] if one["name"] == "faulty"]
+    before = ssh_config.read_text()
+    ssh_config.write_text(
+        f"{before}Host faulty\n  HostName {server['address']}\n  Port {server['port']}\n  User {server['user']}\n"
+        f"  IdentityFile {server['key']}\n  IdentitiesOnly yes\n  UserKnownHostsFile {server['known_hosts']}\n"
+    )
+    os.environ["OPSLIB_SSH_CONFIG"] = str(ssh_config)
+    found = Trial("ssh", lab["images_prefix"], "faulty")
+    try:
+        found.up()
+        yield found
+    finally:
+        fault("heal")
+        found.target.reconnect()
+        found.down()
+        ssh_config.write_text(before)
+
+
+def fault(kind: str) -> None:
+    subprocess.run([str(ROOT / "scripts/lab"), "fault", "faulty", kind], check=True, capture_output=True)
+
+
+def inside(trial: Trial) -> list[str]:
+    """The services that run, asked inside the server, whatever the state of the line."""
+    label = f"label=com.docker.compose.project={trial.name}"
+    words = ["docker", "ps", "--filter", label, "--format", '{{.Label "com.docker.compose.service"}}']
+    done = subprocess.run(["docker", "exec", "opslib-lab-faulty", *words], capture_output=True, text=True, check=True)
+    return sorted(done.stdout.split())
+
+
+def test_the_line_is_cut(faulty: Trial) -> None:
+    good, made = faulty.seen(), faulty.backup()
+    faulty.ruin()
+    bad = faulty.redis("plain", "dbsize\n")
+
+    child = begun(faulty, made, "load")
+    fault("cut")
+    faulty.wait_until(lambda: inside(faulty) == ALL, 150)  # nothing was overwritten: they run again by themselves
+    fault("heal")
+    out, _ = child.communicate(timeout=200)
+    assert "ended False" in out
+    faulty.target.reconnect()
+    assert faulty.carry_out("anything", lambda run: []).ok
+    assert faulty.redis("plain", "dbsize\n") == bad
+    assert faulty.running() == ALL
+
+    child = begun(faulty, made, "swap")
+    fault("cut")
+    out, _ = child.communicate(timeout=300)
+    assert "ended False" in out
+    assert "app" not in inside(faulty)  # the data may be half: nobody works on them
+    fault("heal")
+    faulty.target.reconnect()
+    record = faulty.carry_out("anything", lambda run: [])  # the run that follows
+    assert record.ok, record.hosts[0].error
+    assert faulty.redis("plain", "dbsize\n") == bad
+    assert faulty.running() == ALL
+    assert faulty.sql("postgres", "select datname from pg_database where datname like 'opslib%'") == []
+    worked(faulty.restore(made))
+    assert faulty.seen() == good
 
 
 def test_preview_names_everything(trial: Trial, saved: tuple[str, dict[str, Any]]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from opslib.command import Command, bash, command
-from opslib.errors import HostLost, OpsError
+from opslib.errors import Cancelled, HostLost, OpsError
 from opslib.target.docker import docker, mount, run_in
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Context:
                     if one.service == service and self._answers(one):
                         return one
                 why = "no database that opslib knows answers in it"
-            except HostLost:
+            except (Cancelled, HostLost):
                 raise
             except OpsError as error:
                 why = error.what

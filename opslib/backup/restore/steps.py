@@ -251,6 +251,8 @@ def _swap_back(run: Run, memo: Memo) -> None:
     for part in reversed(_parts(memo)):
         try:
             part.back(ctx)
+        except (Cancelled, HostLost):
+            raise
         except OpsError as error:
             raise OpsError(
                 f"{part.title} is neither wholly old nor wholly new: {error.what}",
