@@ -98,9 +98,15 @@ def _resolve(address: str, seen: tuple[str, ...]) -> SshSettings:
 
 
 def _plain(address: str) -> str:
-    """An address as a host file writes it: ProxyJump also takes `ssh://…` and an IPv6 address without brackets."""
+    """An address as a host file writes it: ProxyJump also takes `ssh://…`, brackets around anything, and an IPv6
+    address without them."""
     user, at, host = address.removeprefix("ssh://").rstrip("/").rpartition("@")
-    return f"{user}{at}[{host}]" if host.count(":") > 1 and not host.startswith("[") else f"{user}{at}{host}"
+    if host.startswith("["):
+        inner, bracket, port = host[1:].partition("]")
+        host = host if ":" in inner or not bracket else f"{inner}{port}"
+    elif host.count(":") > 1:
+        host = f"[{host}]"
+    return f"{user}{at}{host}"
 
 
 def _circle(way: list[str]) -> BadSettings:

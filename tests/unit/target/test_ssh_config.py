@@ -32,6 +32,7 @@ def without_ssh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("::1", getpass.getuser(), "::1", 22),
         ("root@fe80::1", "root", "fe80::1", 22),
         ("root@[fe80::1]:2222", "root", "fe80::1", 2222),
+        ("root@[127.0.0.1]:2222", "root", "127.0.0.1", 2222),
     ],
 )
 def test_addresses_as_proxy_jump_writes_them(text: str, user: str, hostname: str, port: int, config: Path) -> None:
