@@ -240,6 +240,10 @@ def test_no_password_in_any_argv_log_journal_or_error(site: Site) -> None:
     assert [line for line in seen if MARK in line] == []
     assert [text for text in said if MARK in text] == []
     kept = site.target.run(bash('grep -rlF -- "$2" "$1"/.opslib "$1"/backups || true', site.target.root, MARK)).lines
-    assert [name for name in kept if not name.endswith("/env")] == [], "only a release's env file holds it"
-    modes = site.target.run(bash('find "$1" -name env -o -name .env | xargs stat -c %a', site.target.root)).lines
+    assert [name for name in kept if not name.endswith(("/env", "/stack.yml"))] == [], (
+        "only a release's own files hold it"
+    )
+    modes = site.target.run(
+        bash('find "$1" -name env -o -name .env -o -name stack.yml | xargs stat -c %a', site.target.root)
+    ).lines
     assert set(modes) == {"600"}
