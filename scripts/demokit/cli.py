@@ -39,6 +39,9 @@ def main(argv: list[str]) -> int:
     except DemoError as error:
         print(f"demo: {error}", file=sys.stderr)
         return error.code
+    except OSError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("demo: interrupted; scripts/demo goes on, scripts/demo --down takes it away", file=sys.stderr)
         return 130
@@ -69,7 +72,7 @@ def _demo(screen: Screen, folder: Folder, options: argparse.Namespace) -> None:
         by_hand = stack.run(screen, folder)
     else:
         if not only:
-            screen.say("no Docker engine, and none can be installed here: only SQLite and files, without one")
+            screen.say("so this is the part that needs no engine: SQLite and files on this machine")
         by_hand = embedded.run(screen, folder)
     screen.say(f"All of it took {time.monotonic() - began:.0f} s. By hand:")
     screen.say()
