@@ -139,14 +139,14 @@ class Trial:
     def bring_up(self) -> None:
         up(self.target, wanted(self.target, self.name, ["compose.yml"], ".env"))
 
-    def plan(self, file: str) -> list[dict[str, Any]]:
+    def plan(self, file: str) -> dict[str, Any]:
         from opslib.backup.restore.options import Options
         from opslib.backup.restore.steps import steps
 
         wanted = Options(file=file, here=self.here)
         record = carry_out(Task("restore.all", lambda run: steps(run, wanted), plan=True), [self.target])
         assert record.ok, record.hosts[0].error
-        return list(record.hosts[0].result["plan"])
+        return record.hosts[0].result
 
     def look(self) -> Stack:
         return look(self.target, self.name)

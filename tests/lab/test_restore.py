@@ -362,16 +362,17 @@ def test_the_line_is_cut(faulty: Trial) -> None:
     assert faulty.seen() == good
 
 
-def test_preview_names_everything(trial: Trial, saved: tuple[str, dict[str, Any]]) -> None:
-    from opslib.backup.restore.options import Options
-    from opslib.backup.restore.steps import preview
-
-    made, _ = saved
-    shown = preview(trial.target, Options(made, here=trial.here))
-    titles = {item.title for item in shown.items}
-    assert {f"postgres db/{DATABASE}", "redis cache/cache", "volume uploads"} <= titles
-    assert shown.stops == ("app",)
-    assert any("rows" in str(item.now) for item in shown.items)
+def test_a_plan_names_everything_and_does_nothing(trial: Trial, saved: tuple[str, dict[str, Any]]) -> None:
+    made, good = saved
     planned = trial.plan(made)
-    assert [one["step"] for one in planned][:2] == ["backup.prepare", "stop services"]
+    shown = planned["restore"]
+    titles = {item["title"] for item in shown["items"]}
+    assert {f"postgres db/{DATABASE}", "redis cache/cache", "volume uploads"} <= titles
+    assert shown["stops"] == ["app"]
+    (item,) = [item for item in shown["items"] if item["title"] == f"postgres db/{DATABASE}"]
+    assert item["now"] == item["then"] == "3 tables, 3,500 rows"
+    names = [one["step"] for one in planned["plan"]]
+    assert names[:2] == ["backup.prepare", "stop services"]
+    assert {"load", "swap"} <= set(names)
     assert trial.running() == ALL
+    assert trial.seen() == good

@@ -32,7 +32,10 @@ def verify(target: Target, chosen: Chosen) -> None:
         return
     if chosen.here:
         paths = [Path(chosen.folder) / artifact.file for artifact in artifacts]
-        seen = [f"{path.stat().st_size} {sha256(path)}" if path.is_file() else "-" for path in paths]
+        try:
+            seen = [f"{path.stat().st_size} {sha256(path)}" if path.is_file() else "-" for path in paths]
+        except OSError as error:
+            raise OpsError(f"cannot read {error.filename}: {error.strerror}", left="everything") from None
     else:
         names = [artifact.file for artifact in artifacts]
         seen = target.run(bash(_DIGESTS, chosen.folder, *names, limit=LONG)).lines

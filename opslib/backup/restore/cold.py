@@ -8,9 +8,9 @@ from typing import Any
 
 from opslib.backup import sets
 from opslib.backup.manifest import Manifest
-from opslib.backup.restore.context import UNPACK, Context, DoesNotStart, Place
+from opslib.backup.restore.context import UNPACK, Context, DoesNotStart, Place, from_memo
 from opslib.backup.restore.locate import Chosen
-from opslib.backup.restore.plan import mounted
+from opslib.backup.restore.places import mounted
 from opslib.command import bash
 from opslib.errors import OpsError
 from opslib.run.step import AnyStep, Run, Step
@@ -81,7 +81,7 @@ def put_back(run: Run, memo: dict[str, Any]) -> None:
     """Put the old files back from the safety copy, if they were taken away."""
     if run.target.run(bash('[ -e "$1" ] || echo no', memo["mark"])).text:
         return
-    ctx = Context(run.target, memo["tools"], memo["project"])
+    ctx = from_memo(run.target, memo)
     manifest = sets.find(run.target, memo["set"]).manifest
     for engine in memo["engines"]:
         _stop(ctx, engine["service"])

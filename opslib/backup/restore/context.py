@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
@@ -127,6 +127,11 @@ class Context:
     def set_path(self, folder: str, file: str) -> str:
         """Where a file of the set is for a script."""
         return f"{SET if self.tools else folder}/{file}"
+
+
+def from_memo(target: Target, memo: Mapping[str, Any]) -> Context:
+    """The context of a step that an earlier process may have left behind."""
+    return Context(target, memo["tools"], memo["project"])
 
 
 class DoesNotStart(OpsError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -61,7 +62,7 @@ def locate(target: Target, options: Options) -> Chosen:
     if there == "folder":
         return _of_folder(target, _absolute(target, name), options)
     if there == "file":
-        return _of_file(target, _absolute(target, name), options)
+        return _of_file(target, _absolute(target, name))
     raise BadSettings(
         f"there is no set and no file {name!r}",
         host=target.host.name,
@@ -104,11 +105,11 @@ def _of_folder(target: Target, folder: str, options: Options) -> Chosen:
     return Chosen(folder, False, manifest, choose(manifest, options))
 
 
-def _of_file(target: Target, path: str, options: Options) -> Chosen:
+def _of_file(target: Target, path: str) -> Chosen:
     folder, name = str(PurePosixPath(path).parent), PurePosixPath(path).name
     data = read_file(target, f"{folder}/{FILE}")
     manifest = decode(data, f"{folder}/{FILE}") if data is not None else None
-    return _single(manifest, folder, name, options, here=False)
+    return _single(manifest, folder, name, here=False, there=lambda file: _kind_there(target, f"{folder}/{file}") != "")
 
 
 def _on_this_machine(path: Path, options: Options) -> Chosen:
@@ -122,19 +123,30 @@ def _on_this_machine(path: Path, options: Options) -> Chosen:
         if manifest is None:
             raise _without_manifest(str(folder))
         return Chosen(str(folder), True, manifest, choose(manifest, options))
-    return _single(manifest, str(folder), path.name, options, here=True)
+    return _single(manifest, str(folder), path.name, here=True, there=lambda file: (folder / file).is_file())
 
 
-def _single(manifest: Manifest | None, folder: str, name: str, options: Options, *, here: bool) -> Chosen:
-    if manifest is not None:
-        chosen = tuple(artifact for artifact in manifest.artifacts if artifact.file == name)
-        if chosen:
-            return Chosen(folder, here, manifest, chosen, whole=False)
+def _single(manifest: Manifest | None, folder: str, name: str, *, here: bool, there: Callable[[str], bool]) -> Chosen:
+    """One file. A database brings its server's roles along, where their file is beside it."""
+    named = next((one for one in manifest.artifacts if one.file == name), None) if manifest else None
+    if manifest is not None and named is not None:
+        if _is_globals(named):
+            raise BadSettings(f"{name} holds the roles of a server: they come back with a database that needs them")
+        with_it = [
+            one
+            for one in manifest.artifacts
+            if named.kind == "postgres" and _is_globals(one) and one.service == named.service and there(one.file)
+        ]
+        return Chosen(folder, here, manifest, (named, *with_it), whole=False)
     if name.endswith(PLAIN):
         return Chosen(folder, here, plain=name, whole=False)
     if manifest is None:
         raise _without_manifest(folder)
     raise BadSettings(f"{name} is no artifact of the set {manifest.id}", next="inv backup.show shows what it holds")
+
+
+def _is_globals(artifact: Artifact) -> bool:
+    return artifact.facts.get("part") == "globals"
 
 
 def choose(manifest: Manifest, options: Options) -> tuple[Artifact, ...]:
@@ -144,9 +156,9 @@ def choose(manifest: Manifest, options: Options) -> tuple[Artifact, ...]:
         for artifact in manifest.artifacts
         if (not options.kinds or artifact.kind in options.kinds)
         and (options.service is None or artifact.service == options.service)
-        and (options.database is None or artifact.name == options.database or artifact.facts.get("part") == "globals")
+        and (options.database is None or artifact.name == options.database or _is_globals(artifact))
     )
-    if not any(artifact.facts.get("part") != "globals" for artifact in found):
+    if not any(not _is_globals(artifact) for artifact in found):
         held = ", ".join(artifact.title for artifact in manifest.artifacts) or "nothing"
         raise BadSettings(f"the set {manifest.id} holds nothing of that: it holds {held}")
     return found

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from opslib.backup.manifest import Artifact
-from opslib.backup.restore import files, postgres, redis, sqlite
+from opslib.backup.restore import files, places, postgres, redis, sqlite
 from opslib.backup.restore.check import refuse_old_psql
 from opslib.backup.restore.context import Context, Place
 from opslib.backup.restore.files import TreePart
@@ -18,7 +18,6 @@ from opslib.backup.restore.part import Part
 from opslib.backup.restore.postgres import PostgresPart
 from opslib.backup.restore.redis import RedisPart
 from opslib.backup.restore.sqlite import SqlitePart
-from opslib.compose.stack import Container
 from opslib.engines import redis_restore
 from opslib.engines.instance import Instance
 from opslib.errors import BadSettings, OpsError
@@ -117,11 +116,10 @@ def _base(chosen: Chosen, artifact: Artifact, ident: str, folder: str) -> dict[s
 
 
 def _postgres(ctx: Context, chosen: Chosen, artifact: Artifact, ident: str, folder: str) -> PostgresPart:
-    service = _service(ctx, artifact)
+    service = places.service(ctx, artifact)
     database = str(artifact.facts.get("database") or artifact.name)
-    others = chosen.manifest.artifacts if chosen.manifest else ()
     globals_file = next(
-        (a.file for a in others if a.facts.get("part") == "globals" and a.service == artifact.service), None
+        (a.file for a in chosen.artifacts if a.facts.get("part") == "globals" and a.service == artifact.service), None
     )
     present, before = _database_now(ctx, ctx.instance(service), database)
     return PostgresPart(
@@ -186,44 +184,23 @@ def _only_database(ctx: Context, db: Instance) -> str:
 
 
 def _redis(ctx: Context, chosen: Chosen, artifact: Artifact, ident: str, folder: str) -> RedisPart:
-    service = _service(ctx, artifact)
+    service = places.service(ctx, artifact)
     db = ctx.instance(service)
     before = redis.count_keys(ctx, db)
     layout = redis_restore.layout(ctx.target.run(redis_restore.config(ctx.target.host, db)).text)
     container = next(one for one in ctx.stack().service(service) if one.running)
     return RedisPart(
-        **_base(chosen, artifact, ident, folder), service=service, place=mounted(ctx, container, layout.dir),
+        **_base(chosen, artifact, ident, folder), service=service, place=places.mounted(ctx, container, layout.dir),
         dbfilename=layout.dbfilename, appenddirname=layout.appenddirname, appendfilename=layout.appendfilename,
         appendonly=layout.appendonly, owner=db.user, before=before,
     )  # fmt: skip
-
-
-def mounted(ctx: Context, container: Container, folder: str) -> Place:
-    """The volume or folder of the machine behind a folder of a container."""
-    found: Place | None = None
-    best = -1
-    for one in container.mounts:
-        inside = one.destination.rstrip("/")
-        if (folder == inside or folder.startswith(f"{inside}/")) and len(inside) > best:
-            sub = folder[len(inside) :].strip("/")
-            volume = one.type == "volume"
-            found = Place(kind="volume" if volume else "folder", source=one.name if volume else one.source, sub=sub)
-            best = len(inside)
-    if found is None:
-        raise OpsError(
-            f"the data of service {container.service} ({folder}) are on no volume: they would go with the container",
-            host=ctx.target.host.name,
-            left="everything",
-            next=f"mount a volume at {folder} in the compose file, and deploy",
-        )
-    return found
 
 
 # -- volumes, files, sqlite
 
 
 def _volume(ctx: Context, chosen: Chosen, artifact: Artifact, ident: str, folder: str) -> TreePart:
-    name, create = _volume_name(ctx, artifact)
+    name, create = places.volume_name(ctx, artifact)
     place = Place(kind="volume", source=name)
     return TreePart(
         **_base(chosen, artifact, ident, folder), place=place, without=tuple(artifact.facts.get("without") or ()),
@@ -232,39 +209,9 @@ def _volume(ctx: Context, chosen: Chosen, artifact: Artifact, ident: str, folder
     )  # fmt: skip
 
 
-def _volume_name(ctx: Context, artifact: Artifact) -> tuple[str, dict[str, str] | None]:
-    """The volume that an artifact belongs to: the project's own of that key, else the one of the recorded name; and
-    the labels to make it with where there is none."""
-    stack, facts = ctx.stack(), artifact.facts
-    key, recorded = str(facts.get("key") or ""), str(facts["volume"])
-    own = [one.name for one in stack.volumes if key and one.key == key and one.project == ctx.project]
-    name = own[0] if own else recorded
-    seen = stack.volume(name)
-    if seen is None:
-        return name, {str(k): str(v) for k, v in (facts.get("labels") or {}).items()}
-    ours = {one.id for one in stack.containers}
-    others = [one for one in seen.mounted_by if one not in ours]
-    if others and _running(ctx, others):
-        raise OpsError(
-            f"volume {name} is in use by a container outside the project: {_running(ctx, others)[0]}",
-            host=ctx.target.host.name,
-            left="everything",
-            next="stop that container first",
-        )
-    return name, None
-
-
-def _running(ctx: Context, ids: list[str]) -> list[str]:
-    from opslib.target.docker import docker
-
-    cmd = docker(ctx.target.host, "ps", "--no-trunc", "--format", "{{.ID}} {{.Names}}")
-    pairs = [line.split(" ", 1) for line in ctx.target.run(cmd).lines]
-    return [name for ident, name in pairs if ident in ids]
-
-
 def _files(ctx: Context, chosen: Chosen, artifact: Artifact, ident: str, folder: str) -> TreePart:
     paths = tuple(str(path).strip("/") for path in artifact.facts.get("paths") or ())
-    place = Place(kind="folder", source=_folder(ctx, chosen, str(artifact.facts["base"])))
+    place = Place(kind="folder", source=places.folder(ctx, chosen, str(artifact.facts["base"])))
     before = dict(files.count(ctx, place, paths))
     return TreePart(
         **_base(chosen, artifact, ident, folder), place=place, paths=paths,
@@ -272,24 +219,10 @@ def _files(ctx: Context, chosen: Chosen, artifact: Artifact, ident: str, folder:
     )  # fmt: skip
 
 
-def _folder(ctx: Context, chosen: Chosen, recorded: str) -> str:
-    """A folder of the set on this machine: the same one, or, for a set of another host, the project's where the same
-    one is not there."""
-    from opslib.command import bash
-
-    if ctx.target.run(bash('[ -d "$1" ]', recorded), check=False).ended.ok:
-        return recorded
-    if chosen.manifest is not None and chosen.manifest.host != ctx.target.host.name:
-        return ctx.target.root
-    raise OpsError(
-        f"the folder {recorded} is not there", host=ctx.target.host.name, left="everything", next=f"mkdir -p {recorded}"
-    )
-
-
 def _sqlite(ctx: Context, chosen: Chosen, artifact: Artifact, ident: str, folder: str) -> SqlitePart:
     facts = artifact.facts
     if facts.get("place") == "volume":
-        name, create = _volume_name(ctx, artifact)
+        name, create = places.volume_name(ctx, artifact)
         in_set = any(a.kind == "volume" and a.facts.get("volume") == facts["volume"] for a in chosen.artifacts)
         if create is not None and not in_set:
             raise OpsError(
@@ -299,21 +232,9 @@ def _sqlite(ctx: Context, chosen: Chosen, artifact: Artifact, ident: str, folder
         before = sqlite.count_now(ctx, place, facts["path"]) if create is None else None
     else:
         recorded = str(facts.get("folder") or ctx.target.root)
-        place = Place(kind="folder", source=_folder(ctx, chosen, recorded))
+        place = Place(kind="folder", source=places.folder(ctx, chosen, recorded))
         before = sqlite.count_now(ctx, place, facts["path"])
     return SqlitePart(
         **_base(chosen, artifact, ident, folder), place=place, path=str(facts["path"]),
         owner=str(facts.get("owner") or "0:0"), mode=str(facts.get("mode") or "640"), before=before,
     )  # fmt: skip
-
-
-def _service(ctx: Context, artifact: Artifact) -> str:
-    service = artifact.service or ""
-    if not ctx.stack().service(service):
-        raise OpsError(
-            f"{artifact.title}: there is no container of service {service}",
-            host=ctx.target.host.name,
-            left="everything",
-            next=f"docker compose up -d {service}, or inv deploy",
-        )
-    return service

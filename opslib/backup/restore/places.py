@@ -1,0 +1,85 @@
+"""Where data lie on this machine: behind a container's folder, in which volume, below which folder."""
+
+from __future__ import annotations
+
+from opslib.backup.manifest import Artifact
+from opslib.backup.restore.context import Context, Place
+from opslib.backup.restore.locate import Chosen
+from opslib.command import bash
+from opslib.compose.stack import Container
+from opslib.errors import OpsError
+from opslib.target.docker import docker
+
+
+def mounted(ctx: Context, container: Container, folder: str) -> Place:
+    """The volume or folder of the machine behind a folder of a container."""
+    found: Place | None = None
+    best = -1
+    for one in container.mounts:
+        inside = one.destination.rstrip("/")
+        if (folder == inside or folder.startswith(f"{inside}/")) and len(inside) > best:
+            sub = folder[len(inside) :].strip("/")
+            volume = one.type == "volume"
+            found = Place(kind="volume" if volume else "folder", source=one.name if volume else one.source, sub=sub)
+            best = len(inside)
+    if found is None:
+        raise OpsError(
+            f"the data of service {container.service} ({folder}) are on no volume: they would go with the container",
+            host=ctx.target.host.name,
+            left="everything",
+            next=f"mount a volume at {folder} in the compose file, and deploy",
+        )
+    return found
+
+
+def volume_name(ctx: Context, artifact: Artifact) -> tuple[str, dict[str, str] | None]:
+    """The volume that an artifact belongs to: the project's own of that key, else the one of the recorded name; and
+    the labels to make it with where there is none."""
+    stack, facts = ctx.stack(), artifact.facts
+    key, recorded = str(facts.get("key") or ""), str(facts["volume"])
+    own = [one.name for one in stack.volumes if key and one.key == key and one.project == ctx.project]
+    name = own[0] if own else recorded
+    seen = stack.volume(name)
+    if seen is None:
+        return name, {str(k): str(v) for k, v in (facts.get("labels") or {}).items()}
+    ours = {one.id for one in stack.containers}
+    others = [one for one in seen.mounted_by if one not in ours]
+    if others and _running(ctx, others):
+        raise OpsError(
+            f"volume {name} is in use by a container outside the project: {_running(ctx, others)[0]}",
+            host=ctx.target.host.name,
+            left="everything",
+            next="stop that container first",
+        )
+    return name, None
+
+
+def _running(ctx: Context, ids: list[str]) -> list[str]:
+    cmd = docker(ctx.target.host, "ps", "--no-trunc", "--format", "{{.ID}} {{.Names}}")
+    pairs = [line.split(" ", 1) for line in ctx.target.run(cmd).lines]
+    return [name for ident, name in pairs if ident in ids]
+
+
+def folder(ctx: Context, chosen: Chosen, recorded: str) -> str:
+    """A folder of the set on this machine: the same one, or, for a set of another host, the project's where the same
+    one is not there."""
+    if ctx.target.run(bash('[ -d "$1" ]', recorded), check=False).ended.ok:
+        return recorded
+    if chosen.manifest is not None and chosen.manifest.host != ctx.target.host.name:
+        return ctx.target.root
+    raise OpsError(
+        f"the folder {recorded} is not there", host=ctx.target.host.name, left="everything", next=f"mkdir -p {recorded}"
+    )
+
+
+def service(ctx: Context, artifact: Artifact) -> str:
+    """The service that an artifact belongs to. Raises OpsError where it has no container."""
+    name = artifact.service or ""
+    if not ctx.stack().service(name):
+        raise OpsError(
+            f"{artifact.title}: there is no container of service {name}",
+            host=ctx.target.host.name,
+            left="everything",
+            next=f"docker compose up -d {name}, or inv deploy",
+        )
+    return name
