@@ -32,7 +32,14 @@ class Need:
 
 def refuse_if_short(ctx: Context, chosen: Chosen, parts: Sequence[AnyPart], raw: int) -> None:
     """Raise OpsError where a file system has less room than everything that goes there needs."""
-    needs = [_need(ctx, part, raw) for part in parts]
+    looked: dict[str, str] = {}
+    needs = []
+    for part in parts:
+        where = part.service if isinstance(part, PostgresPart) else part.place.source
+        if where not in looked:
+            looked[where] = _look(ctx, part)
+        device, free = _read(looked[where])
+        needs.append(Need(part.title, device, free, part.needs or raw))
     if chosen.here:
         device, free = _read(ctx.target.run(bash(FREE, ctx.target.state)).text)
         needs.append(Need("what is sent", device, free, sum(artifact.bytes for artifact in chosen.artifacts) or raw))
@@ -58,16 +65,14 @@ def too_short(needs: Sequence[Need]) -> list[str]:
     return found
 
 
-def _need(ctx: Context, part: AnyPart, raw: int) -> Need:
+def _look(ctx: Context, part: AnyPart) -> str:
+    """What FREE says of the place that the part goes to."""
     if isinstance(part, PostgresPart):
         db = ctx.instance(part.service)
-        said = ctx.target.run(db.tool(ctx.target.host, "sh", "-c", FREE, "sh", db.data)).text
-    elif part.place.kind == "volume" and ctx.stack().volume(part.place.source) is None:
-        said = ctx.target.run(bash(FREE, ctx.target.root)).text  # made later, on the engine's disk: mostly the same
-    else:
-        said = ctx.target.run(ctx.script(FREE, part.place)).text
-    device, free = _read(said)
-    return Need(part.title, device, free, part.needs or raw)
+        return ctx.target.run(db.tool(ctx.target.host, "sh", "-c", FREE, "sh", db.data)).text
+    if part.place.kind == "volume" and ctx.stack().volume(part.place.source) is None:
+        return ctx.target.run(bash(FREE, ctx.target.root)).text  # made later, on the engine's disk: mostly the same
+    return ctx.target.run(ctx.script(FREE, part.place)).text
 
 
 def _read(said: str) -> tuple[str, int]:
