@@ -54,12 +54,12 @@ class Site:
         self.name = f"flt{uuid.uuid4().hex[:8]}"
         self.config = root / "ssh_config"
         self.config.write_text(
-            f"Host faulty\n HostName {server['address']}\n Port {server['port']}\n User {server['user']}\n"
+            f"Host faults\n HostName {server['address']}\n Port {server['port']}\n User {server['user']}\n"
             f" IdentityFile {server['key']}\n IdentitiesOnly yes\n UserKnownHostsFile {server['known_hosts']}\n"
         )
         (root / "hosts").mkdir()
         (root / "hosts/there.yml").write_text(
-            f"address: faulty\npath: {self.name}\nproject: {self.name}\nenv_file: .env\n"
+            f"address: faults\npath: {self.name}\nproject: {self.name}\nenv_file: .env\n"
             "deploy: {timeout: 120s, stable: 1s}\n"
         )
         (root / "tasks.py").write_text("import opslib\n\nns = opslib.namespace()\n")
@@ -70,7 +70,7 @@ class Site:
         for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "first"]):
             subprocess.run([*git, *words], check=True)
         os.environ["OPSLIB_SSH_CONFIG"] = str(self.config)
-        self.target: Target = connect(Host(name="there", path=self.name, address=Address("faulty")))
+        self.target: Target = connect(Host(name="there", path=self.name, address=Address("faults")))
 
     def env(self, color: str) -> None:
         quoted = PASSWORD.replace("'", "\\'")
@@ -109,13 +109,13 @@ class Site:
 def inside(script: str) -> str:
     """A shell text run in the server's container, not over the line; empty when it fails."""
     done = subprocess.run(
-        ["docker", "exec", "opslib-lab-faulty", "bash", "-c", script], capture_output=True, text=True, check=False
+        ["docker", "exec", "opslib-lab-faults", "bash", "-c", script], capture_output=True, text=True, check=False
     )
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def fault(kind: str) -> None:
-    subprocess.run([str(ROOT / "scripts/lab"), "fault", "faulty", kind], check=True, capture_output=True)
+    subprocess.run([str(ROOT / "scripts/lab"), "fault", "faults", kind], check=True, capture_output=True)
 
 
 def until(what: Any, seconds: float, why: str) -> float:
@@ -131,11 +131,11 @@ def until(what: Any, seconds: float, why: str) -> float:
 def server(lab: dict[str, Any]) -> dict[str, Any]:
     """A server of these tests' own: what they do to it would disturb the others."""
     done = subprocess.run(
-        [str(ROOT / "scripts/lab"), "server", "faulty", "--images", "busybox,postgres,debian", "--yes", "--json"],
+        [str(ROOT / "scripts/lab"), "server", "faults", "--images", "busybox,postgres,debian", "--yes", "--json"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = next(one for one in json.loads(done.stdout)["servers"] if one["name"] == "faulty")
+    found: dict[str, Any] = next(one for one in json.loads(done.stdout)["servers"] if one["name"] == "faults")
     return found
 
 
