@@ -29,6 +29,10 @@ else cp -- "$new/$4" "$new/$6"; fi  # a link would let the server append to both
 chown -R -- "$7" "$new"; sync -f ."""
 
 
+# $1 the data folder, $2 what is in it
+FORGET = 'cd -- "$1" && rm -rf -- "./$2"'
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Where a server keeps its data: names as its configuration has them. `appenddirname` is "" before 7.0."""

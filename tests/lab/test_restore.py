@@ -75,6 +75,7 @@ def test_a_whole_set_comes_back_and_so_does_what_it_replaced(trial: Trial, saved
     result = worked(trial.restore(made))
     assert trial.running() == ALL
     assert trial.seen() == good
+    assert trial.python("import os; print(os.listdir('/x'))", volume=f"{trial.name}_plain") == "['dump.rdb']"
     left = trial.sql("postgres", "select datname from pg_database where datname like 'opslib%'")
     assert left == []
     names = trial.target.run(bash('ls -A "$1" "$1"/.opslib', trial.target.root)).text

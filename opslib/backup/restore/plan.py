@@ -192,7 +192,7 @@ def _redis(ctx: Context, chosen: Chosen, artifact: Artifact, ident: str, folder:
     return RedisPart(
         **_base(chosen, artifact, ident, folder), service=service, place=places.mounted(ctx, container, layout.dir),
         dbfilename=layout.dbfilename, appenddirname=layout.appenddirname, appendfilename=layout.appendfilename,
-        appendonly=layout.appendonly, owner=db.user, before=before,
+        owner=db.user, before=before,
     )  # fmt: skip
 
 

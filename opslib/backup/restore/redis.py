@@ -24,7 +24,6 @@ class RedisPart(Part, frozen=True, kw_only=True, tag="redis"):
     appenddirname: str
     appendfilename: str
     owner: str
-    appendonly: bool = True
 
     @property
     def _paths(self) -> list[str]:
@@ -60,6 +59,10 @@ class RedisPart(Part, frozen=True, kw_only=True, tag="redis"):
 
     def clean(self, ctx: Context) -> None:
         ctx.target.run(ctx.script(exchange.CLEAN, self.place, self.id))
+        said = ctx.target.run(redis_restore.config(ctx.target.host, ctx.instance(self.service))).text
+        if not redis_restore.layout(said).appendonly:  # unused now, and loaded by whoever turns it on one day
+            files = self.appenddirname or self.appendfilename
+            ctx.target.run(ctx.script(redis_restore.FORGET, self.place, files))
 
     def _move(self, ctx: Context, script: str) -> None:
         ids = [c.id for c in ctx.stack(fresh=True).service(self.service)]
