@@ -23,8 +23,6 @@ def status(screen: Screen) -> dict[str, Any]:
 def engine(screen: Screen, folder: Folder, yes: bool) -> bool:
     """See to an engine; False where there is none and none can be installed."""
     before = status(screen)
-    if "lab_images" not in folder.state:  # what the demo did not make it leaves alone at the end
-        folder.note(lab_images=not before["images"])
     if before["engine"] is None or not before["engine"]["compose"]:
         # with the terminal: it says what it is about to install, and asks
         code = subprocess.run([LAB, "engine", *(["--yes"] if yes else [])]).returncode
@@ -32,6 +30,8 @@ def engine(screen: Screen, folder: Folder, yes: bool) -> bool:
             return False
         if code:
             raise DemoError("no engine", code)
+    if "lab_images" not in folder.state:  # what the demo did not make it leaves alone at the end
+        folder.note(lab_images=not before["images"])
     return True
 
 
