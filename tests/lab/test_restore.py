@@ -23,6 +23,7 @@ from tests.conftest import ROOT, missing
 from tests.lab.restore_stack import DATABASE, USER, Trial, docker_says
 
 pytestmark = pytest.mark.lab
+SERVER = "test-restore"  # a server of its own, whose line may be cut
 
 
 @pytest.fixture(scope="module", params=["local", "ssh"])
@@ -298,17 +299,17 @@ def test_the_controller_is_killed(trial: Trial, saved: tuple[str, dict[str, Any]
 @pytest.fixture
 def faulty(lab: dict[str, Any], ssh_config: Path) -> Iterator[Trial]:
     """The stack on a server whose line may be cut: nobody else works on it."""
-    words = ["server", "faulty", "--images", "busybox,postgres,redis,python,debian", "--yes", "--json"]
+    words = ["server", SERVER, "--images", "busybox,postgres,redis,python,debian", "--yes", "--json"]
     made = subprocess.run([str(ROOT / "scripts/lab"), *words], capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stderr
-    (server,) = [one for one in json.loads(made.stdout)["servers"] if one["name"] == "faulty"]
+    (server,) = [one for one in json.loads(made.stdout)["servers"] if one["name"] == SERVER]
     before = ssh_config.read_text()
     ssh_config.write_text(
-        f"{before}Host faulty\n  HostName {server['address']}\n  Port {server['port']}\n  User {server['user']}\n"
+        f"{before}Host {SERVER}\n  HostName {server['address']}\n  Port {server['port']}\n  User {server['user']}\n"
         f"  IdentityFile {server['key']}\n  IdentitiesOnly yes\n  UserKnownHostsFile {server['known_hosts']}\n"
     )
     os.environ["OPSLIB_SSH_CONFIG"] = str(ssh_config)
-    found = Trial("ssh", lab["images_prefix"], "faulty")
+    found = Trial("ssh", lab["images_prefix"], SERVER)
     try:
         found.up()
         yield found
@@ -317,17 +318,20 @@ def faulty(lab: dict[str, Any], ssh_config: Path) -> Iterator[Trial]:
         found.target.reconnect()
         found.down()
         ssh_config.write_text(before)
+        subprocess.run([str(ROOT / "scripts/lab"), "server", SERVER, "--down"], check=True, capture_output=True)
 
 
 def fault(kind: str) -> None:
-    subprocess.run([str(ROOT / "scripts/lab"), "fault", "faulty", kind], check=True, capture_output=True)
+    subprocess.run([str(ROOT / "scripts/lab"), "fault", SERVER, kind], check=True, capture_output=True)
 
 
 def inside(trial: Trial) -> list[str]:
     """The services that run, asked inside the server, whatever the state of the line."""
     label = f"label=com.docker.compose.project={trial.name}"
     words = ["docker", "ps", "--filter", label, "--format", '{{.Label "com.docker.compose.service"}}']
-    done = subprocess.run(["docker", "exec", "opslib-lab-faulty", *words], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["docker", "exec", f"opslib-lab-{SERVER}", *words], capture_output=True, text=True, check=True
+    )
     return sorted(done.stdout.split())
 
 
