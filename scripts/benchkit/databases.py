@@ -45,7 +45,7 @@ DUMP = "pg_dump -U postgres -Fc -Z0 bench"
 def database(place: Place, size: int) -> Path:
     """The folder of a project whose database's dump has about `size` bytes. It is filled once."""
     folder = place.path / PROJECT
-    if not (folder / f"filled-{size}").exists():
+    if not (folder / f"filled-{size}").exists() or not version(place):
         clear(place)
         folder.mkdir(exist_ok=True)
         (folder / "docker-compose.yml").write_text(COMPOSE.format(images=place.images))

@@ -18,7 +18,7 @@ EXAMPLE = CHECKOUT / "examples" / "rag-engine-mini"
 BIN = CHECKOUT / ".venv" / "bin"
 SERVER = "bench"
 DEPLOYED = "bench-nochange"  # the Compose project that is live on the server
-PRELOADED = ("postgres", "redis", "nginx", "python", "debian")
+PRELOADED = ("postgres:15", "redis:7", "nginx:1", "python:3.11-slim", "debian:bookworm-slim")
 _OWN = shutil.ignore_patterns(".env", ".env.[!e]*", ".git", ".opslib", "backups", "uploads", "__pycache__")
 _SSH = """Host {name}
   HostName {address}
@@ -75,7 +75,7 @@ class Place:
     @cached_property
     def server(self) -> str:
         """The ssh_config name of a server of the bench's own."""
-        names = [image for image in self.lab["images"] if image.split("/")[-1].split(":")[0] in PRELOADED]
+        names = [name for name in self.lab["images"] if name.removeprefix(self.images) in PRELOADED]
         say(f"the lab's server {SERVER}")
         told = self._lab("server", SERVER, "--images", ",".join(names))
         facts = next(server for server in told["servers"] if server["name"] == SERVER)

@@ -64,6 +64,7 @@ def file_there(place: Place, size: int) -> Path:
     sample = place.path / "sample"
     if not sample.exists() or sample.stat().st_size != size:
         call(["head", "-c", str(size), "/dev/urandom"], to=sample)
+    if call(place.ssh(f"stat -c %s {REMOTE} || true")).out.strip() != str(size):
         call(place.ssh(f"cat >{REMOTE}"), stdin=sample)
     return sample
 
