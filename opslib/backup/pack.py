@@ -20,22 +20,29 @@ if TYPE_CHECKING:
 
 LONG = 24 * 3600.0  # seconds that one artifact may take
 
+DIGEST = """digest() { if type -P openssl >/dev/null; then openssl dgst -sha256 -r; else sha256sum; fi; }
+"""
+"""A shell function: the SHA-256 of its input and a word. OpenSSL uses the processor's instructions for it, which
+Debian 12's sha256sum does not (1.3 GB/s beside 0.27, measured)."""
+
 # $1 the file, $2 bytes that must stay free, then the program. Every stage's exit code counts; a digest taken aside by
 # `tee >(…)` would fail unseen. The limit on the file's size keeps the reserve whatever the estimate was. What the
-# program says on descriptor 4 is about the data; its complaints are shown as warnings when it succeeds.
-_PACK = """export LC_ALL=C; umask 027; cd /stage || exit 1
-free=$(df -PB1 . | awk 'NR == 2 { print $4 }'); room=$(( (free - $2) / 1024 ))
-[ "$room" -gt 0 ] || { echo "only $free bytes are free, and $2 must stay free" >&2; exit 1; }
-file=$1; [ ! -e "$file" ] || { echo "two artifacts are called $file" >&2; exit 1; }
+# program says on descriptor 4 is about the data; its complaints are shown as warnings when it succeeds. zstd says how
+# many bytes went in, so that no process has to stand between to count them.
+_PACK = f"""{DIGEST}export LC_ALL=C; umask 027; cd /stage || exit 1
+free=$(df -PB1 . | awk 'NR == 2 {{ print $4 }}'); room=$(( (free - $2) / 1024 ))
+[ "$room" -gt 0 ] || {{ echo "only $free bytes are free, and $2 must stay free" >&2; exit 1; }}
+file=$1; [ ! -e "$file" ] || {{ echo "two artifacts are called $file" >&2; exit 1; }}
 ulimit -f "$room"; shift 2; t=$(mktemp -d); : >"$t/told"
 while sleep 1; do stat -c 'bytes %s' -- "$file"; done 2>/dev/null & beat=$!
-"$@" 2> >(head -c 65536 >"$t/said"; cat >/dev/null) 4>>"$t/told" | dd bs=128K 2>"$t/raw" | zstd -q -3 -T0 |
-  tee -- "$file" | sha256sum >"$t/sum"
-st=("${PIPESTATUS[@]}"); kill "$beat"; wait 2>/dev/null
-if [ "${st[*]}" != '0 0 0 0 0' ]; then cat "$t/said" >&2
-  case ${st[3]} in 153|1) echo 'the disk is full up to the reserve' >&2 ;; esac
-  echo "the dump's stages ended with ${st[*]}" >&2; exit 1; fi
-raw=$(awk '/ copied/ { print $1 }' "$t/raw"); [ "${raw:-0}" -gt 0 ] || { echo 'the dump is empty' >&2; exit 1; }
+"$@" 2> >(head -c 65536 >"$t/said"; cat >/dev/null) 4>>"$t/told" | zstd -vv -3 -T0 2>"$t/zstd" |
+  tee -- "$file" | digest >"$t/sum"
+st=("${{PIPESTATUS[@]}}"); kill "$beat"; wait 2>/dev/null
+if [ "${{st[*]}}" != '0 0 0 0' ]; then cat "$t/said" >&2; grep -a '^zstd: ' "$t/zstd" >&2
+  case ${{st[2]}} in 153|1) echo 'the disk is full up to the reserve' >&2 ;; esac
+  echo "the dump's stages ended with ${{st[*]}}" >&2; exit 1; fi
+raw=$(tr '\\r' '\\n' <"$t/zstd" | sed -n 's/.*(\\([0-9]*\\) B => .*/\\1/p' | tail -n 1)
+: "${{raw:=$(zstd -dcq -- "$file" | wc -c)}}"; [ "${{raw:-0}}" -gt 0 ] || {{ echo 'the dump is empty' >&2; exit 1; }}
 chown --reference=. -- "$file" && chmod 0440 -- "$file" && sync -- "$file" || exit 1
 sed 's/^/told /' "$t/told"; sed 's/^/said /' "$t/said"
 read -r sum _ <"$t/sum"; printf 'packed %s %s %s\\n' "$(stat -c %s -- "$file")" "$raw" "$sum" """

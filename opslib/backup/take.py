@@ -16,8 +16,9 @@ from opslib.backup.prune import outdated
 from opslib.backup.sets import directory, list_sets
 from opslib.backup.source import Source, Stage
 from opslib.backup.space import check_room
+from opslib.backup.verify import digests
 from opslib.command import bash
-from opslib.errors import Unhealthy
+from opslib.errors import OpsError, Unhealthy
 from opslib.events import Progress
 from opslib.run.record import Record, failed, now
 from opslib.run.step import AnyStep, NotYet, Recovery, Run, Step, recoveries
@@ -25,7 +26,6 @@ from opslib.target.transfer import put_bytes
 
 __all__ = ["RECOVERIES", "Options", "judge", "steps"]
 _FACTS = "backup"
-_DIGESTS = 4 * 3600.0  # seconds to read a set back
 
 
 def steps(run: Run, options: Options | None = None) -> list[AnyStep]:
@@ -116,8 +116,6 @@ def _kind(kind: Kind) -> Step[Any]:
 
 # -- publishing
 
-# The digests are read back from the disk before the manifest says them.
-_CHECK = 'cd -- "$1" && sha256sum --check --quiet --strict'
 _RENAME = 'sync -- "$1"/* "$1" && mv -T -- "$1" "$2" && sync -- "$(dirname -- "$2")"'
 
 
@@ -127,8 +125,7 @@ def _publish() -> Step[Any]:
 
     def do(run: Run, memo: dict[str, Any]) -> str:
         work: Work = run.facts[_FACTS]
-        listing = "".join(f"{one.sha256}  {one.file}\n" for one in work.artifacts)
-        run.target.run(bash(_CHECK, memo["stage"], feed=listing.encode(), limit=_DIGESTS))
+        _read_back(run, memo["stage"], work.artifacts)
         manifest = _manifest(run, work)
         put_bytes(run.target, encode(manifest), f"{memo['stage']}/{FILE}", mode=0o440)
         run.target.run(bash(_RENAME, memo["stage"], memo["set"], limit=600))
@@ -136,6 +133,17 @@ def _publish() -> Step[Any]:
         return f"{manifest.id}, {manifest.bytes} bytes"
 
     return Step("backup.publish", look, do, show=lambda memo: memo["set"])
+
+
+def _read_back(run: Run, folder: str, artifacts: Sequence[Artifact]) -> None:
+    """What stands on the disk must be what was made, before a manifest says so."""
+    wrong = [f"{file}: {what}" for file, what in digests(run.target, folder, artifacts).items() if what]
+    if wrong:
+        raise OpsError(
+            "the backup was written, and reads back as something else: " + "\n    ".join(wrong),
+            host=run.host, left="everything: no backup set was made, nothing was pruned",
+            next="look at the disk (dmesg, smartctl) before the backup is run again",
+        )  # fmt: skip
 
 
 def _version() -> str:

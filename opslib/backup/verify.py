@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opslib.backup.manifest import Artifact
-from opslib.backup.pack import LONG, beside, inside, script
+from opslib.backup.pack import DIGEST, LONG, beside, inside, script
 from opslib.backup.sets import DAMAGED, SetInfo, find
 from opslib.command import Command, bash, command, pipe
 from opslib.engines import sqlite
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
     from opslib.target.base import Target
 
 # $1 the folder, then FILE LENGTH DIGEST for each artifact. Prints "FILE wrong" and why, or "FILE ok".
-_DIGESTS = """cd -- "$1" || exit 1; shift
+_DIGESTS = f"""{DIGEST}cd -- "$1" || exit 1; shift
 while [ $# -gt 0 ]; do
   if [ ! -f "$1" ]; then echo "$1 is missing"
   elif n=$(stat -c %s -- "$1"); [ "$n" != "$2" ]; then echo "$1 has $n bytes, the manifest says $2"
-  elif s=$(sha256sum <"$1") && [ "${s%% *}" = "$3" ]; then echo "$1 ok"
+  elif s=$(digest <"$1") && [ "${{s%% *}}" = "$3" ]; then echo "$1 ok"
   else echo "$1 has another digest than the manifest says"; fi; shift 3
 done"""
 
@@ -85,7 +86,7 @@ def check(target: Target, one: SetInfo, tools: str = "") -> list[Check]:
     ]
 
 
-def digests(target: Target, folder: str, artifacts: tuple[Artifact, ...]) -> dict[str, str]:
+def digests(target: Target, folder: str, artifacts: Sequence[Artifact]) -> dict[str, str]:
     """By file, what is wrong with its length or digest ("": nothing)."""
     words = [word for one in artifacts for word in (one.file, str(one.bytes), one.sha256)]
     lines = target.run(bash(_DIGESTS, folder, *words, limit=LONG)).lines

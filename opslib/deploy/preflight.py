@@ -32,17 +32,23 @@ def refuse_new_volumes(project: Project, stack: Stack, host: str) -> None:
     found = orphaned_volumes(project, stack, stack.all_volumes)
     if not found:
         return
-    new, existing = found[0]
-    other = existing[: -len(new) + len(project.name)] if existing.endswith(new[len(project.name) :]) else ""
     pairs = "; ".join(f"{mine} would be new and empty, and {theirs} is there" for mine, theirs in found)
-    named = other or (next((v.project for v in stack.all_volumes if v.name == existing), "") or "its old name")
+    theirs = ", ".join(dict.fromkeys(existing for _, existing in found))
+    names = dict.fromkeys(_project_of(new, existing, project, stack) for new, existing in found)
     raise OpsError(
-        f"{pairs}: the services would start without the data of {existing}",
+        f"{pairs}: the services would start without the data of {theirs}",
         host=host,
         left="everything",
-        next=f"set `project: {named}` in the host file to go on with those data, or `project: {project.name}` to "
-        "begin with none",
+        next="set " + " or ".join(f"`project: {name}`" for name in names) + " in the host file to go on with those "
+        f"data, or `project: {project.name}` to begin with none",
     )
+
+
+def _project_of(new: str, existing: str, project: Project, stack: Stack) -> str:
+    """The project's name under which `new` would be called `existing`."""
+    if existing.endswith(new[len(project.name) :]) and len(existing) > len(new) - len(project.name):
+        return existing[: -len(new) + len(project.name)]
+    return next((volume.project for volume in stack.all_volumes if volume.name == existing), "") or "its old name"
 
 
 def refuse_full_disk(free: int, needed: int, host: str) -> None:
