@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from opslib.backup.scan import Place
-from opslib.engines.find import Login
+from opslib.engines.instance import Login
 from opslib.settings import model
 
 if TYPE_CHECKING:
@@ -79,10 +79,5 @@ class Wishes:
 
 def logins(host: Host) -> Mapping[str, Login]:
     """How the host file says to log in, by service."""
-    found = {}
-    for spec in host.backup.sources:
-        if isinstance(spec, model.Postgres):
-            found[spec.service] = Login(spec.user, spec.password)
-        elif isinstance(spec, model.Redis):
-            found[spec.service] = Login(None, spec.password)
-    return found
+    specs = (one for one in host.backup.sources if isinstance(one, model.DatabaseSpec))
+    return {one.service: Login(one.login, one.password) for one in specs}

@@ -18,8 +18,8 @@ from opslib.errors import OpsError
 FILE = "manifest.json"
 VERSION = 1
 
-Kind = Literal["postgres", "redis", "sqlite", "volume", "files"]
-KINDS: tuple[Kind, ...] = ("postgres", "redis", "sqlite", "volume", "files")
+Kind = Literal["postgres", "mysql", "mongo", "qdrant", "redis", "sqlite", "volume", "files"]
+KINDS: tuple[Kind, ...] = ("postgres", "mysql", "mongo", "qdrant", "redis", "sqlite", "volume", "files")
 
 _SAFE = re.compile(r"[A-Za-z0-9_-]")
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.%~-]*\Z")

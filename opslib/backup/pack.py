@@ -93,8 +93,7 @@ def beside(at: Instance) -> list[str]:
     and ends every connection (measured with 15).
     """
     words = ["--pid", "host", "--userns", "host", "--cap-add", "SYS_PTRACE", "--security-opt", "apparmor=unconfined"]
-    socket = str(at.env.get("PGHOST", "/")).startswith("/")  # a file, seen without the network
-    return words if socket else [*words, "--network", f"container:{at.container}"]
+    return [*words, "--network", f"container:{at.container}"] if at.network else words
 
 
 def inside(at: Instance, *argv: str) -> list[str]:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from opslib.backup.byhand import decompress, docker_words, joined
+from opslib.backup.database import Database, Read, Reading
 from opslib.backup.manifest import Artifact, Kind, file_name
 from opslib.backup.pack import beside, inside, pack, pack_command
 from opslib.engines import postgres
+from opslib.errors import BadSettings
+from opslib.settings import model
 
 if TYPE_CHECKING:
-    from opslib.backup.source import Stage
+    from opslib.backup.source import Source, Stage
     from opslib.command import Command, Secret
     from opslib.engines.instance import Instance
+    from opslib.settings.model import SourceSpec
+    from opslib.target.base import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,29 @@ def dump_command(stage: Stage, source: PostgresDatabase, snapshot: str) -> Comma
     program = inside(source.at, "pg_dump", "--format=custom", "--compress=0", "--no-password", f"--snapshot={snapshot}")
     env = _env(source.at, source.database)
     return pack_command(stage, source.file, program, options=beside(source.at), env=env)
+
+
+def find(target: Target, at: Instance, specs: Sequence[SourceSpec]) -> list[Source]:
+    """The roles, and each database that holds something. Raises BadSettings for a database of the host file that is
+    not there."""
+    sizes = postgres.databases(target, at)
+    for spec in specs:
+        if isinstance(spec, model.Postgres) and spec.database not in (None, *sizes):
+            raise BadSettings(f"there is no database {spec.database!r} in service {at.service}", host=target.host.name)
+    # Half: a dump leaves the indexes out, and what is left shrinks.
+    each = [PostgresDatabase(at, name, size // 2, at.client) for name, size in sizes.items()]
+    return [PostgresGlobals(at, at.client), *each]
+
+
+def _reading(target: Target, at: Instance | None, artifact: Artifact, read: Read) -> Reading | None:
+    if artifact.facts.get("part") == "globals":
+        return Reading("end", read(["bash", "-c", "tail -n 5 | grep -q 'cluster dump complete'"], []))
+    if at is None:
+        return None
+    return Reading("pg_restore", read(inside(at, "pg_restore", "-f", "/dev/null"), beside(at)))
+
+
+DATABASE = Database("postgres", find, _reading)
 
 
 def _env(at: Instance, database: str) -> dict[str, str | Secret]:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from opslib.backup.byhand import decompress, docker_words
+from opslib.backup.database import Database, Read, Reading
 from opslib.backup.manifest import Artifact, Kind, file_name
-from opslib.backup.pack import beside, inside, pack, pack_command, script
+from opslib.backup.pack import LONG, beside, inside, pack, pack_command, script
+from opslib.command import pipe
 from opslib.engines import redis
+from opslib.target.docker import run_in
 
 if TYPE_CHECKING:
-    from opslib.backup.source import Stage
+    from opslib.backup.source import Source, Stage
     from opslib.command import Command
     from opslib.engines.instance import Instance
+    from opslib.settings.model import SourceSpec
+    from opslib.target.base import Target
 
 # One open file is copied, and it is the one that was checked: a save that ends meanwhile makes another. The server's
 # own program reads it, from its own root folder; what it found goes to descriptor 4.
@@ -65,6 +71,24 @@ def dump_command(stage: Stage, source: RedisServer) -> Command:
     path = f"{folder}/{source.facts['dbfilename']}"
     program = script(_READ, str(at.pid), path, *inside(at, "redis-check-rdb", path))
     return pack_command(stage, source.file, program, options=beside(at))
+
+
+def find(target: Target, at: Instance, specs: Sequence[SourceSpec]) -> list[Source]:
+    """The server."""
+    facts = redis.facts(target, at)
+    return [RedisServer(at, facts, facts.pop("size"))]
+
+
+def _reading(target: Target, at: Instance | None, artifact: Artifact, read: Read) -> Reading | None:
+    """redis-check-rdb needs a file of its own, so it reads in a fresh container of the server's image."""
+    if at is None:
+        return None
+    check = "cat >/tmp/check.rdb && redis-check-rdb /tmp/check.rdb >&2"
+    own = run_in(target.host, at.image, "-c", check, options=["-i", "--entrypoint", "sh"], limit=LONG)
+    return Reading("redis-check-rdb", pipe(read(["cat"], []), own))
+
+
+DATABASE = Database("redis", find, _reading)
 
 
 def _by_hand(stage: Stage, source: RedisServer) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from opslib.command import Command
-from opslib.engines.others import MARKERS
+from opslib.engines.known import MARKERS
 from opslib.engines.sqlite import BESIDE, MAGIC
 from opslib.target.docker import mount, run_in
 

@@ -6,15 +6,15 @@ import posixpath
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from opslib.backup.databases import DATABASES
 from opslib.backup.found import Found, Wishes, logins
 from opslib.backup.manifest import Kind
-from opslib.backup.postgres import PostgresDatabase, PostgresGlobals
-from opslib.backup.redis import RedisServer
 from opslib.backup.scan import Place
 from opslib.backup.sqlite import SqliteFile
 from opslib.backup.trees import files, find_trees
-from opslib.engines import others, postgres, redis
+from opslib.engines import others
 from opslib.engines.find import Seen, look_inside
+from opslib.engines.known import ENGINES, stopped_kind
 from opslib.errors import BadSettings, OpsError
 from opslib.settings import model
 
@@ -57,6 +57,7 @@ class _Finder:
         self.wishes = Wishes(target.host, stack, target.root)
         self.found = Found()
         self.engines: dict[Place, str] = {}  # where a database keeps its data: never copied file by file
+        self.served: dict[str, str] = {}  # by service, the kind of the engine that is backed up
         self.near: dict[Place, str] = {}  # what else its container may write to: tablespaces, say
 
     def find(self) -> Found:
@@ -79,7 +80,7 @@ class _Finder:
             if served in self.kinds:
                 self._engine(seen.instance, seen)
             return
-        kind = next((kind for kind in ("postgres", "redis") if others.looks_like(container.image, kind)), "")
+        kind = stopped_kind(container.image)
         if kind and container.state != "running":
             self.engines |= dict.fromkeys(_places(container), kind)
             if kind in self.kinds:
@@ -93,24 +94,13 @@ class _Finder:
                 self.found.leave(container.service, f"{other} in service {container.service}", container.service)
 
     def _engine(self, at: Instance, seen: Seen) -> None:
-        sources = self.found.sources
-        if any(isinstance(one, PostgresGlobals | RedisServer) and one.at.service == at.service for one in sources):
+        if at.service in self.served:
             self.found.leave(at.service, f"{at.kind} in container {at.container}, a second one", at.service)
             return
-        if at.kind == "redis":
-            at = redis.logged_in(self.target, at, seen.passwords)
-            facts = redis.facts(self.target, at)
-            sources.append(RedisServer(at, facts, facts.pop("size")))
-            return
-        sizes = postgres.databases(self.target, at)
-        for spec in self.target.host.backup.sources:
-            if isinstance(spec, model.Postgres) and spec.service == at.service and spec.database not in (None, *sizes):
-                raise BadSettings(
-                    f"there is no database {spec.database!r} in service {at.service}", host=self.target.host.name
-                )
-        sources.append(PostgresGlobals(at, at.client))
-        # Half: a dump leaves the indexes out, and what is left shrinks.
-        sources += [PostgresDatabase(at, name, size // 2, at.client) for name, size in sizes.items()]
+        self.served[at.service] = at.kind
+        at = ENGINES[at.kind].log_in(self.target, at, seen.passwords)
+        specs = [one for one in self.target.host.backup.sources if getattr(one, "service", None) == at.service]
+        self.found.sources += DATABASES[at.kind].find(self.target, at, specs)
 
     def _stopped(self, container: Container, kind: str) -> OpsError:
         return OpsError(
@@ -131,16 +121,17 @@ class _Finder:
                 self.found.sources.append(one)
         elif isinstance(spec, model.Volume) and self.wishes.volume(spec.name) is None:
             raise BadSettings(f"there is no volume {spec.name!r} in the project", host=name)
-        elif isinstance(spec, model.Postgres | model.Redis):
-            kind = PostgresGlobals if isinstance(spec, model.Postgres) else RedisServer
-            serving = any(isinstance(one, kind) and one.at.service == spec.service for one in self.found.sources)
-            if kind.kind in self.kinds and not serving and not self.wishes.out(spec.service):
-                raise OpsError(
-                    f"no {type(spec).__name__} server runs in service {spec.service}",
-                    host=name,
-                    left="everything: no backup set was made",
-                    next=f"docker compose up -d {spec.service}",
-                )
+        elif isinstance(spec, model.DatabaseSpec) and spec.kind in self.kinds and not self.wishes.out(spec.service):
+            self._serving(spec)
+
+    def _serving(self, spec: model.DatabaseSpec) -> None:
+        if self.served.get(spec.service) != spec.kind:
+            raise OpsError(
+                f"no {spec.kind} server runs in service {spec.service}",
+                host=self.target.host.name,
+                left="everything: no backup set was made",
+                next=f"docker compose up -d {spec.service}",
+            )
 
     def _sqlite(self, spec: model.Sqlite) -> SqliteFile:
         name = self.target.host.name

@@ -11,6 +11,7 @@ from opslib.backup.scan import BOUND, Inside, Place, scan
 from opslib.backup.sqlite import SqliteFile
 from opslib.backup.tree import Files, NamedVolume
 from opslib.command import bash
+from opslib.engines.known import ENGINES
 from opslib.engines.sqlite import BESIDE
 from opslib.errors import BadSettings, OpsError
 from opslib.settings import model
@@ -31,14 +32,14 @@ def find_trees(target: Target, stack: Stack, tools: str, wishes: Wishes, engines
     """Add what is to be backed up file by file to `found`. `engines` are the places of databases, which are not, `near`
     what else their containers may write to; the values say which database.
 
-    Raises OpsError for a PostgreSQL or Redis data folder on which no such server of the project runs, BadSettings where
-    the host file asks for a copy of the files of one that runs.
+    Raises OpsError for the data folder of an engine of ours on which no such server of the project runs, BadSettings
+    where the host file asks for a copy of the files of one that runs.
     """
     folders = mounted_folders(stack, wishes)
     volumes = {Place("volume", one.name): one for one in stack.volumes if not wishes.out_volume(one)}
     places = [place for place in [*volumes, *folders] if place not in engines or wishes.asked(place)]
     for place in places:
-        if engines.get(place) in ("postgres", "redis"):
+        if engines.get(place) in ENGINES:
             raise BadSettings(
                 f"volume {place.source} is the data folder of {engines[place]}, which runs: a copy of its files would "
                 "be broken, and a dump backs it up",
@@ -78,7 +79,7 @@ def _volume(host: Host, volume: SeenVolume, inside: Inside, users: Sequence[Cont
             asked: bool) -> None:  # fmt: skip
     title = f"volume {volume.key or volume.name}"
     service = users[0].service if users else ""
-    ours = inside.marks & {"postgres", "redis"}
+    ours = inside.marks & ENGINES.keys()
     if ours and not asked:
         raise OpsError(
             f"{title} holds {' and '.join(sorted(ours))} data, and no such server of the project runs on it",

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from opslib.backup.database import Reading
+from opslib.backup.databases import DATABASES
 from opslib.backup.manifest import Artifact
-from opslib.backup.pack import DIGEST, LONG, beside, inside, script
+from opslib.backup.pack import DIGEST, LONG, script
 from opslib.backup.sets import DAMAGED, SetInfo, find
-from opslib.command import Command, bash, command, pipe
+from opslib.command import Command, bash, command
 from opslib.engines import sqlite
 from opslib.errors import CommandFailed, OpsError, Unhealthy
 from opslib.target.docker import mount, run_in
@@ -19,20 +21,18 @@ if TYPE_CHECKING:
     from opslib.run.step import Run
     from opslib.target.base import Target
 
-# $1 the folder, then FILE LENGTH DIGEST for each artifact. Prints "FILE wrong" and why, or "FILE ok".
+# $1 the folder, then FILE LENGTH DIGEST for each artifact. Prints a line for each: what is wrong, or ok.
 _DIGESTS = f"""{DIGEST}cd -- "$1" || exit 1; shift
 while [ $# -gt 0 ]; do
-  if [ ! -f "$1" ]; then echo "$1 is missing"
-  elif n=$(stat -c %s -- "$1"); [ "$n" != "$2" ]; then echo "$1 has $n bytes, the manifest says $2"
-  elif s=$(digest <"$1") && [ "${{s%% *}}" = "$3" ]; then echo "$1 ok"
-  else echo "$1 has another digest than the manifest says"; fi; shift 3
+  if [ ! -f "$1" ]; then echo 'is missing'
+  elif n=$(stat -c %s -- "$1"); [ "$n" != "$2" ]; then echo "has $n bytes, the manifest says $2"
+  elif s=$(digest <"$1") && [ "${{s%% *}}" = "$3" ]; then echo ok
+  else echo 'has another SHA-256 than the manifest says'; fi; shift 3
 done"""
 
 # $1 the file, then the program that reads what is in it.
 _READ = """set -o pipefail; file=$1; shift
 case $file in *.gz) gzip -dc -- "$file" ;; *) zstd -dcq -- "$file" ;; esac | "$@" """
-_GLOBALS = "tail -n 5 | grep -q 'cluster dump complete'"
-_REDIS = "cat >/tmp/check.rdb && redis-check-rdb /tmp/check.rdb >&2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +89,8 @@ def check(target: Target, one: SetInfo, tools: str = "") -> list[Check]:
 def digests(target: Target, folder: str, artifacts: Sequence[Artifact]) -> dict[str, str]:
     """By file, what is wrong with its length or digest ("": nothing)."""
     words = [word for one in artifacts for word in (one.file, str(one.bytes), one.sha256)]
-    lines = target.run(bash(_DIGESTS, folder, *words, limit=LONG)).lines
-    said = dict(line.split(" ", 1) for line in lines)
-    return {one.file: "" if said[one.file] == "ok" else said[one.file] for one in artifacts}
+    said = target.run(bash(_DIGESTS, folder, *words, limit=LONG)).lines
+    return {one.file: "" if what == "ok" else what for one, what in zip(artifacts, said, strict=True)}
 
 
 def _instances(target: Target, one: SetInfo) -> dict[str, Instance]:
@@ -105,56 +104,51 @@ def _instances(target: Target, one: SetInfo) -> dict[str, Instance]:
 
 
 def _content(target: Target, folder: str, artifact: Artifact, tools: str, instances: dict[str, Instance]) -> Check:
-    at = instances.get(artifact.service or "")
-    planned = _reading(target, folder, artifact, tools, at)
-    if planned is None:
+    if not tools:
+        reading = _reading_here(target, folder, artifact)
+    else:
+        at = instances.get(artifact.service or "")
+        at = at if at is not None and at.kind == artifact.kind else None
+        reading = reading_of(target, folder, artifact, tools, at)
+    if reading is None:
         return Check(artifact)
-    how, cmd = planned
+    return Check(artifact, wrong_inside(target, artifact, reading), reading.how)
+
+
+def wrong_inside(target: Target, artifact: Artifact, reading: Reading) -> str:
+    """What is wrong with an artifact by its own format, or by what it counts ("": nothing)."""
     try:
-        lines = target.run(cmd).lines
+        lines = target.run(reading.command).lines
     except CommandFailed as error:
-        return Check(artifact, f"{how}: {(error.stderr or error.what).strip()}", how)
+        return f"{reading.how}: {(error.stderr or error.what).strip()}"
     if artifact.kind == "sqlite":
         integrity = sqlite.facts_from(lines).get("integrity", "")
         if integrity != "ok":
-            return Check(artifact, f"SQLite says: {integrity}", how)
-        if sqlite.counts_from(lines) != artifact.counts:
-            return Check(artifact, "it does not hold the rows that the manifest says", how)
-    return Check(artifact, "", how)
+            return f"SQLite says: {integrity}"
+    if reading.counts is not None and reading.counts(lines) != artifact.counts:
+        return "it does not hold what the manifest says"
+    return ""
 
 
-def _reading(
-    target: Target, folder: str, artifact: Artifact, tools: str, at: Instance | None
-) -> tuple[str, Command] | None:
-    """How the inside of an artifact is read, by what; None where nothing here can."""
-    if not tools:
-        return _reading_here(target, folder, artifact)
-    near: list[str] = []
+def reading_of(target: Target, folder: str, artifact: Artifact, tools: str, at: Instance | None) -> Reading:
+    """How the inside of an artifact is read with the tools image, and by the engine's own tools where it runs."""
+
+    def read(program: Sequence[str], near: Sequence[str]) -> Command:
+        options = ["--security-opt", "label=disable", "--env", "TINI_SUBREAPER=1", *near]
+        return run_in(
+            target.host, tools, "bash", "-c", _READ, "opslib", f"/set/{artifact.file}", *program,
+            mounts=[mount("bind", folder, "/set", readonly=True)], options=options, limit=LONG,
+        )  # fmt: skip
+
     if artifact.kind in ("volume", "files"):
-        how, program = "tar", ["bash", "-c", "tar -t >/dev/null"]
-    elif artifact.kind == "sqlite":
-        how, program = "sqlite", script(sqlite.CHECK, sqlite.COUNT)
-    elif artifact.facts.get("part") == "globals":
-        how, program = "end", ["bash", "-c", _GLOBALS]
-    elif at is None or at.kind != artifact.kind:
-        how, program = "compression", ["bash", "-c", "cat >/dev/null"]
-    elif artifact.kind == "postgres":
-        how, program, near = "pg_restore", inside(at, "pg_restore", "-f", "/dev/null"), beside(at)
-    else:
-        how, program = "redis-check-rdb", ["cat"]
-    options = ["--security-opt", "label=disable", "--env", "TINI_SUBREAPER=1", *near]
-    read = run_in(
-        target.host, tools, "bash", "-c", _READ, "opslib", f"/set/{artifact.file}", *program,
-        mounts=[mount("bind", folder, "/set", readonly=True)], options=options, limit=LONG,
-    )  # fmt: skip
-    if how != "redis-check-rdb" or at is None:
-        return how, read
-    # It needs a file of its own, so it reads in a fresh container of the server's image.
-    own = run_in(target.host, at.image, "-c", _REDIS, options=["-i", "--entrypoint", "sh"], limit=LONG)
-    return how, pipe(read, own)
+        return Reading("tar", read(["bash", "-c", "tar -t >/dev/null"], []))
+    if artifact.kind == "sqlite":
+        return Reading("sqlite", read(script(sqlite.CHECK, sqlite.COUNT), []), sqlite.counts_from)
+    own = DATABASES[artifact.kind].reading(target, at, artifact, read)
+    return own or Reading("compression", read(["bash", "-c", "cat >/dev/null"], []))
 
 
-def _reading_here(target: Target, folder: str, artifact: Artifact) -> tuple[str, Command] | None:
+def _reading_here(target: Target, folder: str, artifact: Artifact) -> Reading | None:
     import sys
     from pathlib import Path
 
@@ -164,7 +158,8 @@ def _reading_here(target: Target, folder: str, artifact: Artifact) -> tuple[str,
         return None
     program = str(Path(embedded.__file__).resolve())
     words = ("check", artifact.kind, f"{folder}/{artifact.file}")
-    return "python", command(sys.executable, program, *words, limit=LONG)
+    counts = sqlite.counts_from if artifact.kind == "sqlite" else None
+    return Reading("python", command(sys.executable, program, *words, limit=LONG), counts)
 
 
 def _mark(target: Target, one: SetInfo, wrong: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from opslib.command import Command, Secret
 from opslib.target.docker import exec_in
@@ -14,13 +14,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Login:
+    """What the host file says about logging in to the engine of a service."""
+
+    user: str | None = None
+    password: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
     """`container` is its name and `id` its full id; `pid` a process of it as the machine counts them; `version` the
     server's and `client` what its dump program calls itself; `data` the data folder inside ("" where Redis hides it:
     its `facts` say it); `user` the `uid:gid` that owns the data, as which its tools run. `env` logs its tools in
-    (PGUSER, PGPASSWORD, PGHOST, PGPORT; REDISCLI_AUTH); `port` is the one that it listens on."""
+    (PGUSER, PGPASSWORD, PGHOST, PGPORT; REDISCLI_AUTH); `port` is the one that it listens on. `network`: its tools
+    reach it by its address rather than by a file."""
 
-    kind: Literal["postgres", "redis"]
+    kind: str
     service: str
     container: str
     image: str
@@ -31,6 +40,7 @@ class Instance:
     port: int
     id: str = ""
     client: str = ""
+    network: bool = True
     env: Mapping[str, str | Secret] = field(default_factory=dict)
 
     def tool(self, host: Host, *argv: str, feed: bytes | Secret | None = None, streams: bool = False,

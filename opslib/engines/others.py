@@ -10,14 +10,13 @@ _IMAGES = re.compile(
     r"|influxdb|clickhouse|cassandra|scylla|couchdb|couchbase|neo4j|milvus|weaviate|etcd|cockroach|mssql|arangodb"
     r"|meilisearch|typesense|nats|timescaledb-ha)(?:[-_/:@]|db|dockerhub|-server|$)"
 )
-_PROCESSES = {
+PROCESSES = {
     "mongod": "mongo", "mysqld": "mysql", "mariadbd": "mariadb", "beam.smp": "rabbitmq", "qdrant": "qdrant",
     "influxd": "influxdb", "etcd": "etcd", "neo4j": "neo4j", "weaviate": "weaviate", "milvus": "milvus",
     "meilisearch": "meilisearch", "nats-server": "nats",
 }  # fmt: skip
 
 MARKERS = {
-    "PG_VERSION": "postgres", "appendonlydir": "redis", "dump.rdb": "redis", "appendonly.aof": "redis",
     "WiredTiger": "mongo", "ibdata1": "mysql", "meta.properties": "kafka", "raft_state.json": "qdrant",
     "chroma.sqlite3": "chroma",
 }  # fmt: skip
@@ -29,17 +28,15 @@ _TOOLS = re.compile(r"exporter|express|admin|commander|insight|backup|bouncer|[-
 def recognise(image: str, processes: Iterable[str]) -> str:
     """The database's name by its image or its processes, "" for anything else."""
     for process in processes:
-        if process in _PROCESSES:
-            return _PROCESSES[process]
+        if process in PROCESSES:
+            return PROCESSES[process]
         if process.startswith("clickhouse"):
             return "clickhouse"
     name = image.rsplit("@", 1)[0].lower()
     found = _IMAGES.search(name)
-    return found[1] if found and not _TOOLS.search(name) else ""
+    return found[1] if found and not is_tool(name) else ""
 
 
-def looks_like(image: str, kind: str) -> bool:
-    """Whether a container that does not run is one of ours, by its image: it cannot be looked into."""
-    words = {"postgres": r"postgres|postgis|pgvector|timescale", "redis": r"redis|valkey"}[kind]
-    name = image.rsplit("@", 1)[0].rsplit("/", 1)[-1].split(":")[0].lower()
-    return bool(re.search(words, name)) and not _TOOLS.search(name)
+def is_tool(name: str) -> bool:
+    """Whether an image with a database's name is a tool for it: an exporter, an administration page."""
+    return bool(_TOOLS.search(name))

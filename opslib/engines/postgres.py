@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from opslib.command import Command, Secret
+from opslib.engines.engine import Engine, Facts, first
+from opslib.engines.instance import Instance, Login
 from opslib.errors import CommandFailed, OpsError
 
 if TYPE_CHECKING:
-    from opslib.engines.instance import Instance
+    from opslib.compose.stack import Container
     from opslib.settings.model import Host
     from opslib.target.base import Target
     from opslib.target.process import Process
@@ -110,6 +113,48 @@ def refused(target: Target, at: Instance, database: str, said: str) -> OpsError:
         left="everything: no backup set was made",
         next=f"docker logs --tail 50 {at.container}; user and password can stand under `backup: sources:`",
     )
+
+
+# A postmaster's working folder is its data folder (root may not see it without SYS_PTRACE, then the variable says it),
+# and the first line of postmaster.pid there is its process id; then come folder, start, port, socket folder, address.
+_INSIDE = r"""
+    d=$(readlink "$p/cwd") || d=$PGDATA
+    [ "$(sed -n 1p "$d/postmaster.pid")" = "${p#/proc/}" ] || continue
+    command -v pg_dump >&2 && command -v psql >&2 || { missing; continue; }
+    printf 'data %s\n' "$d"
+    printf 'port %s\nsocket %s\naddress %s\n' \
+      "$(sed -n 4p "$d/postmaster.pid")" "$(sed -n 5p "$d/postmaster.pid")" "$(sed -n 6p "$d/postmaster.pid")"
+    printf 'version %s\nowner %s\nclient %s\n' \
+      "$(cat "$d/PG_VERSION")" "$(stat -c %u:%g "$d")" "$(pg_dump --version)"
+"""
+
+
+def _instance(
+    container: Container, facts: Facts, env: Mapping[str, str], login: Login
+) -> tuple[Instance, tuple[Secret, ...]]:
+    user = login.user or env.get("POSTGRES_USER") or env.get("POSTGRESQL_USERNAME") or "postgres"
+    password = login.password or Secret(env.get("POSTGRES_PASSWORD") or env.get("POSTGRESQL_PASSWORD") or "")
+    port, socket, address = (first(facts, name) for name in ("port", "socket", "address"))
+    address = address.split(",")[0].strip()
+    variables: dict[str, str | Secret] = {"PATH": first(facts, "path"), "PGUSER": user, "PGPORT": port}
+    variables["PGHOST"] = socket or ("127.0.0.1" if address in ("*", "0.0.0.0", "") else address)
+    if password:
+        variables["PGPASSWORD"] = password
+    return Instance(
+        kind="postgres", service=container.service, container=container.name, image=container.image,
+        version=first(facts, "version"), data=first(facts, "data"), pid=int(first(facts, "pid") or 0),
+        user=first(facts, "owner"), port=int(port), id=container.id, client=first(facts, "client"),
+        network=not socket, env=variables,
+    ), ()  # fmt: skip
+
+
+ENGINE = Engine(
+    kind="postgres", images="postgres|postgis|pgvector|timescale", processes=("postgres", "postmaster"),
+    inside=_INSIDE, marks=("PG_VERSION",),
+    secrets=("POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB", "POSTGRESQL_USERNAME", "POSTGRESQL_PASSWORD"),
+    instance=_instance, ready=lambda at: ("pg_isready", "-q"),
+    data=lambda container, facts: container.env.get("PGDATA", "/var/lib/postgresql/data"),
+)  # fmt: skip
 
 
 @dataclass(slots=True)

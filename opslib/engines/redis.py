@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from opslib.command import Command, Secret
+from opslib.engines.engine import Engine, Facts, first
+from opslib.engines.instance import Instance, Login
 from opslib.errors import CommandFailed, OpsError
 from opslib.target.process import mask
 
 if TYPE_CHECKING:
-    from opslib.engines.instance import Instance
+    from opslib.compose.stack import Container
     from opslib.settings.model import Host
     from opslib.target.base import Target
 
@@ -148,3 +151,49 @@ def _said(target: Target, at: Instance, cmd: Command) -> list[str]:
         left="everything: no backup set was made",
         next=f"docker logs --tail 50 {at.container}",
     )
+
+
+# Redis shows its port in its title; where it keeps its data it is asked itself.
+_INSIDE = r"""
+    title=$(tr '\0' ' ' <"$p/cmdline"); case $title in *'[sentinel]'*) continue ;; esac
+    command -v redis-cli >&2 || { missing; continue; }
+    d=$(readlink "$p/cwd"); printf 'data %s\ntitle %s\n' "$d" "$title"
+    printf 'owner %s:%s\n' "$(sed -n 's/^Uid:[[:space:]]*\([0-9]*\).*/\1/p' "$p/status")" \
+      "$(sed -n 's/^Gid:[[:space:]]*\([0-9]*\).*/\1/p' "$p/status")"
+    cat /usr/local/etc/redis/redis.conf /etc/redis/redis.conf /etc/redis.conf "$d/redis.conf" |
+      sed -n 's/^[[:space:]]*requirepass[[:space:]]\{1,\}/conf /p'
+"""
+
+
+def _instance(
+    container: Container, facts: Facts, env: Mapping[str, str], login: Login
+) -> tuple[Instance, tuple[Secret, ...]]:
+    port = re.search(r":(\d+)(?: \[\w+\])?\s*$", first(facts, "title"))
+    at = Instance(
+        kind="redis", service=container.service, container=container.name, image=container.image, version="",
+        data=first(facts, "data"), pid=int(first(facts, "pid") or 0), user=first(facts, "owner"),
+        port=int(port[1]) if port and port[1] != "0" else 6379, id=container.id, network=False,
+        env={"PATH": first(facts, "path")},
+    )  # fmt: skip
+    if login.password is not None:
+        return at, (login.password,)
+    words = [*container.entrypoint, *container.command]
+    given = [env.get(name) for name in ("REDIS_PASSWORD", "VALKEY_PASSWORD", "REDISCLI_AUTH")]
+    given += [words[number + 1] for number, word in enumerate(words[:-1]) if word == "--requirepass"]
+    given += [_unquoted(line) for line in facts.get("conf", ())]
+    return at, tuple(Secret(password) for password in given if password)
+
+
+def _unquoted(value: str) -> str:
+    value = value.strip()
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        return value[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == "'" else value
+
+
+ENGINE = Engine(
+    kind="redis", images="redis|valkey", processes=("redis-server", "valkey-server"), inside=_INSIDE,
+    marks=("appendonlydir", "dump.rdb", "appendonly.aof"), secrets=("REDIS_PASSWORD", "VALKEY_PASSWORD"),
+    instance=_instance, ready=lambda at: ("redis-cli", "-p", str(at.port), "ping"),
+    data=lambda container, facts: str(facts.get("dir") or "/data"), log_in=logged_in,
+)  # fmt: skip

@@ -57,24 +57,42 @@ class Migrate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     timeout: Seconds = 3600.0
 
 
-class Postgres(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="postgres"):
-    """Databases of a PostgreSQL service; no database: each of them. No user or password: the container's own."""
+class DatabaseSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    """A database in a service's container. No user or password: the container's own."""
 
     short: ClassVar[str] = "service"
 
     service: str
+    password: Secret | None = None
+
+    @property
+    def kind(self) -> str:
+        """What the host file calls it."""
+        return str(self.__struct_config__.tag)
+
+    @property
+    def login(self) -> str | None:
+        """The user to log in as, where the kind has users."""
+        return None
+
+
+class UserSpec(DatabaseSpec, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    """A database server with users, and several databases; no `database`: each of them."""
+
     database: str | None = None
     user: str | None = None
-    password: Secret | None = None
+
+    @property
+    def login(self) -> str | None:
+        return self.user
 
 
-class Redis(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="redis"):
-    """A Redis service."""
+class Postgres(UserSpec, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="postgres"):
+    """PostgreSQL."""
 
-    short: ClassVar[str] = "service"
 
-    service: str
-    password: Secret | None = None
+class Redis(DatabaseSpec, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="redis"):
+    """Redis, Valkey."""
 
 
 class Sqlite(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="sqlite"):

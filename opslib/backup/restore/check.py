@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from opslib.backup.restore.context import LONG, SET, Context
+from opslib.backup.restore.context import LONG, SET, Context, unpacked
 from opslib.backup.restore.locate import Chosen
-from opslib.command import bash
+from opslib.backup.verify import digests
 from opslib.engines.instance import Instance
 from opslib.engines.sqltext import leaves_its_database
 from opslib.errors import OpsError
@@ -18,43 +18,37 @@ from opslib.target.base import Target
 from opslib.target.docker import mount, run_in
 from opslib.target.transfer import sha256
 
-# $1 the folder, then the files: length and digest of each, "-" for one that is not there
-_DIGESTS = """cd -- "$1" || exit; shift
-for f; do if [ -f "$f" ]; then read -r sum _ < <(sha256sum <"$f"); printf '%s %s\\n' "$(stat -Lc %s -- "$f")" "$sum"
-  else echo -; fi; done"""
-
 
 def verify(target: Target, chosen: Chosen) -> None:
     """Compare length and SHA-256 of every chosen artifact with the manifest. Raises OpsError for the first that is
     not what it was."""
-    artifacts = chosen.artifacts
-    if not artifacts:
-        return
-    if chosen.here:
-        paths = [Path(chosen.folder) / artifact.file for artifact in artifacts]
-        try:
-            seen = [f"{path.stat().st_size} {sha256(path)}" if path.is_file() else "-" for path in paths]
-        except OSError as error:
-            raise OpsError(f"cannot read {error.filename}: {error.strerror}", left="everything") from None
-    else:
-        names = [artifact.file for artifact in artifacts]
-        seen = target.run(bash(_DIGESTS, chosen.folder, *names, limit=LONG)).lines
-    for artifact, line in zip(artifacts, seen, strict=True):
-        size, _, digest = line.partition(" ")
-        why = ""
-        if line == "-":
-            why = "is missing"
-        elif int(size) != artifact.bytes:
-            why = f"is cut or grown: {size} bytes instead of {artifact.bytes}"
-        elif digest != artifact.sha256:
-            why = "is damaged: its SHA-256 is not that of the manifest"
+    wrong = _wrong_here(chosen) if chosen.here else digests(target, chosen.folder, chosen.artifacts)
+    for file, why in wrong.items():
         if why:
             raise OpsError(
-                f"{chosen.folder}/{artifact.file} {why}",
+                f"{chosen.folder}/{file}: {why}",
                 host=target.host.name,
                 left="everything",
                 next=f"inv backup.verify --host {target.host.name}, and restore another set",
             )
+
+
+def _wrong_here(chosen: Chosen) -> dict[str, str]:
+    """The same as `digests`, of files on this machine."""
+    found = {}
+    for artifact in chosen.artifacts:
+        path, why = Path(chosen.folder) / artifact.file, ""
+        try:
+            if not path.is_file():
+                why = "is missing"
+            elif path.stat().st_size != artifact.bytes:
+                why = f"has {path.stat().st_size} bytes, the manifest says {artifact.bytes}"
+            elif sha256(path) != artifact.sha256:
+                why = "has another SHA-256 than the manifest says"
+        except OSError as error:
+            raise OpsError(f"cannot read {error.filename}: {error.strerror}", left="everything") from None
+        found[artifact.file] = why
+    return found
 
 
 # $1 the file. The lines by which plain SQL might leave its database are looked for there; only when there is one is
@@ -167,8 +161,6 @@ def _plain_here(path: Path, *, head: bool = False) -> tuple[int, set[str]]:
 
 def _lines_there(ctx: Context, chosen: Chosen) -> Iterator[bytes]:
     """The file's lines, read here: rare, because only what looks like trouble is read closely."""
-    from opslib.backup.restore.postgres import unpacked
-
     cmd = unpacked(ctx, chosen.folder, chosen.plain)
     process = ctx.target.start(cmd)
     rest = b""
@@ -177,11 +169,10 @@ def _lines_there(ctx: Context, chosen: Chosen) -> Iterator[bytes]:
             *whole, rest = (rest + got).split(b"\n")
             for line in whole:
                 yield line + b"\n"
+        yield rest
     except BaseException:
-        process.kill()
+        ctx.target.abandon(process)
         raise
-    finally:
-        ended = ctx.target.finish(process)
+    ended = ctx.target.finish(process)
     if not ended.ok:
         raise ctx.target.failure(cmd, ended)
-    yield rest

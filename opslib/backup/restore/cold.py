@@ -12,6 +12,7 @@ from opslib.backup.restore.context import UNPACK, Context, DoesNotStart, Place, 
 from opslib.backup.restore.locate import Chosen
 from opslib.backup.restore.places import mounted
 from opslib.command import bash
+from opslib.engines.known import ENGINES
 from opslib.errors import OpsError
 from opslib.run.step import AnyStep, Run, Step
 from opslib.target.docker import docker
@@ -35,16 +36,13 @@ def look(ctx: Context, chosen: Chosen) -> dict[str, Place]:
     found: dict[str, Place] = {}
     for artifact in chosen.artifacts:
         service = artifact.service or ""
-        if artifact.kind not in ("postgres", "redis") or service in found or not ctx.stack().service(service):
+        if artifact.kind not in ENGINES or service in found or not ctx.stack().service(service):
             continue
         try:
             ctx.instance(service)
         except DoesNotStart:
             containers = ctx.stack().service(service)
-            if artifact.kind == "redis":
-                at = str(artifact.facts.get("dir") or "/data")
-            else:
-                at = containers[0].env.get("PGDATA", "/var/lib/postgresql/data")
+            at = ENGINES[artifact.kind].data(containers[0], artifact.facts)
             place = mounted(ctx, containers[0], at)
             if place.kind == "folder" and place.sub:
                 place = Place(kind="folder", source=f"{place.source}/{place.sub}")

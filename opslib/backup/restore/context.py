@@ -98,8 +98,9 @@ class Context:
             time.sleep(0.5)
 
     def _answers(self, one: Instance) -> bool:
-        words = ["pg_isready", "-q"] if one.kind == "postgres" else ["redis-cli", "-p", str(one.port), "ping"]
-        return self.target.run(one.tool(self.target.host, *words), check=False).ended.ok
+        from opslib.engines.known import ENGINES
+
+        return self.target.run(one.tool(self.target.host, *ENGINES[one.kind].ready(one)), check=False).ended.ok
 
     def script(self, text: str, place: Place, *words: str, set_folder: str = "", limit: float = LONG) -> Command:
         """A bash text of ours with the place's folder as `$1` and the words behind it: in the tools container, or on
@@ -132,6 +133,16 @@ class Context:
 def from_memo(target: Target, memo: Mapping[str, Any]) -> Context:
     """The context of a step that an earlier process may have left behind."""
     return Context(target, memo["tools"], memo["project"])
+
+
+_UNPACK_ANY = """case $1 in *.zst) u=(zstd -dcq) ;; *.gz) u=(gzip -dc) ;; *) u=(cat) ;; esac; "${u[@]}" -- "$1" """
+
+
+def unpacked(ctx: Context, folder: str, file: str) -> Command:
+    """The raw bytes of an artifact on standard output."""
+    mounts = [mount("bind", folder, SET, readonly=True)]
+    return run_in(ctx.target.host, ctx.tools, "bash", "-c", _UNPACK_ANY, "opslib", f"{SET}/{file}", mounts=mounts,
+                  limit=LONG)  # fmt: skip
 
 
 class DoesNotStart(OpsError):

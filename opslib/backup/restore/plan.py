@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
 
+from opslib.backup.databases import DATABASES
 from opslib.backup.manifest import Artifact
 from opslib.backup.restore import files, places, postgres, redis, sqlite
 from opslib.backup.restore.check import refuse_old_psql
@@ -17,6 +19,7 @@ from opslib.backup.restore.options import Options
 from opslib.backup.restore.part import Part
 from opslib.backup.restore.postgres import PostgresPart
 from opslib.backup.restore.redis import RedisPart
+from opslib.backup.restore.reload import ReloadPart
 from opslib.backup.restore.sqlite import SqlitePart
 from opslib.engines import redis_restore
 from opslib.engines.instance import Instance
@@ -30,7 +33,7 @@ class ColdPart(Part, frozen=True, kw_only=True, tag="cold"):
     place: Place
 
 
-AnyPart = PostgresPart | RedisPart | TreePart | SqlitePart | ColdPart
+AnyPart = PostgresPart | RedisPart | ReloadPart | TreePart | SqlitePart | ColdPart
 
 
 def plan(
@@ -48,14 +51,15 @@ def plan(
         return [_plain(ctx, chosen, options, f"p0-{short}", folder)]
     makers: dict[str, Callable[[Context, Chosen, Artifact, str, str], AnyPart]] = {
         "volume": _volume, "files": _files, "sqlite": _sqlite, "postgres": _postgres, "redis": _redis,
+        **{one.kind: partial(_reload, options, run_id) for one in DATABASES.values() if one.replace is not None},
     }  # fmt: skip
     parts: list[AnyPart] = []
     for kind, make in makers.items():
         wanted = [a for a in chosen.artifacts if a.kind == kind and a.facts.get("part") != "globals"]
         for number, artifact in enumerate(wanted):
-            ident = f"{kind[0]}{number}-{short}"
+            ident = f"{kind[:2]}{number}-{short}"
             service = artifact.service or ""
-            if service in cold and kind in ("postgres", "redis"):
+            if service in cold and kind in DATABASES:
                 cold_base = _base(chosen, artifact, ident, folder)
                 parts.append(ColdPart(**cold_base, service=service, place=cold[service]))
             else:
@@ -178,6 +182,23 @@ def _only_database(ctx: Context, db: Instance) -> str:
         host=ctx.target.host.name,
         next="name the one that the SQL belongs to with --database",
     )
+
+
+# -- databases that are loaded over
+
+
+def _reload(
+    options: Options, run_id: str, ctx: Context, chosen: Chosen, artifact: Artifact, ident: str, folder: str
+) -> ReloadPart:
+    service = places.service(ctx, artifact)
+    replacing = DATABASES[artifact.kind].replace
+    assert replacing is not None
+    before = replacing.count(ctx.target, ctx.instance(service), artifact.name)
+    copy = "" if options.no_safety_copy else run_id
+    return ReloadPart(
+        **_base(chosen, artifact, ident, folder), service=service, name=artifact.name, artifact=artifact, copy=copy,
+        before=before,
+    )  # fmt: skip
 
 
 # -- redis

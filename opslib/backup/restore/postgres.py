@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from opslib.backup.restore.context import LONG, SET, Context
+from opslib.backup.restore.context import LONG, Context, unpacked
 from opslib.backup.restore.part import Part, differing
 from opslib.command import Command, Secret, pipe
 from opslib.engines import postgres_restore as pg
@@ -14,7 +14,6 @@ from opslib.engines.instance import Instance
 from opslib.engines.postgres import COUNT, PROPERTIES, counts_from, psql
 from opslib.engines.sqltext import role_statements, roles_created
 from opslib.errors import CommandFailed, OpsError
-from opslib.target.docker import mount, run_in
 from opslib.target.transfer import stream_out
 
 
@@ -142,22 +141,12 @@ def facts_now(ctx: Context, db: Instance, database: str) -> dict[str, Any]:
     return facts
 
 
-_UNPACK = """case $1 in *.zst) u=(zstd -dcq) ;; *.gz) u=(gzip -dc) ;; *) u=(cat) ;; esac; "${u[@]}" -- "$1" """
-
-
 def load_command(ctx: Context, db: Instance, folder: str, file: str, program: Sequence[str]) -> Command:
     """The artifact, unpacked, into a program of the engine's container. Both exit codes count: the program takes a
     dead decompressor for the end. (A container that shares the engine's process ids would be faster and is no way:
     PostgreSQL takes the violent end of any process that is left to it for a crash of its own.)"""
     into = db.tool(ctx.target.host, *program, env=pg.LOADER_ENV, streams=True)
     return pipe(unpacked(ctx, folder, file), into)
-
-
-def unpacked(ctx: Context, folder: str, file: str) -> Command:
-    """The raw bytes of an artifact on standard output."""
-    mounts = [mount("bind", folder, SET, readonly=True)]
-    return run_in(ctx.target.host, ctx.tools, "bash", "-c", _UNPACK, "opslib", f"{SET}/{file}", mounts=mounts,
-                  limit=LONG)  # fmt: skip
 
 
 def read_artifact(ctx: Context, folder: str, file: str) -> bytes:

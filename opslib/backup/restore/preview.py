@@ -13,6 +13,7 @@ from opslib.backup.restore.options import Item, Options, Preview
 from opslib.backup.restore.plan import AnyPart, ColdPart
 from opslib.backup.restore.postgres import PostgresPart
 from opslib.backup.restore.redis import RedisPart
+from opslib.backup.restore.reload import ReloadPart
 
 
 def describe(ctx: Context, chosen: Chosen, parts: Sequence[AnyPart], options: Options) -> Preview:
@@ -30,7 +31,7 @@ def describe(ctx: Context, chosen: Chosen, parts: Sequence[AnyPart], options: Op
 
 def kept_running(parts: Sequence[AnyPart]) -> set[str]:
     """The services of the engines that are restored: their own tools are needed."""
-    return {part.service for part in parts if isinstance(part, PostgresPart | RedisPart)}
+    return {part.service for part in parts if isinstance(part, PostgresPart | RedisPart | ReloadPart)}
 
 
 def words(part: AnyPart, counts: dict[str, Any] | None) -> str | None:

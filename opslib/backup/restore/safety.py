@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from opslib.backup import take
+from opslib.backup.databases import DATABASES
 from opslib.backup.manifest import KINDS
 from opslib.backup.postgres import PostgresDatabase, PostgresGlobals
 from opslib.backup.redis import RedisServer
@@ -17,6 +18,7 @@ from opslib.backup.restore.options import Options
 from opslib.backup.restore.plan import AnyPart
 from opslib.backup.restore.postgres import PostgresPart
 from opslib.backup.restore.redis import RedisPart
+from opslib.backup.restore.reload import ReloadPart
 from opslib.backup.restore.sqlite import SqlitePart
 from opslib.backup.sqlite import SqliteFile
 from opslib.backup.tree import Files, NamedVolume
@@ -58,6 +60,10 @@ def sources_of(ctx: Context, part: AnyPart) -> Iterator[Source]:
         db = ctx.instance(part.service)
         facts = redis_engine.facts(ctx.target, db)
         yield RedisServer(db, facts, int(facts.pop("size")))
+    elif isinstance(part, ReloadPart):
+        replacing = DATABASES[part.artifact.kind].replace
+        assert replacing is not None
+        yield replacing.source(ctx.target, ctx.instance(part.service), part.name)
     elif isinstance(part, TreePart):
         yield _tree(ctx, part.place, part.paths, part.title, _bytes(part))
     elif isinstance(part, SqlitePart) and not part.within:

@@ -10,6 +10,7 @@ from opslib.backup.restore.locate import Chosen
 from opslib.backup.restore.plan import AnyPart
 from opslib.backup.restore.postgres import PostgresPart
 from opslib.backup.restore.preview import size
+from opslib.backup.restore.reload import ReloadPart
 from opslib.command import bash
 from opslib.errors import OpsError
 
@@ -35,7 +36,7 @@ def refuse_if_short(ctx: Context, chosen: Chosen, parts: Sequence[AnyPart], raw:
     looked: dict[str, str] = {}
     needs = []
     for part in parts:
-        where = part.service if isinstance(part, PostgresPart) else part.place.source
+        where = part.service if isinstance(part, PostgresPart | ReloadPart) else part.place.source
         if where not in looked:
             looked[where] = _look(ctx, part)
         device, free = _read(looked[where])
@@ -67,7 +68,7 @@ def too_short(needs: Sequence[Need]) -> list[str]:
 
 def _look(ctx: Context, part: AnyPart) -> str:
     """What FREE says of the place that the part goes to."""
-    if isinstance(part, PostgresPart):
+    if isinstance(part, PostgresPart | ReloadPart):
         db = ctx.instance(part.service)
         return ctx.target.run(db.tool(ctx.target.host, "sh", "-c", FREE, "sh", db.data)).text
     if part.place.kind == "volume" and ctx.stack().volume(part.place.source) is None:

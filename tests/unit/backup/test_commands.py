@@ -23,13 +23,13 @@ HOST = Host(name="local", path="/srv/x")
 STAGE = Stage(Local(HOST), "/srv/x/backups/.ID.part", "tools:1", 1000, lambda what, done: None)
 PG = Instance(
     kind="postgres", service="db", container="x-db-1", image="postgres:15", version="15", data="/var/lib/pg", pid=4711,
-    user="999:999", port=5432, id="abc123",
+    user="999:999", port=5432, id="abc123", network=False,
     env={"PATH": "/usr/lib/pg/bin:/bin", "PGUSER": "app", "PGHOST": "/var/run/postgresql", "PGPORT": "5432",
          "PGPASSWORD": Secret("s3cret$'")},
 )  # fmt: skip
 RD = Instance(
     kind="redis", service="cache", container="x-cache-1", image="redis:7", version="7", data="", pid=4712,
-    user="999:1000", port=6379, id="def456", env={"PATH": "/bin", "REDISCLI_AUTH": Secret("s3cret")},
+    user="999:1000", port=6379, id="def456", network=False, env={"PATH": "/bin", "REDISCLI_AUTH": Secret("s3cret")},
 )  # fmt: skip
 
 
@@ -77,7 +77,7 @@ def test_a_container_beside_an_engine_is_not_in_its_process_namespace() -> None:
 def test_a_server_without_a_socket_is_reached_through_its_network() -> None:
     import dataclasses
 
-    at = dataclasses.replace(PG, env={**PG.env, "PGHOST": "127.0.0.1"})
+    at = dataclasses.replace(PG, network=True)
     assert beside(at)[-2:] == ["--network", "container:x-db-1"]
 
 

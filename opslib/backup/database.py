@@ -1,0 +1,66 @@
+"""What backup and restore need to know of one kind of database beside how it is spoken with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from opslib.backup.manifest import Artifact, Kind
+
+if TYPE_CHECKING:
+    from opslib.backup.source import Source
+    from opslib.command import Command
+    from opslib.engines.instance import Instance
+    from opslib.settings.model import SourceSpec
+    from opslib.target.base import Target
+
+Counts = dict[str, Any]
+Read = Callable[[Sequence[str], Sequence[str]], "Command"]
+"""Given a program that reads an artifact's raw bytes on its standard input, and options of the tools container: the
+command that runs it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How an artifact's inside is read to its end: by what (a word for people), and the command. `counts` makes the
+    counts from the lines that it prints, where it counts."""
+
+    how: str
+    command: Command
+    counts: Callable[[Sequence[str]], Counts] | None = None
+
+
+class Replace(Protocol):
+    """Restoring by loading over what is there, for a kind whose live data cannot be swapped with others by a rename.
+    The archive has been read to its end before, and a safety copy can bring the old data back.
+
+    `name` is what an artifact of the kind stands for ("" where it is the whole server)."""
+
+    def names(self, target: Target, at: Instance) -> list[str]:
+        """What there is that could be overwritten."""
+
+    def count(self, target: Target, at: Instance, name: str) -> Counts | None:
+        """What is live under the name, counted as the artifacts are; None where nothing is."""
+
+    def load(self, target: Target, at: Instance, raw: Command, name: str, facts: Mapping[str, Any]) -> None:
+        """Put the artifact (`raw` prints its bytes, `facts` are its manifest's) in the place of what is live under the
+        name, which need not be the one that it was made from. Raises OpsError when it is not wholly there."""
+
+    def drop(self, target: Target, at: Instance, name: str) -> None:
+        """Remove what is live under the name, whole or half."""
+
+    def source(self, target: Target, at: Instance, name: str) -> Source:
+        """What backs it up: the safety copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One kind. `find` gives the sources of a running engine, with what the host file says of its service; `reading`
+    how one of its artifacts is read, by the running engine's own tools where one runs. `replace` None: restore has a
+    way of its own for it."""
+
+    kind: Kind
+    find: Callable[[Target, Instance, Sequence[SourceSpec]], list[Source]]
+    reading: Callable[[Target, Instance | None, Artifact, Read], Reading | None]
+    replace: Replace | None = None

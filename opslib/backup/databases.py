@@ -1,0 +1,10 @@
+"""The kinds of databases that can be backed up. A new one is a module with a `DATABASE`, named here."""
+
+from __future__ import annotations
+
+from opslib.backup.database import Database
+from opslib.backup.postgres import DATABASE as POSTGRES
+from opslib.backup.redis import DATABASE as REDIS
+
+DATABASES: dict[str, Database] = {one.kind: one for one in (POSTGRES, REDIS)}
+"""By kind."""

@@ -1,0 +1,84 @@
+"""A database that is loaded over the live one, for engines that cannot swap two of them by a rename.
+
+The archive is read to its end first. What was live comes back from the safety copy; a mark on the machine tells whether
+there is anything to bring back.
+"""
+
+from __future__ import annotations
+
+from opslib.backup import sets
+from opslib.backup.database import Replace
+from opslib.backup.databases import DATABASES
+from opslib.backup.manifest import Artifact
+from opslib.backup.restore.context import Context, unpacked
+from opslib.backup.restore.part import Part, differing
+from opslib.backup.verify import reading_of, wrong_inside
+from opslib.command import bash
+from opslib.errors import OpsError
+
+
+class ReloadPart(Part, frozen=True, kw_only=True, tag="reload"):
+    """`artifact` is what is loaded over what is live under `name`; `copy` the set that holds the safety copy ("" where
+    none is made)."""
+
+    service: str
+    name: str
+    artifact: Artifact
+    copy: str = ""
+
+    def load(self, ctx: Context) -> None:
+        at = ctx.instance(self.service)
+        reading = reading_of(ctx.target, self.folder, self.artifact, ctx.tools, at)
+        wrong = wrong_inside(ctx.target, self.artifact, reading)
+        if wrong:
+            raise OpsError(f"{self.title}: {wrong}", host=ctx.target.host.name,
+                           next="inv backup.verify, and restore another set")  # fmt: skip
+
+    def unload(self, ctx: Context) -> None:
+        """Nothing was made beside the live data."""
+
+    def swap(self, ctx: Context) -> None:
+        ctx.target.run(bash(': >"$1" && sync -- "$1"', self._mark(ctx)))
+        self._put(ctx, self.folder, self.artifact)
+
+    def back(self, ctx: Context) -> None:
+        if ctx.target.run(bash('[ -e "$1" ] || echo no', self._mark(ctx))).text:
+            return
+        replace = self._replace
+        if self.before is None:
+            replace.drop(ctx.target, ctx.instance(self.service), self.name)
+        else:
+            folder, old = self._safety_copy(ctx)
+            self._put(ctx, folder, old)
+        self.clean(ctx)
+
+    def clean(self, ctx: Context) -> None:
+        ctx.target.run(bash('rm -f -- "$1"', self._mark(ctx)))
+
+    @property
+    def _replace(self) -> Replace:
+        found = DATABASES[self.artifact.kind].replace
+        assert found is not None
+        return found
+
+    def _mark(self, ctx: Context) -> str:
+        return f"{ctx.target.state}/reloading.{self.id}"
+
+    def _put(self, ctx: Context, folder: str, artifact: Artifact) -> None:
+        at = ctx.instance(self.service, fresh=True)
+        self._replace.load(ctx.target, at, unpacked(ctx, folder, artifact.file), self.name, artifact.facts)
+        seen = self._replace.count(ctx.target, at, self.name)
+        if seen != artifact.counts:
+            raise differing(self.title, artifact.counts, seen or {}, ctx.target.host.name)
+
+    def _safety_copy(self, ctx: Context) -> tuple[str, Artifact]:
+        if self.copy:
+            found = sets.find(ctx.target, self.copy)
+            for artifact in found.manifest.artifacts if found.manifest else ():
+                if (artifact.kind, artifact.service, artifact.name) == (self.artifact.kind, self.service, self.name):
+                    return found.folder, artifact
+        raise OpsError(
+            f"{self.title} was being overwritten, and there is no safety copy of what it was",
+            host=ctx.target.host.name,
+            next="restore the same file again, or another set: inv backup.list shows them",
+        )
