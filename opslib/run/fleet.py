@@ -106,22 +106,45 @@ def _phases(task: Task, hosts: list[HostRun], locks: ExitStack, interrupt: Inter
         stack.enter_context(locked(host.run.target, run=host.run.id, holder=holder(task.name), wait=task.wait))
 
     if not _settle(hosts, each(list(zip(hosts, opened, strict=True)), hold)):
+        _interrupted(hosts, "while waiting for the lock", left="everything")
         return
     if not _settle(hosts, each(hosts, lambda host: _recover(host, task))):
+        _interrupted(hosts, "while an earlier run was being undone", next="run it again: it goes on from there")
         return
-    if not _settle(hosts, each(hosts, lambda host: host.forward(task.steps(host.run)))):
-        _undo(hosts, opened, task, interrupt)
+    done = _settle(hosts, each(hosts, lambda host: host.forward(task.steps(host.run))))
+    interrupt.hold("it is about to end")
+    if done and interrupt.happened():  # between two commands
+        done = _settle(hosts, [Cancelled("interrupted") for _ in hosts])
+    if not done:
+        interrupt.hold("what was begun is being undone; please wait, or it stays half done until the next run")
+        _undo(hosts, opened, task)
+        _interrupted(hosts, left="everything: what was begun has been undone")
         _journal(hosts, task)
         return
     # From the first commit on everything goes forward: a host that cannot be told now learns it from the others.
     _settle(hosts, each(hosts, lambda host: host.commit()))
-    _settle(hosts, each([h for h in hosts if h.record.ok], lambda host: host.finish()))
+    interrupt.release()
+    good = [host for host in hosts if host.record.ok]
+    _settle(good, each(good, lambda host: host.finish()))
+    interrupt.hold("it is about to end")
+    _interrupted(hosts, "when only the cleaning up was left", next="nothing: the next run of any task does the rest")
     _journal(hosts, task)
+
+
+def _interrupted(hosts: list[HostRun], when: str = "", *, left: str | None = None, next: str | None = None) -> None:
+    """Say of the hosts that were interrupted what that means; the command that was broken off means nothing to a
+    person."""
+    for host in hosts:
+        if host.record.code == Cancelled.exit_code:
+            failed_in = [step.name for step in host.record.steps if step.status == "failed"]
+            place = f"in step {failed_in[-1]}" if failed_in else ""
+            what = " ".join(word for word in ("interrupted", place, when) if word)
+            host.record.error = {"what": what, "left": left, "next": next}
 
 
 def _settle(hosts: list[HostRun], errors: list[BaseException | None]) -> bool:
     """Write what went wrong into the records; True when nothing did."""
-    for host, error in zip(hosts, errors, strict=False):
+    for host, error in zip(hosts, errors, strict=True):
         _note(host.record, error)
         host.record.result = host.run.result
     return not any(errors)
@@ -136,9 +159,7 @@ def _note(entry: HostRecord, error: BaseException | None) -> None:
         failed(entry, error)
 
 
-def _undo(hosts: list[HostRun], opened: list[ExitStack], task: Task, interrupt: Interrupt) -> None:
-    interrupt.clear()
-
+def _undo(hosts: list[HostRun], opened: list[ExitStack], task: Task) -> None:
     def back(pair: tuple[HostRun, ExitStack]) -> None:
         host, stack = pair
         if host.record.error is not None and host.run.target.lost:
@@ -148,7 +169,8 @@ def _undo(hosts: list[HostRun], opened: list[ExitStack], task: Task, interrupt: 
     errors = each(list(zip(hosts, opened, strict=True)), back)
     for host, error in zip(hosts, errors, strict=True):
         if isinstance(error, HostLost):
-            host.record.error = host.record.error or {"what": error.what, "left": None, "next": error.next}
+            if host.record.error is None or host.record.code == Cancelled.exit_code:
+                failed(host.record, error)
         elif isinstance(error, OpsError):
             failed(host.record, _failed_undo(host, error))
         elif error is not None:
@@ -178,8 +200,6 @@ def _reconnect(host: HostRun, stack: ExitStack, task: Task) -> None:
             target.reconnect()
             stack.enter_context(locked(target, run=host.run.id, holder=holder(task.name), wait=_RECONNECT))
             return
-        except Cancelled:
-            raise
         except OpsError as error:
             if time.monotonic() > deadline:
                 raise HostLost(

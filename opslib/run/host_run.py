@@ -6,13 +6,15 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from opslib.errors import HostLost, OpsError
+from opslib.errors import Cancelled, HostLost, OpsError
 from opslib.events import StepEnded, StepStarted
 from opslib.run import watchdog
 from opslib.run.log import Left, Log, left_behind, path, remove
 from opslib.run.record import HostRecord, StepRecord
 from opslib.run.step import AnyStep, NotYet, Recovery, Run
 from opslib.state import lines
+
+_BROKEN: dict[type[OpsError], str] = {Cancelled: "interrupted", HostLost: "the connection broke"}
 
 
 class HostRun:
@@ -143,8 +145,8 @@ class HostRun:
             self._begun.append((step, memo))
         try:
             note = step.do(self.run, memo)
-        except HostLost:
-            self._ended(step.name, "failed", began, "the connection broke")
+        except (Cancelled, HostLost) as error:
+            self._ended(step.name, "failed", began, _BROKEN[type(error)])
             raise
         except OpsError as error:
             self._ended(step.name, "failed", began, error.what)

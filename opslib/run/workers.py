@@ -10,6 +10,7 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import TypeVar
 
+from opslib.events import Note
 from opslib.target.base import Target
 
 AT_ONCE = 8
@@ -17,11 +18,13 @@ T = TypeVar("T")
 
 
 class Interrupt:
-    """Whether the user has interrupted; the first signal cancels what runs on the targets."""
+    """Whether the user has interrupted. A signal cancels what runs on the targets, unless it is held back."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
         self._targets: list[Target] = []
+        self._cancelling: list[threading.Thread] = []
+        self._held = ""
 
     def watch(self, targets: Sequence[Target]) -> None:
         """Cancel these when the signal comes."""
@@ -31,15 +34,38 @@ class Interrupt:
         """Whether a signal came."""
         return self._event.is_set()
 
-    def clear(self) -> None:
-        """Let the targets work again: what was interrupted is to be undone."""
+    def hold(self, why: str) -> None:
+        """From now on a signal is answered with `why` and remembered: what is done now must not stop half way. What
+        was cancelled is over when this returns, and the targets work again."""
+        self._held = why
+        for thread in self._cancelling:
+            thread.join()
         for target in self._targets:
             target.resume()
 
+    def release(self) -> None:
+        """A signal counts again, also one that came meanwhile."""
+        self._held = ""
+        if self._event.is_set():
+            self._cancel()
+
     def _signal(self, number: int, frame: FrameType | None) -> None:
         self._event.set()
+        if self._held:
+            # In a thread: what the main thread was doing may hold the lock of the screen.
+            threading.Thread(target=self._answer, args=(self._held,), daemon=True).start()
+        else:
+            self._cancel()
+
+    def _cancel(self) -> None:
         for target in self._targets:
-            threading.Thread(target=target.cancel, daemon=True).start()
+            thread = threading.Thread(target=target.cancel, daemon=True)
+            self._cancelling.append(thread)
+            thread.start()
+
+    def _answer(self, why: str) -> None:
+        for target in self._targets[:1]:
+            target.tell(Note(target.host.name, why, warning=True))
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,10 +44,19 @@ def perform(root: str, spec: Spec, given: dict[str, Any]) -> Record:
     finally:
         ui.pause()
         call.close()
+    _say_again(record)
     ui.end(record, call.show)
     if record.exit:
         raise Exit(code=record.exit)
     return record
+
+
+def _say_again(record: Record) -> None:
+    """What was interrupted and undone is begun again by what was typed."""
+    typed = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    for host in record.hosts:
+        if host.code == Cancelled.exit_code and host.error and host.error["left"] and not host.error["next"]:
+            host.error["next"] = f"{typed}, when you are ready"
 
 
 def _bug(error: Exception) -> OpsError:
