@@ -92,7 +92,7 @@ def publications() -> None:
 def collaborations() -> None:
     st.subheader("Institutions that publish together")
     rows = read("/collaborations")
-    st.dataframe([{**row, "institutions": " – ".join(row["institutions"])} for row in rows])
+    st.dataframe([{**row, "institutions": " + ".join(row["institutions"])} for row in rows])
 
 
 main()

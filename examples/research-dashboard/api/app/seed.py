@@ -6,7 +6,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 from bson import ObjectId
@@ -27,11 +27,17 @@ CITIES = {
     "Sénégal": "Dakar Thiès", "Suède": "Umeå Malmö", "Suisse": "Genève Zürich", "Tunisie": "Sfax Sousse",
 }  # fmt: skip
 KINDS = ["Université", "Institut polytechnique", "Centre hospitalier", "École supérieure", "Observatoire"]
-FIRST_NAMES = "Zoé Léa Noël Inès Théo Anaïs Jérôme Agnès Loïc Aïcha Élise Gaël Françoise Søren Łucja Müge Ana".split()
-LAST_NAMES = "Lefèvre Muñoz Østergaard Nuñez Müller Kowalczyk Sánchez Dupré O'Neill Ferreira N'Diaye Çelik Ito".split()
+FIRST_NAMES = [
+    "Zoé", "Léa", "Noël", "Inès", "Théo", "Anaïs", "Jérôme", "Agnès", "Loïc", "Aïcha", "Élise", "Gaël", "Françoise",
+    "Søren", "Łucja", "Müge", "Ana",
+]  # fmt: skip
+LAST_NAMES = [
+    "Lefèvre", "Muñoz", "Østergaard", "Nuñez", "Müller", "Kowalczyk", "Sánchez", "Dupré", "O'Neill", "Ferreira",
+    "N'Diaye", "Çelik", "Ito",
+]  # fmt: skip
 FIELDS = ["génomique", "climatologie", "épidémiologie", "optique", "linguistique", "robotique", "économie", "écologie"]
 SUBJECTS = ["Adaptation", "Mesure", "Modélisation", "Évolution", "Coût", "Stabilité", "Origine"]
-OBJECTS = ["réseaux à grande échelle", "populations isolées", "récifs", "données bruitées", "sols gelés", "corpus oraux"]
+OBJECTS = ["réseaux", "populations isolées", "récifs", "données bruitées", "sols gelés", "corpus oraux"]
 
 
 def identifier(kind: int, number: int) -> ObjectId:
@@ -105,11 +111,13 @@ def statistics(papers: list[Document]) -> list[Document]:
     cited: Counter[tuple[str, int]] = Counter()
     for paper in papers:
         cited[paper["pays"], paper["annee"]] += paper["citations"]
-    keys = [(country, year) for country in CITIES for year in YEARS]
-    return [
-        {"_id": identifier(5, n), "pays": key[0], "annee": key[1], "publications": published[key], "citations": cited[key]}
-        for n, key in enumerate(keys)
-    ]
+    made: list[Document] = []
+    for key in product(CITIES, YEARS):
+        made.append({
+            "_id": identifier(5, len(made)), "pays": key[0], "annee": key[1], "publications": published[key],
+            "citations": cited[key],
+        })  # fmt: skip
+    return made
 
 
 def users(people: list[Document], password: str) -> list[Document]:

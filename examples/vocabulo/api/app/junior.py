@@ -38,7 +38,7 @@ def get_texts(
 
 
 @app.get("/texts/{text}")
-def get_text(text: Annotated[int, "its id"]) -> dict[str, Any]:
+def get_text(text: int) -> dict[str, Any]:
     """One text with the signs of its words."""
     with connect() as db:
         found = db.execute("SELECT id, title, body, created_at FROM texts WHERE id = %s", (text,)).fetchone()
@@ -52,8 +52,8 @@ def get_word(word: str) -> dict[str, Any]:
     """A word with its definition and its sign."""
     with connect() as db:
         found = db.execute(
-            "SELECT w.id, word, definition, sign, c.name AS category FROM words w JOIN categories c ON c.id = category_id"
-            " WHERE word = lower(%s)",
+            "SELECT w.id, word, definition, sign, c.name AS category"
+            " FROM words w JOIN categories c ON c.id = category_id WHERE word = lower(%s)",
             (word.replace("\0", ""),),
         ).fetchone()
     if found is None:

@@ -9,24 +9,25 @@ from pydantic import BaseModel, Field
 from app.database import connect, service
 
 CHOICES = 4
-NoNul = r"^[^\x00]*$"
+NO_NUL = r"^[^\x00]*$"
 
 app = service("Vocabulo Quiz")
 
 
 class Answer(BaseModel):
-    player: Annotated[str, Field(min_length=1, max_length=50, pattern=NoNul)]
+    player: Annotated[str, Field(min_length=1, max_length=50, pattern=NO_NUL)]
     word: int
     chosen: int
 
 
 @app.get("/question")
-def question(category: Annotated[str | None, Query(max_length=100, pattern=NoNul)] = None) -> dict[str, Any]:
+def question(category: Annotated[str | None, Query(max_length=100, pattern=NO_NUL)] = None) -> dict[str, Any]:
     """A sign and CHOICES words of its category, one of which it means."""
     with connect() as db:
         words = db.execute(
-            "SELECT w.id, w.word, w.sign, w.category_id, d.difficulty FROM words w JOIN categories c ON c.id = category_id"
-            " JOIN word_difficulty d ON d.word_id = w.id WHERE %(c)s::text IS NULL OR c.name = %(c)s",
+            "SELECT w.id, w.word, w.sign, w.category_id, d.difficulty"
+            " FROM words w JOIN categories c ON c.id = category_id JOIN word_difficulty d ON d.word_id = w.id"
+            " WHERE %(c)s::text IS NULL OR c.name = %(c)s",
             {"c": category},
         ).fetchall()
     if not words:
@@ -61,7 +62,8 @@ def recommendations(name: str, limit: Annotated[int, Query(ge=1, le=50)] = 10) -
     """The words that a player should learn next: often wrong, or never asked and difficult for others."""
     with connect() as db:
         return db.execute(
-            "SELECT w.id, w.word, d.difficulty, count(a.id) AS asked, count(a.id) FILTER (WHERE NOT a.is_right) AS wrong"
+            "SELECT w.id, w.word, d.difficulty, count(a.id) AS asked,"
+            " count(a.id) FILTER (WHERE NOT a.is_right) AS wrong"
             " FROM words w JOIN word_difficulty d ON d.word_id = w.id"
             " LEFT JOIN (answers a JOIN players p ON p.id = a.player_id AND p.name = %s) ON a.word_id = w.id"
             " GROUP BY w.id, d.difficulty HAVING count(a.id) = 0 OR count(a.id) FILTER (WHERE NOT a.is_right) > 0"
