@@ -31,6 +31,15 @@ def missing(reason: str) -> None:
     pytest.skip(reason)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A module's tests run in one process, those on this machine and those over SSH each in one: they share stacks."""
+    for item in items:
+        given = getattr(item, "callspec", None)
+        kinds = [value for value in given.params.values() if value in ("local", "ssh")] if given else []
+        item.add_marker(pytest.mark.xdist_group("-".join([item.location[0], *kinds])))
+
+
 @cache
 def lab_status() -> dict[str, Any] | None:
     """What `scripts/lab status --json` says, or None without an engine."""
