@@ -12,7 +12,7 @@ from .shell import LABEL, PREFIX, LabError, lines_to_stderr, one_at_a_time, run,
 
 FIRST_SERVER = "one"
 # What the first server has from the start: everything that an example runs or is built from.
-PRELOADED = tuple(image.ref for image in images.IMAGES if image is not images.SERVER)
+PRELOADED = tuple(image.ref for image in images.IMAGES if image.preloaded)
 
 
 def main(argv: list[str]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterable
@@ -20,22 +21,29 @@ RECIPE_LABEL = "opslib.lab.recipe"
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One image of the lab. `official`: a registry has an image of this name that can be used instead."""
+    """One image of the lab."""
 
     name: str
     tag: str
     seconds: int
-    official: bool = True
+    official: bool = True  # a registry has an image of this name that can be used instead
+    registry: str = ""  # its reference there, if that is another
+    preloaded: bool = True  # the first server has it from the start
+    real: str = ""  # the environment variable that names the real program, or a folder of them, for a stand-in
 
     @property
     def ref(self) -> str:
         return f"{PREFIX}{self.name}:{self.tag}"
 
+    @property
+    def in_registry(self) -> str:
+        return self.registry or f"{self.name}:{self.tag}"
+
 
 DEBIAN = Image("debian", "bookworm-slim", 40)
 PYTHON = Image("python", "3.11-slim", 40)
 BUSYBOX = Image("busybox", "1", 10)
-SERVER = Image("server", "1", 60, official=False)
+SERVER = Image("server", "1", 60, official=False, preloaded=False)
 # In the order in which they are made: every recipe begins with the first.
 IMAGES = (
     DEBIAN,
@@ -44,6 +52,9 @@ IMAGES = (
     Image("redis", "7", 15),
     Image("nginx", "1", 15),
     BUSYBOX,
+    Image("mongo", "7", 40, preloaded=False, real="OPSLIB_MONGO_TOOLS"),
+    Image("mariadb", "10.11", 35, preloaded=False),
+    Image("qdrant", "v1", 15, registry="qdrant/qdrant:latest", preloaded=False, real="OPSLIB_QDRANT_BINARY"),
     SERVER,
 )
 
@@ -59,9 +70,9 @@ def ensure(images: Iterable[Image] = IMAGES) -> None:
             continue
         made = True
         if recipe == "pulled":
-            say(f"pull {image.name}:{image.tag}")
+            say(f"pull {image.in_registry}")
             if not _pull(image, limit=900):
-                raise LabError(f"the image registry does not give {image.name}:{image.tag}")
+                raise LabError(f"the image registry does not give {image.in_registry}")
         elif image == DEBIAN:
             base.build(image.ref, f"{RECIPE_LABEL}={recipe}")
         else:
@@ -112,16 +123,28 @@ def _recipe(image: Image) -> str:
         return hashlib.sha256(base.recipe().encode()).hexdigest()
     parent = "pulled" if registry_answers() else _recipe(DEBIAN)
     digest = hashlib.sha256(parent.encode())
-    for path in sorted((RECIPES / image.name).iterdir()):
+    for path in (*sorted((RECIPES / image.name).iterdir()), *_real(image)):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     if image == PYTHON:
-        digest.update(wheels.recipe().encode())
+        digest.update("".join(wheels.of_examples()).encode())
     return digest.hexdigest()
+
+
+def _real(image: Image) -> list[Path]:
+    """The real programs that this machine's owner has for an image of stand-ins."""
+    value = os.environ.get(image.real) if image.real else None
+    if not value:
+        return []
+    path = Path(value).expanduser()
+    found = sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path]
+    if not found or not path.exists():
+        raise LabError(f"{image.real}: there is no program at {path}", 2)
+    return found
 
 
 def _pull(image: Image, limit: float) -> bool:
     """Whether the official image came within `limit` seconds; it stays under its own name only if it was there."""
-    docker, official = engine.client(), f"{image.name}:{image.tag}"
+    docker, official = engine.client(), image.in_registry
     had = attempt([docker, "image", "inspect", official]).returncode == 0
     if attempt([docker, "pull", "-q", official], limit=limit).returncode != 0:
         return False
@@ -137,11 +160,17 @@ def _build(image: Image, recipe: str) -> None:
     context = state_dir("build") / image.name
     shutil.rmtree(context, ignore_errors=True)
     shutil.copytree(RECIPES / image.name, context)
+    if image.real:
+        (context / "real").mkdir()
+        for path in _real(image):
+            shutil.copyfile(path, context / "real" / path.name)
     argv = [engine.client(), "build", "-q", "--build-arg", f"IMAGES={PREFIX}", "--label", f"{RECIPE_LABEL}={recipe}"]
     if image == PYTHON:
         bare = f"{PREFIX}python:bare"
         run([*argv, "--target", "bare", "-t", bare, context], limit=900)
-        wheels.collect(context / "wheels", bare)
+        wheels.collect(context / "wheels", bare, wheels.of_examples())
+    elif (context / "requirements.txt").exists():
+        wheels.collect(context / "wheels", PYTHON.ref, [(context / "requirements.txt").read_text()])
     run([*argv, "-t", image.ref, context], limit=900)
     if image == PYTHON:
         run([engine.client(), "image", "rm", bare])

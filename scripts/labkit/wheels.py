@@ -1,4 +1,4 @@
-"""The wheels that the examples' requirements need, fetched outside image builds.
+"""The wheels that the examples and the lab's own images need, fetched outside image builds.
 
 A build has neither this machine's certificates nor its pip settings. So pip runs in a container of the lab's own
 Python (another version would choose other wheels) with this machine's network, certificates and package index.
@@ -20,20 +20,16 @@ _ALWAYS = "pip\nsetuptools\nwheel\n"
 _SETTINGS = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout")
 
 
-def requirements() -> list[Path]:
-    return sorted(CHECKOUT.glob("examples/*/*/requirements.txt"))
+def of_examples() -> list[str]:
+    """The text of each requirements file whose wheels the Python image carries; it is made again when one changes."""
+    return [_ALWAYS, *(path.read_text() for path in sorted(CHECKOUT.glob("examples/*/*/requirements.txt")))]
 
 
-def recipe() -> str:
-    """All that the wheels depend on, to tell whether the image must be made again."""
-    return _ALWAYS + "".join(path.read_text() for path in requirements())
-
-
-def collect(into: Path, python_image: str) -> None:
+def collect(into: Path, python_image: str, requirements: list[str]) -> None:
     """Fill the folder with the wheels; each requirements file is fetched once and kept."""
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True)
-    for text in (_ALWAYS, *(path.read_text() for path in requirements())):
+    for text in requirements:
         folder = state_dir("wheels") / hashlib.sha256(text.encode()).hexdigest()[:16]
         if not folder.exists():
             _download(text, folder, python_image)
@@ -53,7 +49,8 @@ def _download(text: str, folder: Path, python_image: str) -> None:
     bundle = Path(os.environ.get("PIP_CERT") or "/etc/ssl/certs/ca-certificates.crt")
     if bundle.is_file():
         argv += ["-v", f"{bundle.resolve()}:/certificates.crt:ro", "-e", "PIP_CERT=/certificates.crt"]
-    for name, value in pip_settings().items():
+    # The Python image of the lab has settings of its own, for builds without a network.
+    for name, value in {"PIP_NO_INDEX": "false", **pip_settings()}.items():
         argv += ["-e", f"{name}={value}"]
     owner = f"{os.getuid()}:{os.getgid()}"
     script = f"pip download -q --only-binary=:all: -d /out -r /out/requirements.txt && chown -R {owner} /out"
