@@ -43,7 +43,7 @@ def question(category: Annotated[str | None, Query(max_length=100, pattern=NO_NU
 def post_answer(answer: Answer) -> dict[str, Any]:
     """Keep what a player chose for a word; a name that is new is a new player."""
     with connect() as db:
-        if not db.execute("SELECT FROM words WHERE id = %s", (answer.word,)).fetchone():
+        if db.execute("SELECT FROM words WHERE id = %s", (answer.word,)).fetchone() is None:
             raise HTTPException(404, "no such word")
         player = db.execute(
             "INSERT INTO players (name) VALUES (%s) ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id",
