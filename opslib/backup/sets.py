@@ -142,6 +142,14 @@ def choose(sets: list[SetInfo], wanted: str, host: str) -> SetInfo:
     return near[0]
 
 
+def newest_safety_copy(sets: list[SetInfo], host: str) -> SetInfo:
+    """The safety copy of the last restore. Raises BadSettings where there is none."""
+    copies = [one for one in sets if one.whole and one.safety]
+    if not copies:
+        raise BadSettings("no restore has left a safety copy here", host=host, next=f"inv backup.list --host {host}")
+    return copies[-1]
+
+
 def show(run: Run, wanted: str = "latest") -> None:
     """Put everything that a set's manifest says into the run's result.
 

@@ -1,4 +1,4 @@
-"""The tools image: GNU tar, zstd, OpenSSL, Python, age, sqlite3 and flock, the same on every server whatever that has installed."""
+"""The tools image: GNU tar, zstd, OpenSSL, Python, age, sqlite3, flock: the same on every server whatever that has."""
 
 from __future__ import annotations
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opslib.tasks._task import task
+from opslib.tasks._task import OpsTask, task
 
 if TYPE_CHECKING:
     from opslib.backup.manifest import Kind
     from opslib.run.record import Record
     from opslib.run.step import Run
     from opslib.tasks._call import Call
+
+ENGINES: dict[Kind, str] = {"postgres": "PostgreSQL databases", "redis": "Redis"}
+"""The kinds of databases, and how the tasks call them. Named here too: a list of tasks must not import the engines."""
 
 _SET = {"set": "A set's id, its beginning, its folder, or latest (the default)"}
 
@@ -35,34 +38,12 @@ def all_(call: Call) -> Record:
     return _take(call)
 
 
-@task("backup.postgres", changes=True, needs="data")
-def postgres(call: Call) -> Record:
-    """Back up the PostgreSQL databases."""
-    return _take(call, "postgres")
+def _one_kind(name: str, kind: Kind, called: str) -> OpsTask:
+    def backup(call: Call) -> Record:
+        return _take(call, kind)
 
-
-@task("backup.redis", changes=True, needs="data")
-def redis(call: Call) -> Record:
-    """Back up Redis."""
-    return _take(call, "redis")
-
-
-@task("backup.sqlite", changes=True, needs="data")
-def sqlite(call: Call) -> Record:
-    """Back up the SQLite files."""
-    return _take(call, "sqlite")
-
-
-@task("backup.volumes", changes=True, needs="data")
-def volumes(call: Call) -> Record:
-    """Back up the volumes."""
-    return _take(call, "volume")
-
-
-@task("backup.files", changes=True, needs="data")
-def files(call: Call) -> Record:
-    """Back up files and folders of the project."""
-    return _take(call, "files")
+    backup.__doc__ = f"Back up {called}."
+    return task(f"backup.{name}", changes=True, needs="data")(backup)
 
 
 @task("backup.list", needs="data")
@@ -103,4 +84,8 @@ def verify(call: Call, set: str | None = None) -> Record:
     return call.look(look, show=verified)
 
 
-TASKS = (all_, postgres, redis, sqlite, volumes, files, list_, show, verify)
+TASKS = (
+    all_, *(_one_kind(kind, kind, called) for kind, called in ENGINES.items()),
+    _one_kind("sqlite", "sqlite", "the SQLite files"), _one_kind("volumes", "volume", "the volumes"),
+    _one_kind("files", "files", "files and folders of the project"), list_, show, verify,
+)  # fmt: skip

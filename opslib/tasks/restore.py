@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from opslib.tasks._task import task
+from opslib.tasks._task import OpsTask, task
+from opslib.tasks.backup import ENGINES
 
 if TYPE_CHECKING:
     from opslib.backup.manifest import Kind
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _FILE = {
     "file": "A set's id, latest, a folder, or one file of a set; there or here",
+    "into": "Another volume, folder or file, not there yet: nothing is overwritten",
     "no_safety_copy": "Keep no copy of what is overwritten",
 }
 _DATABASE = {
@@ -21,21 +23,12 @@ _DATABASE = {
     "file": "A set's id, latest, a folder, a dump, or plain .sql[.gz]; there or here",
     "service": "Only this service's; for plain SQL: where it goes",
     "database": "Only this database; for plain SQL: where it goes",
+    "into": "Another database, volume, folder or file, not there yet: nothing is overwritten",
 }
 
 
-def _restore(
-    call: Call,
-    kinds: tuple[Kind, ...],
-    file: str | None,
-    no_safety_copy: bool,
-    service: str | None = None,
-    database: str | None = None,
-) -> Record:
-    from opslib.backup.restore.options import Options
-    from opslib.backup.restore.steps import steps
+def _restore(call: Call, kinds: tuple[Kind, ...], file: str | None, **given: Any) -> Record:
     from opslib.errors import BadSettings
-    from opslib.tasks._show import restored, will_be_overwritten
 
     if file is None:
         raise BadSettings(
@@ -43,15 +36,23 @@ def _restore(
             left="everything",
             next=f"inv backup.list --host {call.names[0]}",
         )
+    return _carry_out(call, file, kinds=kinds, **given)
+
+
+def _carry_out(call: Call, file: str | None, **given: Any) -> Record:
+    from opslib.backup.restore.options import Options
+    from opslib.backup.restore.steps import steps
+    from opslib.tasks._show import restored, will_be_overwritten
+
     call.destructive()
-    here = call.this_machine()
-    options = Options(file, kinds, service, database, no_safety_copy=no_safety_copy, here=here, root=call.root)
+    options = Options(file, here=call.this_machine(), root=call.root, **given)
 
     def ask(run: Run) -> list[AnyStep]:
         """Under the lock: what is shown is what will be done."""
         made = steps(run, options)
         will_be_overwritten(call.ui, run)
-        call.confirm(f"Overwrite this on {run.host}?", run.target)
+        if options.into is None:
+            call.confirm(f"Overwrite this on {run.host}?", run.target)
         return made
 
     return call.carry_out(ask, show=restored)
@@ -63,50 +64,52 @@ def all_(
     file: str | None = None,
     service: str | None = None,
     database: str | None = None,
+    into: str | None = None,
     no_safety_copy: bool = False,
 ) -> Record:
     """Put back all that a set or a file holds.
 
     Verified first; then what will be overwritten is shown, and asked for. A safety copy of it is made, everything is
-    loaded beside the live data, compared, and swapped in. The last line says how to go back.
+    loaded beside the live data, compared, and swapped in. The last line says how to go back. With --into, one thing
+    goes to a place that is not there yet, and everything goes on running.
     """
-    return _restore(call, (), file, no_safety_copy, service, database)
+    return _restore(call, (), file, service=service, database=database, into=into, no_safety_copy=no_safety_copy)
 
 
-@task("restore.postgres", changes=True, needs="data", one_host=True, help=_DATABASE)
-def postgres(
-    call: Call,
-    file: str | None = None,
-    service: str | None = None,
-    database: str | None = None,
-    no_safety_copy: bool = False,
-) -> Record:
-    """Put back PostgreSQL databases only."""
-    return _restore(call, ("postgres",), file, no_safety_copy, service, database)
+@task("restore.undo", changes=True, needs="data", one_host=True)
+def undo(call: Call) -> Record:
+    """Go back to what the last restore overwrote.
+
+    That is a restore of its safety copy, with a safety copy of its own: a second undo goes forward again.
+    """
+    return _carry_out(call, None)
 
 
-@task("restore.redis", changes=True, needs="data", one_host=True, help=_FILE)
-def redis(call: Call, file: str | None = None, no_safety_copy: bool = False) -> Record:
-    """Put back Redis only."""
-    return _restore(call, ("redis",), file, no_safety_copy)
+def _databases(kind: Kind, called: str) -> OpsTask:
+    def restore(
+        call: Call,
+        file: str | None = None,
+        service: str | None = None,
+        database: str | None = None,
+        into: str | None = None,
+        no_safety_copy: bool = False,
+    ) -> Record:
+        chosen = {"service": service, "database": database, "into": into}
+        return _restore(call, (kind,), file, no_safety_copy=no_safety_copy, **chosen)
+
+    restore.__doc__ = f"Put back {called} only."
+    return task(f"restore.{kind}", changes=True, needs="data", one_host=True, help=_DATABASE)(restore)
 
 
-@task("restore.sqlite", changes=True, needs="data", one_host=True, help=_FILE)
-def sqlite(call: Call, file: str | None = None, no_safety_copy: bool = False) -> Record:
-    """Put back SQLite files only."""
-    return _restore(call, ("sqlite",), file, no_safety_copy)
+def _files(name: str, kind: Kind, called: str) -> OpsTask:
+    def restore(call: Call, file: str | None = None, into: str | None = None, no_safety_copy: bool = False) -> Record:
+        return _restore(call, (kind,), file, into=into, no_safety_copy=no_safety_copy)
+
+    restore.__doc__ = f"Put back {called} only."
+    return task(f"restore.{name}", changes=True, needs="data", one_host=True, help=_FILE)(restore)
 
 
-@task("restore.volumes", changes=True, needs="data", one_host=True, help=_FILE)
-def volumes(call: Call, file: str | None = None, no_safety_copy: bool = False) -> Record:
-    """Put back volumes only."""
-    return _restore(call, ("volume",), file, no_safety_copy)
-
-
-@task("restore.files", changes=True, needs="data", one_host=True, help=_FILE)
-def files(call: Call, file: str | None = None, no_safety_copy: bool = False) -> Record:
-    """Put back files and folders of the project only."""
-    return _restore(call, ("files",), file, no_safety_copy)
-
-
-TASKS = (all_, postgres, redis, sqlite, volumes, files)
+TASKS = (
+    all_, undo, *(_databases(kind, called) for kind, called in ENGINES.items()),
+    _files("sqlite", "sqlite", "SQLite files"), _files("volumes", "volume", "volumes"), _files("files", "files", "files and folders of the project"),
+)  # fmt: skip

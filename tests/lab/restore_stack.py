@@ -207,7 +207,7 @@ class Trial:
 
     # -- runs
 
-    def restore(self, file: str, target: Target | None = None, **options: Any) -> Record:
+    def restore(self, file: str | None, target: Target | None = None, **options: Any) -> Record:
         from opslib.backup.restore.options import Options
         from opslib.backup.restore.steps import steps
 

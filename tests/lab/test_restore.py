@@ -219,6 +219,40 @@ def test_what_is_not_whole_is_refused(trial: Trial, saved: tuple[str, dict[str, 
     assert "manifest" in refused(trial.restore(folder))
 
 
+def test_into_another_place_overwrites_nothing(trial: Trial, saved: tuple[str, dict[str, Any]]) -> None:
+    made, good = saved
+    name, volume = """o'ther "$x" ü""", f"{trial.name}_other"
+    before = {one.name: one.started_at for one in trial.look().containers}
+    try:
+        worked(trial.restore(made, kinds=("postgres",), database=DATABASE, into=name))
+        assert trial.sql(name, "select count(*) from facts") == trial.sql(DATABASE, "select count(*) from facts")
+        assert "is there already" in refused(trial.restore(made, kinds=("postgres",), database=DATABASE, into=name))
+        (file,) = artifacts(trial, made, "volume.uploads")
+        worked(trial.restore(trial.path(made, file), into=volume))
+        assert "dangling" in trial.python("import os; print(os.listdir('/x'))", volume=volume)
+        assert "is there already" in refused(trial.restore(trial.path(made, file), into=volume))
+        worked(trial.restore(made, kinds=("files",), into="copied 'files'"))
+        assert trial.target.run(bash('ls -A "$1"', f"{trial.target.root}/copied 'files'")).lines
+        assert "takes one thing" in refused(trial.restore(made, into="several"))
+        assert "no other place" in refused(trial.restore(made, kinds=("redis",), service="cache", into="x"))
+    finally:
+        trial.sql("postgres", f'drop database if exists "{name.replace(chr(34), chr(34) * 2)}"')
+        docker_says(trial, "volume", "rm", "-f", volume)
+    assert {one.name: one.started_at for one in trial.look().containers} == before
+    assert trial.seen() == good
+
+
+def test_undo_as_often_as_one_likes(trial: Trial, saved: tuple[str, dict[str, Any]]) -> None:
+    made, good = saved
+    trial.redis("cache", "set later 1\n")
+    worked(trial.restore(made, kinds=("redis",), service="cache"))
+    assert trial.redis("cache", "get later\n") == []
+    worked(trial.restore(None))
+    assert trial.redis("cache", "get later\n") == ["1"]
+    worked(trial.restore(None))
+    assert trial.seen() == good
+
+
 def test_a_volume_that_is_gone_is_made_anew(trial: Trial, saved: tuple[str, dict[str, Any]]) -> None:
     made, good = saved
     volume = f"{trial.name}_uploads"

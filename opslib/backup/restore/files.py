@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from opslib.backup.restore import exchange
 from opslib.backup.restore.context import UNPACK, Context, Place
 from opslib.backup.restore.part import Part, differing
-from opslib.command import Command
+from opslib.command import Command, bash
 from opslib.engines import sqlite, tree
 from opslib.errors import OpsError
 from opslib.target.docker import docker
@@ -27,7 +27,7 @@ done"""
 
 class TreePart(Part, frozen=True, kw_only=True, tag="tree"):
     """A volume whole, or `paths` below a folder. `without` is what the archive leaves out; `create` are the labels of
-    a volume that is not there yet."""
+    a volume (or folder) that is not there yet."""
 
     place: Place
     paths: tuple[str, ...] = ()
@@ -37,10 +37,7 @@ class TreePart(Part, frozen=True, kw_only=True, tag="tree"):
 
     def load(self, ctx: Context) -> None:
         if self.create is not None:
-            labels = [word for name, value in self.create.items() for word in ("--label", f"{name}={value}")]
-            ctx.target.run(
-                docker(ctx.target.host, "volume", "create", "--driver", self.driver, *labels, self.place.source)
-            )
+            self._create(ctx, self.create)
         ctx.target.run(self._load_command(ctx))
         if self.counts is not None:
             seen = count(ctx, self.place, self.paths, below=f".opslib-new-{self.id}")
@@ -50,6 +47,13 @@ class TreePart(Part, frozen=True, kw_only=True, tag="tree"):
         if kept:
             ctx.target.run(ctx.script(KEEP, self.place, self.id, *kept))
 
+    def _create(self, ctx: Context, labels: dict[str, str]) -> None:
+        if self.place.kind == "folder":
+            ctx.target.run(bash('mkdir -p -- "$1"', self.place.source))
+            return
+        words = [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
+        ctx.target.run(docker(ctx.target.host, "volume", "create", "--driver", self.driver, *words, self.place.source))
+
     def _load_command(self, ctx: Context) -> Command:
         archive = ctx.set_path(self.folder, self.file)
         if not ctx.tools:
@@ -57,15 +61,17 @@ class TreePart(Part, frozen=True, kw_only=True, tag="tree"):
         return ctx.script(LOAD, self.place, self.id, archive, set_folder=self.folder)
 
     def unload(self, ctx: Context) -> None:
-        if self.create is not None:
+        if self.create is not None and self.place.kind == "volume":
             ctx.target.run(docker(ctx.target.host, "volume", "rm", "--force", self.place.source))
-        else:
+        elif self.create is None or not _missing(ctx, self.place.source):
             ctx.target.run(ctx.script(exchange.DISCARD, self.place, self.id))
 
     def swap(self, ctx: Context) -> None:
         ctx.target.run(ctx.script(exchange.SWAP, self.place, self.id, *self.paths))
 
     def back(self, ctx: Context) -> None:
+        if self.create is not None and self.place.kind == "folder" and _missing(ctx, self.place.source):
+            return
         moved = ctx.target.run(ctx.script(exchange.BACK, self.place, self.id, *self.paths)).text
         if self.before is not None and moved:
             ctx.target.run(ctx.script(exchange.DISCARD, self.place, self.id))
@@ -77,6 +83,10 @@ class TreePart(Part, frozen=True, kw_only=True, tag="tree"):
 
     def clean(self, ctx: Context) -> None:
         ctx.target.run(ctx.script(exchange.CLEAN, self.place, self.id))
+
+
+def _missing(ctx: Context, folder: str) -> bool:
+    return bool(ctx.target.run(bash('[ -e "$1" ] || echo missing', folder)).text)
 
 
 # $1 the folder, then paths: those that are there, for what cannot be counted is not there

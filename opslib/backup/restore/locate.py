@@ -45,6 +45,8 @@ def locate(target: Target, options: Options) -> Chosen:
     """Find X. Raises BadSettings where nothing or more than one thing is meant, BadManifest for a set that cannot be
     read."""
     name = options.file
+    if name is None:
+        return _of_set(sets.newest_safety_copy(sets.list_sets(target), target.host.name), options)
     if "/" not in name:
         every = sets.list_sets(target)
         if name == "latest" or any(one.id.startswith(name) for one in every):

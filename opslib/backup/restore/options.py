@@ -17,12 +17,15 @@ class Options:
     """`file` is a set's id or the beginning of one, `latest`, a set's folder, one artifact of a set, or plain SQL
     (`.sql`, `.sql.gz`), on the host or on this machine. `kinds` (empty: all) and, for databases, `service` and
     `database` choose among what it holds; for plain SQL they say where it goes. `here` is this machine's engine, for
-    the tools image; `root` the project's folder on this machine, on which relative paths are anchored."""
+    the tools image; `root` the project's folder on this machine, on which relative paths are anchored. `into` names
+    another database, volume, folder or file to restore to, which is not there yet. No `file`: the newest safety copy,
+    which is how a restore is undone."""
 
-    file: str
+    file: str | None
     kinds: tuple[Kind, ...] = ()
     service: str | None = None
     database: str | None = None
+    into: str | None = None
     no_safety_copy: bool = False
     here: Target | None = None
     root: Path = field(default_factory=Path.cwd)

@@ -13,6 +13,7 @@ from opslib.backup.manifest import Artifact
 from opslib.backup.restore import files, places, postgres, redis, sqlite
 from opslib.backup.restore.check import refuse_old_psql
 from opslib.backup.restore.context import Context, Place
+from opslib.backup.restore.elsewhere import redirect
 from opslib.backup.restore.files import TreePart
 from opslib.backup.restore.locate import Chosen
 from opslib.backup.restore.options import Options
@@ -48,7 +49,8 @@ def plan(
         _need_engine(ctx, chosen)
     short = "".join(char for char in run_id if char.isalnum())
     if chosen.plain:
-        return [_plain(ctx, chosen, options, f"p0-{short}", folder)]
+        part = _plain(ctx, chosen, options, f"p0-{short}", folder)
+        return [part if options.into is None else redirect(ctx, [part], options.into)]
     makers: dict[str, Callable[[Context, Chosen, Artifact, str, str], AnyPart]] = {
         "volume": _volume, "files": _files, "sqlite": _sqlite, "postgres": _postgres, "redis": _redis,
         **{one.kind: partial(_reload, options, run_id) for one in DATABASES.values() if one.replace is not None},
@@ -64,6 +66,8 @@ def plan(
                 parts.append(ColdPart(**cold_base, service=service, place=cold[service]))
             else:
                 parts.append(make(ctx, chosen, artifact, ident, folder))
+    if options.into is not None:
+        return [redirect(ctx, parts, options.into)]
     trees = [part for part in parts if isinstance(part, TreePart)]
     return [nested(part, trees) if isinstance(part, SqlitePart) else part for part in parts]
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from opslib.backup.restore.context import Context
+from opslib.backup.restore.files import TreePart
 from opslib.backup.restore.locate import Chosen
 from opslib.backup.restore.plan import AnyPart
 from opslib.backup.restore.postgres import PostgresPart
@@ -73,6 +74,8 @@ def _look(ctx: Context, part: AnyPart) -> str:
         return ctx.target.run(db.tool(ctx.target.host, "sh", "-c", FREE, "sh", db.data)).text
     if part.place.kind == "volume" and ctx.stack().volume(part.place.source) is None:
         return ctx.target.run(bash(FREE, ctx.target.root)).text  # made later, on the engine's disk: mostly the same
+    if isinstance(part, TreePart) and part.create is not None and part.place.kind == "folder":
+        return ctx.target.run(bash(FREE, part.place.source)).text
     return ctx.target.run(ctx.script(FREE, part.place)).text
 
 

@@ -46,9 +46,14 @@ def steps(run: Run, options: Options) -> list[AnyStep]:
     run.result["restore"] = describe(ctx, chosen, parts, options).as_json()
     room, copy = safety.steps(ctx, run, parts, list(cold_ones.values()), options)
     return [
-        fetch.step(chosen, folder), *room, standstill.stop(ctx, kept_running(parts)), *copy, *cold.step(ctx, cold_ones),
+        fetch.step(chosen, folder), *room, *_still(ctx, parts, options), *copy, *cold.step(ctx, cold_ones),
         _load(ctx, chosen, options, folder, raw), _swap(ctx), standstill.start(ctx), _clean(ctx),
     ]  # fmt: skip
+
+
+def _still(ctx: Context, parts: list[AnyPart], options: Options) -> list[AnyStep]:
+    """Where nothing is overwritten, everything goes on running."""
+    return [] if options.into is not None else [standstill.stop(ctx, kept_running(parts))]
 
 
 def make_context(target: Target, options: Options) -> Context:
