@@ -97,10 +97,8 @@ def _redis(made_by: str, server: str) -> str | None:
     title = "Valkey" if _is_valkey(server) else "Redis"
     known = (_VALKEY if _is_valkey(server) else _REDIS)[-1]
     source = _rdb_source(made_by, wrote)
-    if _is_valkey(server) and _LAST_SHARED < wrote < 80:
-        return f"made by {source}, which no Valkey reads; the server is Valkey {_short(server)}"
-    if not _is_valkey(server) and wrote >= 80:
-        return f"made by {source}, which no Redis reads; the server is Redis {_short(server)}"
+    if wrote > _LAST_SHARED and _is_valkey(made_by) != _is_valkey(server):
+        return f"made by {source}, which no {title} reads; the server is {title} {_short(server)}"
     if wrote <= reads or _version(server)[:2] > known[0]:
         return None
     return f"made by {source}, newer than {title} {_short(server)}, which reads RDB up to {reads}"

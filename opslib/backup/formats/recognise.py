@@ -26,8 +26,9 @@ class Format:
     (MariaDB's too: `facts["flavour"]`); mongo `archive`, `dump-folder`; redis `rdb`; qdrant `snapshot`, `full` (all
     collections); sqlite `file`; volume `tar`; set `set`; sql `plain`: SQL that does not say whose it is.
 
-    `compression` is what the file is packed with: "", gzip or zstd. `tar` says that a dump's folder or a set lies in a
-    tar archive, and `root` in which folder of it ("": at its top; so for a folder, where a dump lies deeper).
+    `compression` is what the file is packed with: "", gzip or zstd. `tar` says that a folder (`directory`,
+    `dump-folder`, `set`) was packed into a tar archive, and `root` in which folder of it the thing lies ("": at its
+    top), spelt as there; a folder on the disk may hold its dump deeper too.
     `complete` is False where its end is missing or it does not unpack, True where its end is there, None where the end
     tells nothing. `facts` are texts from its header; `names` what a tar archive or folder holds, cut after 200.
     """
@@ -63,7 +64,7 @@ def _recognised(seen: Report) -> Format | members.Refused | None:
     if seen.kind != "file" or not seen.head:
         return None
     if seen.is_tar:
-        return _in(seen) or Format("volume", "tar", seen.packed, True, "", _listed(seen), {}, seen.names)
+        return _in(seen) or Format("volume", "tar", seen.packed, False, "", _listed(seen), {}, seen.names)
     return _binary(seen) or _text(seen)
 
 
@@ -82,10 +83,9 @@ def _in(seen: Report) -> Format | members.Refused | None:
     found = members.recognise(seen)
     if found is None or isinstance(found, members.Refused):
         return found
+    in_tar = seen.kind == "file" and found.form in ("directory", "dump-folder", "set")
     complete = _listed(seen) if seen.kind == "file" else None
-    return Format(
-        found.kind, found.form, seen.packed, seen.kind == "file", found.root, complete, found.facts, seen.names
-    )
+    return Format(found.kind, found.form, seen.packed, in_tar, found.root, complete, found.facts, seen.names)
 
 
 def _binary(seen: Report) -> Format | None:

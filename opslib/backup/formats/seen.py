@@ -6,7 +6,7 @@ import re
 
 from opslib.backup.formats import headers
 from opslib.backup.formats.look import HEAD, Report
-from opslib.engines.others import MARKERS
+from opslib.engines.known import MARKERS
 
 _RESTORABLE = "name a set, a dump, or an archive that holds one"
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (
@@ -79,7 +79,7 @@ def _file(seen: Report) -> tuple[str, str]:
     if not head:
         if seen.damaged:
             return "a file that does not unpack", "it is damaged or cut off: take another"
-        return f"an empty file, packed with {seen.packed}", "the backup that wrote it has failed: take another"
+        return "an empty file", "the backup that wrote it has failed: take another"
     for magic, layer in _LAYERS:
         if seen.packed and head.startswith(magic):
             return f"{layer} inside {seen.packed}", f"unpack the outer layer and name what is in it: {seen.packed} -d"

@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-_MYSQL = re.compile(r"^-- (?P<tool>(?P<who>MySQL|MariaDB) dump \S+)(?:\s+Distrib (?P<distrib>\S+?))?,? ", re.MULTILINE)
+_MYSQL = re.compile(
+    r"^-- (?P<tool>(?P<who>MySQL|MariaDB) dump [^\s,]+)(?:\s+Distrib (?P<distrib>[^\s,]+))?,? ", re.MULTILINE
+)
 _MYSQL_SERVER = re.compile(r"^-- Server version\t(\S+)", re.MULTILINE)
 _MYSQL_HOST = re.compile(r"^-- Host: (\S*) +Database: (.*)$", re.MULTILINE)
 _SANDBOX = re.compile(r"/\*M?!999999\\- enable the sandbox mode \*/")
