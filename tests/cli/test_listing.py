@@ -6,12 +6,13 @@ import pytest
 from invoke.program import Program
 
 from opslib.tasks import collection
+from opslib.tasks.backup import ENGINES
 
 CONTEXTS = {context.name: context for context in collection("/nowhere").to_contexts()}
 CHANGING = {
     "deploy", "build", "migrate", "rollback",
-    *(f"backup.{name}" for name in ("all", "postgres", "redis", "sqlite", "volumes", "files")),
-    *(f"restore.{name}" for name in ("all", "postgres", "redis", "sqlite", "volumes", "files")),
+    *(f"{done}.{name}" for done in ("backup", "restore") for name in ("all", *ENGINES, "sqlite", "volumes", "files")),
+    "restore.undo",
 }  # fmt: skip
 HERE = {"cron.install", "cron.remove", "host.trust"}  # they change this machine only, and take no lock
 LOOKING = {"releases", "ps", "logs", "backup.list", "backup.show", "backup.verify", "cron.show", "host.check"}
