@@ -16,7 +16,7 @@ _COMMAND = re.compile(
     rb"\s*(?:(use|source|system|connect|tee|pager)(?=[\s;]|\Z)|delimiter\s+(\S+))[^\r\n]*", re.IGNORECASE
 )
 _DATA = re.compile(
-    rb"\s*(?:insert|replace)\s[^'\"`(]{0,80}(?:`[^`]*`)?[^'\"`(]{0,80}(?:\([^'\"()]*\)\s*)?values?\b\s*", re.IGNORECASE
+    rb"\s*(?:insert|replace)\s[\w\s$]{0,80}(?:`[^`]*`)?[\w\s$]{0,80}(?:\([\w\s,`$]*\)\s*)?values?\b\s*", re.IGNORECASE
 )
 _ROW_BYTES = bytes(range(48, 58)) + bytes(range(65, 91)) + bytes(range(97, 123)) + b"_ \t\r\n(),.+-"
 
@@ -138,7 +138,7 @@ def _only_rows(line: bytes) -> bool:
     outside = b"".join(parts[::2])
     rest = outside.translate(None, _ROW_BYTES)
     closed = len(parts) % 2 == 1 and b"--" not in outside
-    return closed and (not rest or (rest == b";" and outside.rstrip().endswith(b";")))
+    return closed and (not rest or (rest == b";" and line.rstrip().endswith(b";")))
 
 
 _NAME = rb"(?:`(?:[^`]|``)*`|[\w$\x80-\xff]+)"
