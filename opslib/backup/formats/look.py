@@ -16,9 +16,8 @@ NAMES = 200
 # $1 the file or folder. Needs bash, GNU coreutils and tar, gzip, zstd for what is packed with it. Opens nothing but
 # regular files, so that a FIFO does not hold it up; changes nothing; says everything on stdout and exits 0.
 LOOK = r"""export LC_ALL=C
-f=$1 packed=
+f=$1 packed= looked=0
 case $f in /*) ;; *) f=./$f ;; esac
-list='config.json manifest.json prelude.json prelude.json.gz toc.dat version.info'
 hex() { od -An -v -tx1 | tr -d ' \n'; }
 magic() {
   case $1 in
@@ -32,7 +31,17 @@ inner() { printf 'inner %s ' "$(printf %s "$1" | hex)"; head -c HEAD_BYTES | hex
 named() {
   case $1 in *[!a-zA-Z0-9._/~%+:@-]*) printf 'hexed %s\n' "$(printf %s "$1" | hex)" ;; *) echo "name $1" ;; esac
 }
-wanted() { for w in $list; do [ "$w" = "${1##*/}" ] && return; done; return 1; }
+wanted() { # names that may tell what the whole is, where they do; each may cost a way through the archive
+  case /${1#./} in
+    /*/*/*/*/*) return 1 ;;
+    */toc.dat | */prelude.json | */prelude.json.gz) ;;
+    /manifest.json | /config.json) ;;
+    /*/*/*) return 1 ;;
+    */manifest.json) ;;
+    *) return 1 ;;
+  esac
+  [ $((looked += 1)) -le 20 ]
+}
 
 folder() {
   echo kind folder; [ -r "$f" ] && [ -x "$f" ] || { echo unreadable; exit 0; }
@@ -45,12 +54,14 @@ folder() {
       [ $((left -= 1)) -ge 0 ] || { echo more; break 2; }
       s=; [ -d "$e" ] && [ ! -L "$e" ] && { s=/; [ $depth = 3 ] || next+=("$e"/*); }
       named "${e#"${f%/}"/}$s"
-      [ "$s" ] || ! wanted "$e" || [ ! -f "$e" ] || [ ! -r "$e" ] || inner "${e#"${f%/}"/}" <"$e"
+      [ "$s" ] || ! wanted "${e#"${f%/}"/}" || [ ! -f "$e" ] || [ ! -r "$e" ] || inner "${e#"${f%/}"/}" <"$e"
     done
     level=("${next[@]}")
   done
   # more than are listed hide what tells: it is asked for by name
-  for e in $list; do [ "$left" -ge 0 ] || [ ! -f "$f/$e" ] || [ ! -r "$f/$e" ] || inner "$e" <"$f/$e"; done
+  for e in manifest.json toc.dat; do
+    [ "$left" -ge 0 ] || [ ! -f "$f/$e" ] || [ ! -r "$f/$e" ] || inner "$e" <"$f/$e"
+  done
   exit 0
 }
 

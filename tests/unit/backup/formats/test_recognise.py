@@ -463,6 +463,12 @@ def test_a_set_packed_as_tar(look: Look, tmp_path: Path, top: str, mode: str) ->
     )
 
 
+def test_the_set_is_found_among_other_manifests(look: Look, tmp_path: Path) -> None:
+    others = {f"./set/a/b{number}/manifest.json": b"{}" for number in range(50)}
+    found = look(tar(tmp_path / "x", {**others, "./set/manifest.json": MANIFEST}))
+    assert (found.kind, found.root, found.facts) == ("set", "./set", SET)
+
+
 def test_a_volume_with_a_manifest_of_its_own_is_a_volume(look: Look, tmp_path: Path) -> None:
     found = look(tar(tmp_path / "x", {"./manifest.json": b'{"name":"app","version":1}', "./index.html": b""}))
     assert found.kind == "volume"
