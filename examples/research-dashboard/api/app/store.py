@@ -24,7 +24,7 @@ INDEXES = {
 
 
 def connect(user: str = USER, password: str = PASSWORD, source: str = DATABASE) -> MongoClient[dict[str, Any]]:
-    """A client that says within 2 s that MongoDB does not answer, and reconnects by itself."""
+    """A client that says within 2 s that MongoDB is away, bears with a slow one, and reconnects by itself."""
     return MongoClient(
         HOST,
         directConnection=True,  # one server, whatever it calls itself; a replica set's members are not asked for
@@ -32,7 +32,7 @@ def connect(user: str = USER, password: str = PASSWORD, source: str = DATABASE) 
         password=password,
         authSource=source,
         serverSelectionTimeoutMS=2000,
-        connectTimeoutMS=2000,
+        connectTimeoutMS=10_000,  # of the heartbeats too: one that is late breaks off what is under way
         socketTimeoutMS=20_000,
         tz_aware=True,
     )
