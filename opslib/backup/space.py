@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # For the whole group: another operator may have to prune. $1 the folder. Prints the disk's bytes and the free ones.
 _ROOM = """umask 007; mkdir -p -- "$1" && chmod g+s -- "$1"; [ -w "$1" ] || { echo "cannot write to $1" >&2; exit 1; }
-df -PB1 -- "$1" | awk 'NR == 2 { print $2, $4 }'"""
+read -r _ size _ free _ < <(df -PB1 -- "$1" | tail -n 1); echo "$size $free\""""
 GROWTH = 1.5  # a new artifact may be so much bigger than the last one
 
 

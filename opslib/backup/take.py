@@ -22,6 +22,7 @@ from opslib.errors import OpsError, Unhealthy
 from opslib.events import Progress
 from opslib.run.record import Record, failed, now
 from opslib.run.step import AnyStep, NotYet, Recovery, Run, Step, recoveries
+from opslib.state import releases
 from opslib.target.transfer import put_bytes
 
 __all__ = ["RECOVERIES", "Options", "judge", "steps"]
@@ -186,7 +187,8 @@ def _prune() -> Step[Any]:
 def _outdated(run: Run) -> dict[str, Any] | None:
     if run.plan:
         raise NotYet("which sets are outdated, once the new one is verified")
-    gone = outdated(list_sets(run.target), run.target.host.backup.keep.last)
+    named = releases.backups(releases.read(run.target))
+    gone = outdated(list_sets(run.target), run.target.host.backup.keep.last, named)
     return {"gone": [one.folder for one in gone]} if gone else None
 
 

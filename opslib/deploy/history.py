@@ -14,7 +14,7 @@ from opslib.state.releases import Release
 
 def history(run: Run) -> None:
     """Fill the run's result: `releases`, newest first, each with id, at, by, commit, dirty, outcome, current,
-    services, rollback_of, migration and seconds."""
+    services, rollback_of, migration, backup and seconds."""
     known = releases.read(run.target)
     live = releases.current(known)
     run.result["releases"] = [_row(one, live) for one in reversed(known)]
@@ -35,5 +35,5 @@ def _row(one: Release, live: Release | None) -> dict[str, Any]:
         "id": one.id, "at": one.at, "by": one.by, "commit": one.commit, "dirty": one.dirty, "outcome": one.outcome,
         "current": live is not None and one.id == live.id, "adopted": one.adopted, "services": sorted(one.images),
         "rollback_of": one.rollback_of, "restored": one.restored, "migration": one.migration,
-        "revision": one.revision, "seconds": one.seconds, "gap_seconds": one.gap,
+        "revision": one.revision, "backup": one.backup, "seconds": one.seconds, "gap_seconds": one.gap,
     }  # fmt: skip

@@ -51,7 +51,7 @@ def record_step(seen: Seen) -> Step[Memo]:
             id=run.id, at=now(), by=holder("").split(":")[0], project=seen.name,
             strategy=target.host.deploy.strategy, commit=git.commit if git else None,
             dirty=git.dirty if git else False, in_place=seen.in_place, images=images, builds=seen.builds,
-            env_file=env.name, env=env.there, env_here=env.here,
+            env_file=env.name, env=env.there, env_here=env.here, backup=run.result.get("set"),
         ))  # fmt: skip
 
     return Step("record", look, do, keep.failed, show=lambda memo: f"release {memo['release']}")

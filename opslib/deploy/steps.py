@@ -20,8 +20,8 @@ def steps(run: Run, options: DeployOptions) -> list[AnyStep]:
     if not seen.changes:
         return []
     return [
-        adopt_step(seen),
         *backup_steps(run, seen, options),
+        adopt_step(seen),
         files_step(seen),
         build_step(seen, options),
         ship_step(seen, options),

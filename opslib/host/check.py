@@ -27,9 +27,6 @@ _PROGRAMS = {
     "util-linux": "flock kill setsid",
     "coreutils": "base64 cat chmod cp date df dirname env head id install ln ls mkdir mktemp mv nohup printf readlink "
     "realpath rm rmdir sha256sum sleep sort stat sync tail tee timeout tr uniq wc",
-    "findutils": "find",
-    "grep": "grep",
-    "sed": "sed",
     "tar": "tar",
 }
 PROGRAMS = {program: package for package, programs in _PROGRAMS.items() for program in programs.split()}

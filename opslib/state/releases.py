@@ -44,6 +44,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     by image name what its build was made from. `in_place`: it was deployed in the project's own folder. `env` and
     `env_here` are digests of the env file there and here, `revision` is the schema's after it, `seconds` the whole
     deploy and `gap` the time from the first stop to healthy. `restored`: the release whose content it has again.
+    `backup`: the backup set that was made before it, which stays as long as the release does.
     """
 
     id: str
@@ -66,6 +67,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     env_here: str | None = None
     migration: dict[str, str | None] | None = None
     revision: str | None = None
+    backup: str | None = None
     seconds: float = 0.0
     gap: float = 0.0
 
@@ -141,6 +143,11 @@ def outdated(releases: Sequence[Release], keep: int) -> list[Release]:
     kept = {one.id for one in good[-max(keep, 1) :]}
     first = next((at for at, one in enumerate(releases) if one.id in kept), 0)
     return [one for one in releases[:first] if one.id not in kept]
+
+
+def backups(releases: Iterable[Release]) -> frozenset[str]:
+    """The backup sets that releases point to; one that failed cannot be gone back to."""
+    return frozenset(one.backup for one in releases if one.backup and one.outcome != "failed")
 
 
 def unused_tags(gone: Iterable[Release], kept: Iterable[Release]) -> list[str]:

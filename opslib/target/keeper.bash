@@ -14,7 +14,7 @@ if ! { exec 8<>"$O/lock" 9<>"$O/busy"; } || [[ ! -w $O/procs ]]; then
   printf 'denied %s\n' "$O"
   exit 1
 fi
-holder() { sed -n 2p "$O/lock"; }
+holder() { { IFS= read -r _; IFS= read -r line; printf '%s' "$line"; } <"$O/lock"; }
 if ! flock -n 8; then
   printf 'waiting %s\n' "$(holder)"
   if ! flock -w "$WAIT" 8; then

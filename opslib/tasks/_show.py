@@ -22,6 +22,10 @@ _SEVERITY = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗"
 def released(ui: Ui, host: HostRecord) -> None:
     """deploy, rollback."""
     result = host.result
+    if "set" in result:
+        ui.say(f"backup set {result['set']} was made first")
+        for one in result["uncovered"]:
+            ui.say(f"nothing backs up {one['what']}: {one['do']}", mark="! ", mark_style="yellow")
     if host.ok and host.changed:
         before = f", before it {result['previous']}" if result.get("previous") else ""
         ui.say(f"release {result['release']}{before}; the switch took {seconds(result['gap_seconds'])}")
@@ -62,6 +66,7 @@ def release(ui: Ui, host: HostRecord) -> None:
     facts = {
         "release": f"{one['id']}, {one['outcome']}", "made": f"{one['at']} by {one['by']}", "commit": _commit(one),
         "what": _origin(one), "schema": one["revision"] or "",
+        "backup": f"{one['backup']}, the data before it" if one["backup"] else "",
     }  # fmt: skip
     for name, text in facts.items():
         if text:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -41,6 +42,20 @@ volumes: {db: {}}
 """
 
 
+# The new web is made and the old one gone, and it waits for the gate: between stop and start for as long as is wanted.
+GATED = COMPOSE.replace(
+    "services:",
+    """services:
+  gate:
+    image: ${IMAGES}busybox:1
+    init: true
+    stop_grace_period: 1s
+    command: [sleep, "100000"]
+    environment: {COLOR: "${COLOR}"}
+    healthcheck: {test: [CMD-SHELL, 'test "$$COLOR" != shut'], interval: 1s, timeout: 5s, retries: 100}""",
+).replace("  web:\n", "  web:\n    depends_on: {gate: {condition: service_healthy}}\n")
+
+
 LABEL = "com.docker.compose"
 HOLDER = "pg_sleep(3600)"
 """In the SQL of a test that holds a lock."""
@@ -68,9 +83,8 @@ class Site:
         (root / "compose.yml").write_text(compose)
         (root / ".gitignore").write_text(".env\nssh_config\n.opslib/\nbackups/\n")
         self.env("blue")
-        git = ["git", "-C", str(root), "-c", "user.name=t", "-c", "user.email=t@example.com"]
         for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "first"]):
-            subprocess.run([*git, *words], check=True)
+            self.git(*words)
         self.use()
         path, address = (self.name, Address(server["name"])) if server else (str(root), None)
         self.target: Target = connect(Host(name="there", path=path, address=address))
@@ -86,6 +100,11 @@ class Site:
             f"IMAGES={self.images}\nCOLOR={color}\nDB_PASSWORD='{quoted}'\nOPSLIB_SSH_CONFIG={self.config}\n"
             f"OPSLIB_TOOLS_BASE={self.images}debian:bookworm-slim\n"
         )
+
+    def git(self, *words: str) -> None:
+        """A git command in the project."""
+        who = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
+        subprocess.run(["git", "-C", str(self.root), *who, *words], check=True)
 
     # -- through the command line
 
@@ -104,9 +123,11 @@ class Site:
 
     def inside(self, script: str) -> str:
         """What a shell text prints there; empty when it fails."""
-        where = ["docker", "exec", f"opslib-lab-{self.server['name']}"] if self.server else []
-        done = subprocess.run([*where, "bash", "-c", script], capture_output=True, text=True, check=False)
-        return done.stdout.strip() if done.returncode == 0 else ""
+        return inside(self.server, script) if self.server else _said([], script)
+
+    def here(self, script: str) -> str:
+        """The same on this machine."""
+        return _said([], script)
 
     @property
     def folder(self) -> str:
@@ -140,10 +161,12 @@ class Site:
     def programs(self) -> list[str]:
         """Dumps, loads and the like that run there."""
         mounted = "{{.Name}} {{range .Mounts}}{{.Source}} {{end}}"
-        tools = self.inside(f"docker ps -aq -f label=opslib=1 | xargs -r docker inspect -f '{mounted}'").splitlines()
-        found = [line for line in tools if self.name in line or self.folder in line]
-        inside = self.inside(f"docker top {self.container('db')} -o pid,args | grep -E 'psql|pg_dump|pg_restore'")
-        return found + [line for line in inside.splitlines() if HOLDER not in line]
+        tools = self.inside(f"for c in $(docker ps -aq -f label=opslib=1); do docker inspect -f '{mounted}' $c; done")
+        found = [line for line in tools.splitlines() if self.name in line or self.folder in line]
+        programs = self.inside(f"docker top {self.container('db')} -o pid,args")
+        return found + [
+            line for line in programs.splitlines() if HOLDER not in line and re.search("psql|pg_(dump|rest)", line)
+        ]
 
     def sets(self) -> list[str]:
         """The backup sets there."""
@@ -157,6 +180,16 @@ class Site:
         script += f"f=$(docker $k ls -q $([ $k = container ] && echo -a) -f {label}); "
         script += '[ -z "$f" ] || docker $k rm $([ $k = container ] && echo -fv) $f; done; '
         self.inside(script + (f"rm -rf {self.folder}" if self.server else ""))
+
+
+def inside(server: dict[str, Any], script: str) -> str:
+    """What a shell text prints, run by root in the server's container and not over the line; empty when it fails."""
+    return _said(["docker", "exec", f"opslib-lab-{server['name']}"], script)
+
+
+def _said(where: list[str], script: str) -> str:
+    done = subprocess.run([*where, "bash", "-c", script], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _ssh_config(server: dict[str, Any]) -> str:

@@ -113,6 +113,12 @@ def test_safety_copies_are_counted_apart() -> None:
     assert gone(sets, 1) == ["02"]
 
 
+def test_what_a_release_points_to_stays_and_counts() -> None:
+    sets = [info("01"), info("02"), info("03")]
+    assert [one.id for one in outdated(sets, 1, {"01"})] == ["02"]
+    assert [one.id for one in outdated(sets, 2, {"02"})] == ["01"]
+
+
 def test_the_newest_is_never_removed() -> None:
     sets = [info(f"{n:02}") for n in range(1, 20)]
     for last in range(1, 5):
