@@ -1,7 +1,7 @@
 #!/usr/bin/python3.11
 """mongosh of the lab: its stand-in for MongoDB's shell, written on PyMongo. It has no JavaScript.
 
---eval takes statements with `;` between them, each one of these, and prints the value of the last:
+--eval takes statements with `;` between them, each one of these, and prints what print() says and the value of the last:
     db[.getSiblingDB("NAME")].runCommand(COMMAND)       COMMAND is JSON, keys without quotes allowed, or a "name"
     db[.getSiblingDB("NAME")].adminCommand(COMMAND)
     db[.getSiblingDB("NAME")].auth(USER, PASSWORD)      a string or process.env.NAME each
@@ -55,8 +55,11 @@ def main() -> int:
     source = ";".join(options["eval"]) or sys.stdin.read()
     try:
         shell = Shell(client, database)
-        for statement in _split(source, ";"):
+        statements = _split(source, ";")
+        for number, statement in enumerate(statements, 1):
             value, show = shell.evaluate(statement)
+            if number < len(statements) and statement.lstrip().startswith("print"):
+                print(_shown(value))
     except OperationFailure as error:
         details = error.details or {}
         print(f"MongoServerError[{details.get('codeName', '')}]: {details.get('errmsg', error)}", file=sys.stderr)
