@@ -1,7 +1,7 @@
 #!/usr/bin/python3.11
 """mongosh of the lab: its stand-in for MongoDB's shell, written on PyMongo. It has no JavaScript.
 
---eval takes statements with `;` between them, each one of these, and prints what print() says and the value of the last:
+--eval takes statements with `;` between them, each one of these; it prints what print() is given and the last value:
     db[.getSiblingDB("NAME")].runCommand(COMMAND)       COMMAND is JSON, keys without quotes allowed, or a "name"
     db[.getSiblingDB("NAME")].adminCommand(COMMAND)
     db[.getSiblingDB("NAME")].auth(USER, PASSWORD)      a string or process.env.NAME each
