@@ -188,7 +188,9 @@ def connect(options: dict[str, Any], others: list[str]) -> MongoClient[Any]:
         ) from None
     except (ConnectionFailure, InvalidURI) as error:
         raise Failed(f"can't create session: failed to connect to {shown}: {error}") from None
-    return client
+    client.close()
+    # A server that goes away from here on is not waited for.
+    return MongoClient(target, **settings, serverSelectionTimeoutMS=1000)
 
 
 def _check_uri(uri: str, options: dict[str, Any]) -> str:

@@ -355,9 +355,9 @@ class Restore:
         elif kind == "d":
             into.delete_one({"_id": what["_id"]})
         elif kind == "u" and "diff" in what:
-            into.update_one({"_id": entry["o2"]["_id"]}, _update_of(what["diff"]), upsert=True)
-        elif kind == "u" and any(key.startswith("$") and key != "$v" for key in what):
-            into.update_one(entry["o2"], {key: value for key, value in what.items() if key != "$v"}, upsert=True)
+            update = _update_of(what["diff"])
+            if update:
+                into.update_one({"_id": entry["o2"]["_id"]}, update)
         elif kind == "u":
             into.replace_one({"_id": entry["o2"]["_id"]}, what, upsert=True)
         elif kind == "c" and "drop" in what:
@@ -366,8 +366,8 @@ class Restore:
             if not list(self._client[db].list_collections(filter={"name": what["create"]})):
                 self._client[db].command({key: value for key, value in what.items() if key != "idIndex"})
         elif kind == "c" and "createIndexes" in what:
-            name = what.pop("createIndexes")
-            self._client[db].command({"createIndexes": name, "indexes": [what]})
+            indexes = [{key: one[key] for key in one if key != "entryFormat"} for one in what["indexes"]]
+            self._client[db].command({"createIndexes": what["createIndexes"], "indexes": indexes})
         else:
             raise Failed(f"restore error: error applying oplog: the lab's stand-in cannot apply {sorted(what)[:3]}")
         return True
@@ -442,22 +442,13 @@ RAW = bson.CodecOptions(document_class=RawBSONDocument)
 
 
 def _update_of(diff: dict[str, Any]) -> dict[str, Any]:
-    """The $set and $unset of an update in the oplog's second format."""
-    found: dict[str, dict[str, Any]] = {"$set": {}, "$unset": {}}
-
-    def walk(part: dict[str, Any], before: str) -> None:
-        for key, value in part.items():
-            if key in ("u", "i"):
-                found["$set"].update({before + name: one for name, one in value.items()})
-            elif key == "d":
-                found["$unset"].update({before + name: "" for name in value})
-            elif key.startswith("s"):
-                walk(value, f"{before}{key[1:]}.")
-            elif key.startswith("u") and key[1:].isdigit():
-                found["$set"][before + key[1:]] = value
-
-    walk(diff, "")
-    return {key: value for key, value in found.items() if value}
+    """The update that an entry of the server's oplog describes; its form is SecantusDB's, not MongoDB's."""
+    found = {
+        "$set": dict(diff.get("updatedFields", {})),
+        "$unset": dict.fromkeys(diff.get("removedFields", []), ""),
+        "$push": {one["field"]: {"$each": [], "$slice": one["newSize"]} for one in diff.get("truncatedArrays", [])},
+    }
+    return {operator: fields for operator, fields in found.items() if fields}
 
 
 def _failures(count: int) -> str:
