@@ -183,9 +183,15 @@ class Call:
 
     def this_machine(self) -> Target:
         """This machine beside the hosts: for git, builds, and images that are sent."""
-        if not self._beside:
-            self._beside.append(self._connected(load_host(self.root, "local")))
-        return self._beside[0]
+        return self.another("local")
+
+    def another(self, name: str) -> Target:
+        """A host beside those that the task works on: what is on it is only read."""
+        for target in self._beside:
+            if target.host.name == name:
+                return target
+        self._beside.append(self._connected(load_host(self.root, name)))
+        return self._beside[-1]
 
     def close(self) -> None:
         """Let all connections go."""

@@ -60,7 +60,7 @@ class OpsTask(Task[Any]):
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
         return [
             _Argument(
-                names=(parameter.name.replace("_", "-"),),
+                names=(parameter.name.rstrip("_").replace("_", "-"),),  # `from` is a word of Python's
                 attr_name=parameter.name if "_" in parameter.name else None,
                 kind=bool if parameter.default is False else str,
                 default=parameter.default,

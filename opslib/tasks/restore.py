@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from opslib.backup.manifest import Kind
     from opslib.run.record import Record
     from opslib.run.step import AnyStep, Run
+    from opslib.target.base import Target
     from opslib.tasks._call import Call
 
 _FILE = {
+    "from_": "Another host, whose set it is: the data go through this machine",
     "file": "A set's id, latest, a folder, or one file of a set; there or here",
     "into": "Another volume, folder or file, not there yet: nothing is overwritten",
     "no_safety_copy": "Keep no copy of what is overwritten",
@@ -45,6 +47,7 @@ def _carry_out(call: Call, file: str | None, **given: Any) -> Record:
     from opslib.tasks._show import restored, will_be_overwritten
 
     call.destructive()
+    given["origin"] = _other_host(call, given.pop("from_", None))
     options = Options(file, here=call.this_machine(), root=call.root, **given)
 
     def ask(run: Run) -> list[AnyStep]:
@@ -58,6 +61,16 @@ def _carry_out(call: Call, file: str | None, **given: Any) -> Record:
     return call.carry_out(ask, show=restored)
 
 
+def _other_host(call: Call, name: str | None) -> Target | None:
+    from opslib.errors import BadSettings
+
+    if name is None:
+        return None
+    if name in call.names:
+        raise BadSettings(f"the sets of {name} need no --from", left="everything", next="leave --from out")
+    return call.another(name)
+
+
 @task("restore.all", changes=True, needs="data", one_host=True, default=True, help=_DATABASE)
 def all_(
     call: Call,
@@ -65,6 +78,7 @@ def all_(
     service: str | None = None,
     database: str | None = None,
     into: str | None = None,
+    from_: str | None = None,
     no_safety_copy: bool = False,
 ) -> Record:
     """Put back all that a set or a file holds.
@@ -73,7 +87,8 @@ def all_(
     loaded beside the live data, compared, and swapped in. The last line says how to go back. With --into, one thing
     goes to a place that is not there yet, and everything goes on running.
     """
-    return _restore(call, (), file, service=service, database=database, into=into, no_safety_copy=no_safety_copy)
+    chosen = {"service": service, "database": database, "into": into, "from_": from_}
+    return _restore(call, (), file, no_safety_copy=no_safety_copy, **chosen)
 
 
 @task("restore.undo", changes=True, needs="data", one_host=True)
@@ -92,9 +107,10 @@ def _databases(kind: Kind, called: str) -> OpsTask:
         service: str | None = None,
         database: str | None = None,
         into: str | None = None,
+        from_: str | None = None,
         no_safety_copy: bool = False,
     ) -> Record:
-        chosen = {"service": service, "database": database, "into": into}
+        chosen = {"service": service, "database": database, "into": into, "from_": from_}
         return _restore(call, (kind,), file, no_safety_copy=no_safety_copy, **chosen)
 
     restore.__doc__ = f"Put back {called} only."
@@ -102,8 +118,14 @@ def _databases(kind: Kind, called: str) -> OpsTask:
 
 
 def _files(name: str, kind: Kind, called: str) -> OpsTask:
-    def restore(call: Call, file: str | None = None, into: str | None = None, no_safety_copy: bool = False) -> Record:
-        return _restore(call, (kind,), file, into=into, no_safety_copy=no_safety_copy)
+    def restore(
+        call: Call,
+        file: str | None = None,
+        into: str | None = None,
+        from_: str | None = None,
+        no_safety_copy: bool = False,
+    ) -> Record:
+        return _restore(call, (kind,), file, into=into, from_=from_, no_safety_copy=no_safety_copy)
 
     restore.__doc__ = f"Put back {called} only."
     return task(f"restore.{name}", changes=True, needs="data", one_host=True, help=_FILE)(restore)
@@ -111,5 +133,6 @@ def _files(name: str, kind: Kind, called: str) -> OpsTask:
 
 TASKS = (
     all_, undo, *(_databases(kind, called) for kind, called in ENGINES.items()),
-    _files("sqlite", "sqlite", "SQLite files"), _files("volumes", "volume", "volumes"), _files("files", "files", "files and folders of the project"),
+    _files("sqlite", "sqlite", "SQLite files"), _files("volumes", "volume", "volumes"),
+    _files("files", "files", "files and folders of the project"),
 )  # fmt: skip

@@ -41,6 +41,11 @@ def _remove_images(screen: Screen, here: Place, folder: Folder) -> None:
     images |= {*tools_images(screen, here)} - {*folder.state.get("tools", [])}
     if images:
         screen.run([*here.docker, "image", "rm", "-f", *sorted(images)])
+    # the releases' own names for images that are not the demo's: the names go, the images stay
+    releases = {f"opslib-{one.name}" for one in (folder.project / ".opslib" / "releases").glob("*")}
+    names = screen.run([*here.docker, "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]).split()
+    if pinned := [name for name in names if name.rpartition(":")[2] in releases]:
+        screen.run([*here.docker, "image", "rm", *pinned])
 
 
 def _remove_files(screen: Screen, here: Place, folder: Folder) -> None:

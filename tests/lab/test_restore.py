@@ -15,9 +15,13 @@ from typing import Any
 
 import pytest
 
+from opslib.backup.restore.options import Options
+from opslib.backup.restore.steps import steps
 from opslib.command import bash
 from opslib.run.record import Record
-from opslib.target.docker import exec_in
+from opslib.settings.model import Host
+from opslib.target.connect import connect
+from opslib.target.docker import docker, exec_in, mount, run_in
 from opslib.target.transfer import get, put, put_bytes
 from tests.conftest import ROOT, missing
 from tests.lab.restore_stack import DATABASE, USER, Trial, docker_says
@@ -240,6 +244,22 @@ def test_into_another_place_overwrites_nothing(trial: Trial, saved: tuple[str, d
         docker_says(trial, "volume", "rm", "-f", volume)
     assert {one.name: one.started_at for one in trial.look().containers} == before
     assert trial.seen() == good
+
+
+def test_a_set_of_another_host(trial: Trial, saved: tuple[str, dict[str, Any]], tmp_path: Path) -> None:
+    made, _ = saved
+    (file,) = artifacts(trial, made, "volume.uploads")
+    volume = f"{trial.name}_copied"
+    there = connect(Host(name="staging", path=str(tmp_path), project=f"{trial.name}-x", compose=("compose.yml",)))
+    options = Options(trial.path(made, file), into=volume, here=trial.here, origin=trial.target)
+    try:
+        worked(trial.carry_out("restore.volumes", lambda run: steps(run, options), there))
+        assert "dangling" in there.run(run_in(there.host, f"{trial.images}busybox:1", "ls", "/x",
+                                              mounts=[mount("volume", volume, "/x")])).lines  # fmt: skip
+    finally:
+        there.run(docker(there.host, "volume", "rm", "-f", volume))
+        there.close()
+    assert not list((tmp_path / ".opslib").glob("restore-*"))
 
 
 def test_undo_as_often_as_one_likes(trial: Trial, saved: tuple[str, dict[str, Any]]) -> None:

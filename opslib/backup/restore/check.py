@@ -22,14 +22,15 @@ from opslib.target.transfer import sha256
 def verify(target: Target, chosen: Chosen) -> None:
     """Compare length and SHA-256 of every chosen artifact with the manifest. Raises OpsError for the first that is
     not what it was."""
-    wrong = _wrong_here(chosen) if chosen.here else digests(target, chosen.folder, chosen.artifacts)
+    there = chosen.origin or target
+    wrong = _wrong_here(chosen) if chosen.here else digests(there, chosen.folder, chosen.artifacts)
     for file, why in wrong.items():
         if why:
             raise OpsError(
                 f"{chosen.folder}/{file}: {why}",
-                host=target.host.name,
+                host=there.host.name,
                 left="everything",
-                next=f"inv backup.verify --host {target.host.name}, and restore another set",
+                next=f"inv backup.verify --host {there.host.name}, and restore another set",
             )
 
 

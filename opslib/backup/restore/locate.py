@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,8 @@ PLAIN = (".sql", ".sql.gz")
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """What was found: the artifacts to restore of the set that `manifest` describes, or `plain`, the name of a file
-    with plain SQL. They lie in `folder`, on this machine when `here`. `whole`: not just one artifact was named."""
+    with plain SQL. They lie in `folder`: on this machine when `here`, on another host where `origin` is set. `whole`:
+    not just one artifact was named."""
 
     folder: str
     here: bool
@@ -31,11 +32,17 @@ class Chosen:
     artifacts: tuple[Artifact, ...] = ()
     plain: str = ""
     whole: bool = True
+    origin: Target | None = None
+
+    @property
+    def sent(self) -> bool:
+        """Whether the files have to be brought to the host first."""
+        return self.here or self.origin is not None
 
     @property
     def title(self) -> str:
         """For the preview."""
-        where = " on this machine" if self.here else ""
+        where = " on this machine" if self.here else f" on {self.origin.host.name}" if self.origin else ""
         if self.manifest is None:
             return f"{self.folder}/{self.plain}{where}"
         return f"set {self.manifest.id} of {self.manifest.host}, made {self.manifest.created}{where}"
@@ -44,6 +51,8 @@ class Chosen:
 def locate(target: Target, options: Options) -> Chosen:
     """Find X. Raises BadSettings where nothing or more than one thing is meant, BadManifest for a set that cannot be
     read."""
+    if options.origin is not None:
+        return _on_another(options.origin, options)
     name = options.file
     if name is None:
         return _of_set(sets.newest_safety_copy(sets.list_sets(target), target.host.name), options)
@@ -70,6 +79,17 @@ def locate(target: Target, options: Options) -> Chosen:
         host=target.host.name,
         next=f"inv backup.list --host {target.host.name}",
     )
+
+
+def _on_another(origin: Target, options: Options) -> Chosen:
+    found = locate(origin, replace(options, origin=None))
+    if found.here or found.manifest is None:
+        raise BadSettings(
+            f"--from takes a set of {origin.host.name}, and {options.file} is none",
+            host=origin.host.name,
+            next=f"inv backup.list --host {origin.host.name}",
+        )
+    return replace(found, origin=origin)
 
 
 def _of_set(found: sets.SetInfo, options: Options) -> Chosen:
@@ -137,7 +157,7 @@ def _single(manifest: Manifest | None, folder: str, name: str, *, here: bool, th
         with_it = [
             one
             for one in manifest.artifacts
-            if named.kind == "postgres" and _is_globals(one) and one.service == named.service and there(one.file)
+            if _is_globals(one) and (one.kind, one.service) == (named.kind, named.service) and there(one.file)
         ]
         return Chosen(folder, here, manifest, (named, *with_it), whole=False)
     if name.endswith(PLAIN):

@@ -19,7 +19,8 @@ class Options:
     `database` choose among what it holds; for plain SQL they say where it goes. `here` is this machine's engine, for
     the tools image; `root` the project's folder on this machine, on which relative paths are anchored. `into` names
     another database, volume, folder or file to restore to, which is not there yet. No `file`: the newest safety copy,
-    which is how a restore is undone."""
+    which is how a restore is undone. `origin` is another host whose set is restored: the
+    data go through this machine."""
 
     file: str | None
     kinds: tuple[Kind, ...] = ()
@@ -28,6 +29,7 @@ class Options:
     into: str | None = None
     no_safety_copy: bool = False
     here: Target | None = None
+    origin: Target | None = None
     root: Path = field(default_factory=Path.cwd)
 
 

@@ -6,9 +6,11 @@ from opslib.backup.manifest import Artifact
 from opslib.backup.restore.context import Context, Place
 from opslib.backup.restore.locate import Chosen
 from opslib.command import bash
-from opslib.compose.stack import Container
+from opslib.compose.stack import LABEL, Container
 from opslib.errors import OpsError
 from opslib.target.docker import docker
+
+PROJECT = f"{LABEL}project"
 
 
 def mounted(ctx: Context, container: Container, folder: str) -> Place:
@@ -36,12 +38,15 @@ def volume_name(ctx: Context, artifact: Artifact) -> tuple[str, dict[str, str] |
     """The volume that an artifact belongs to: the project's own of that key, else the one of the recorded name; and
     the labels to make it with where there is none."""
     stack, facts = ctx.stack(), artifact.facts
+    labels = {str(name): str(value) for name, value in (facts.get("labels") or {}).items()}
     key, recorded = str(facts.get("key") or ""), str(facts["volume"])
+    if key and recorded == f"{labels.get(PROJECT)}_{key}":  # of another project: ours is called by ours
+        recorded, labels = f"{ctx.project}_{key}", {**labels, PROJECT: ctx.project}
     own = [one.name for one in stack.volumes if key and one.key == key and one.project == ctx.project]
     name = own[0] if own else recorded
     seen = stack.volume(name)
     if seen is None:
-        return name, {str(k): str(v) for k, v in (facts.get("labels") or {}).items()}
+        return name, labels
     ours = {one.id for one in stack.containers}
     others = [one for one in seen.mounted_by if one not in ours]
     if others and _running(ctx, others):

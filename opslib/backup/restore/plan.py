@@ -24,6 +24,7 @@ from opslib.backup.restore.reload import ReloadPart
 from opslib.backup.restore.sqlite import SqlitePart
 from opslib.engines import redis_restore
 from opslib.engines.instance import Instance
+from opslib.engines.versions import refusal
 from opslib.errors import BadSettings, OpsError
 
 
@@ -55,6 +56,8 @@ def plan(
         "volume": _volume, "files": _files, "sqlite": _sqlite, "postgres": _postgres, "redis": _redis,
         **{one.kind: partial(_reload, options, run_id) for one in DATABASES.values() if one.replace is not None},
     }  # fmt: skip
+    if options.into is not None:
+        makers["volume"] = _volume_elsewhere
     parts: list[AnyPart] = []
     for kind, make in makers.items():
         wanted = [a for a in chosen.artifacts if a.kind == kind and a.facts.get("part") != "globals"]
@@ -109,7 +112,33 @@ def roles(ctx: Context, parts: list[AnyPart]) -> list[AnyPart]:
             missing = postgres.missing_roles(ctx, ctx.instance(part.service), part.folder, part.globals)
             part = replace(part, new_roles=missing)
         found.append(part)
+    return _accounts(ctx, found)
+
+
+def _accounts(ctx: Context, parts: list[AnyPart]) -> list[AnyPart]:
+    """The same for databases that are loaded over: accounts are made with the first of a server, and get their rights
+    with the last, because these may name what is in any."""
+    found = list(parts)
+    servers: dict[str, list[int]] = {}
+    for number, part in enumerate(parts):
+        if isinstance(part, ReloadPart) and part.globals:
+            servers.setdefault(part.service, []).append(number)
+    for service, numbers in servers.items():
+        part = found[numbers[0]]
+        assert isinstance(part, ReloadPart)
+        accounts = DATABASES[part.artifact.kind].accounts
+        assert accounts is not None
+        text = postgres.read_artifact(ctx, part.folder, part.globals)
+        missing = tuple(accounts.missing(ctx.target, ctx.instance(service), text))
+        found[numbers[0]] = replace(part, new_accounts=missing)
+        found[numbers[-1]] = replace(found[numbers[-1]], grants=missing)
     return found
+
+
+def _globals(chosen: Chosen, artifact: Artifact) -> str | None:
+    """The file of the artifact with the accounts of the same server."""
+    return next((a.file for a in chosen.artifacts if a.facts.get("part") == "globals"
+                 and (a.kind, a.service) == (artifact.kind, artifact.service)), None)  # fmt: skip
 
 
 def _base(chosen: Chosen, artifact: Artifact, ident: str, folder: str) -> dict[str, Any]:
@@ -126,12 +155,9 @@ def _base(chosen: Chosen, artifact: Artifact, ident: str, folder: str) -> dict[s
 def _postgres(ctx: Context, chosen: Chosen, artifact: Artifact, ident: str, folder: str) -> PostgresPart:
     service = places.service(ctx, artifact)
     database = str(artifact.facts.get("database") or artifact.name)
-    globals_file = next(
-        (a.file for a in chosen.artifacts if a.facts.get("part") == "globals" and a.service == artifact.service), None
-    )
     present, before = _database_now(ctx, ctx.instance(service), database)
     return PostgresPart(
-        **_base(chosen, artifact, ident, folder), service=service, live=database, globals=globals_file,
+        **_base(chosen, artifact, ident, folder), service=service, live=database, globals=_globals(chosen, artifact),
         properties=dict(artifact.facts.get("properties") or {}), settings=tuple(artifact.facts.get("settings") or ()),
         before=before, **present,
     )  # fmt: skip
@@ -197,11 +223,16 @@ def _reload(
     service = places.service(ctx, artifact)
     replacing = DATABASES[artifact.kind].replace
     assert replacing is not None
-    before = replacing.count(ctx.target, ctx.instance(service), artifact.name)
+    db = ctx.instance(service)
+    why = refusal(artifact.kind, str(artifact.facts.get("server") or ""), db.version)
+    if why:
+        raise OpsError(f"{artifact.title}: {why}", host=ctx.target.host.name, left="everything",
+                       next=f"give service {service} an image of that version or a newer one")  # fmt: skip
+    before = replacing.count(ctx.target, db, artifact.name)
     copy = "" if options.no_safety_copy else run_id
     return ReloadPart(
         **_base(chosen, artifact, ident, folder), service=service, name=artifact.name, artifact=artifact, copy=copy,
-        before=before,
+        before=before, globals=_globals(chosen, artifact) or "",
     )  # fmt: skip
 
 
@@ -232,6 +263,13 @@ def _volume(ctx: Context, chosen: Chosen, artifact: Artifact, ident: str, folder
         create=create, driver=str(artifact.facts.get("driver") or "local"),
         before=None if create is not None else dict(files.count(ctx, place)),
     )  # fmt: skip
+
+
+def _volume_elsewhere(ctx: Context, chosen: Chosen, artifact: Artifact, ident: str, folder: str) -> TreePart:
+    """Wherever it came from need not be there, and may be in use."""
+    place = Place(kind="volume", source=str(artifact.facts["volume"]))
+    return TreePart(**_base(chosen, artifact, ident, folder), place=place,
+                    without=tuple(artifact.facts.get("without") or ()))  # fmt: skip
 
 
 def _files(ctx: Context, chosen: Chosen, artifact: Artifact, ident: str, folder: str) -> TreePart:

@@ -42,6 +42,8 @@ def words(part: AnyPart, counts: dict[str, Any] | None) -> str | None:
         return f"{sum(int(entry.get('keys', 0)) for entry in counts.values()):,} keys"
     if isinstance(part, TreePart):
         return f"{counts.get('files', 0):,} files, {size(int(counts.get('bytes', 0)))}"
+    if isinstance(part, ReloadPart) and part.artifact.kind == "mysql":  # beside tables there are views, routines, …
+        counts = {name: rows for name, rows in counts.items() if name.startswith("`")}
     return f"{len(counts)} tables, {sum(map(int, counts.values())):,} rows"
 
 

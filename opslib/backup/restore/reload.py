@@ -7,11 +7,12 @@ there is anything to bring back.
 from __future__ import annotations
 
 from opslib.backup import sets
-from opslib.backup.database import Replace
+from opslib.backup.database import Accounts, Replace
 from opslib.backup.databases import DATABASES
 from opslib.backup.manifest import Artifact
 from opslib.backup.restore.context import Context, unpacked
 from opslib.backup.restore.part import Part, differing
+from opslib.backup.restore.postgres import read_artifact
 from opslib.backup.verify import reading_of, wrong_inside
 from opslib.command import bash
 from opslib.errors import OpsError
@@ -19,12 +20,16 @@ from opslib.errors import OpsError
 
 class ReloadPart(Part, frozen=True, kw_only=True, tag="reload"):
     """`artifact` is what is loaded over what is live under `name`; `copy` the set that holds the safety copy ("" where
-    none is made)."""
+    none is made). `globals` is the artifact with the accounts ("" for none), `new_accounts` those that are made before
+    it is loaded, `grants` those that get their rights after it."""
 
     service: str
     name: str
     artifact: Artifact
     copy: str = ""
+    globals: str = ""
+    new_accounts: tuple[str, ...] = ()
+    grants: tuple[str, ...] = ()
 
     def load(self, ctx: Context) -> None:
         at = ctx.instance(self.service)
@@ -39,7 +44,11 @@ class ReloadPart(Part, frozen=True, kw_only=True, tag="reload"):
 
     def swap(self, ctx: Context) -> None:
         ctx.target.run(bash(': >"$1" && sync -- "$1"', self._mark(ctx)))
+        if self.new_accounts:
+            self._accounts.make(ctx.target, ctx.instance(self.service), self._globals(ctx), self.new_accounts)
         self._put(ctx, self.folder, self.artifact)
+        if self.grants:
+            self._accounts.grant(ctx.target, ctx.instance(self.service), self._globals(ctx), self.grants)
 
     def back(self, ctx: Context) -> None:
         if ctx.target.run(bash('[ -e "$1" ] || echo no', self._mark(ctx))).text:
@@ -50,6 +59,8 @@ class ReloadPart(Part, frozen=True, kw_only=True, tag="reload"):
         else:
             folder, old = self._safety_copy(ctx)
             self._put(ctx, folder, old)
+        if self.new_accounts:
+            self._accounts.drop(ctx.target, ctx.instance(self.service), self.new_accounts)
         self.clean(ctx)
 
     def clean(self, ctx: Context) -> None:
@@ -60,6 +71,15 @@ class ReloadPart(Part, frozen=True, kw_only=True, tag="reload"):
         found = DATABASES[self.artifact.kind].replace
         assert found is not None
         return found
+
+    @property
+    def _accounts(self) -> Accounts:
+        found = DATABASES[self.artifact.kind].accounts
+        assert found is not None
+        return found
+
+    def _globals(self, ctx: Context) -> bytes:
+        return read_artifact(ctx, self.folder, self.globals)
 
     def _mark(self, ctx: Context) -> str:
         return f"{ctx.target.state}/reloading.{self.id}"

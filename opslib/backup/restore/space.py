@@ -42,7 +42,7 @@ def refuse_if_short(ctx: Context, chosen: Chosen, parts: Sequence[AnyPart], raw:
             looked[where] = _look(ctx, part)
         device, free = _read(looked[where])
         needs.append(Need(part.title, device, free, part.needs or raw))
-    if chosen.here:
+    if chosen.sent:
         device, free = _read(ctx.target.run(bash(FREE, ctx.target.state)).text)
         needs.append(Need("what is sent", device, free, sum(artifact.bytes for artifact in chosen.artifacts) or raw))
     short = too_short(needs)

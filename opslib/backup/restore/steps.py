@@ -39,7 +39,7 @@ def steps(run: Run, options: Options) -> list[AnyStep]:
     check.verify(target, chosen)
     ctx = make_context(target, options)
     raw = check.plain_sql(ctx, chosen) if chosen.plain else 0
-    folder = f"{target.state}/restore-{run.id}" if chosen.here else chosen.folder
+    folder = f"{target.state}/restore-{run.id}" if chosen.sent else chosen.folder
     cold_ones = cold.look(ctx, chosen) if ctx.tools else {}
     parts = plan(ctx, chosen, options, run.id, folder, cold_ones)
     space.refuse_if_short(ctx, chosen, parts, raw)
