@@ -1,0 +1,282 @@
+"""The examples that are folders to copy: each copied, deployed to this machine and over SSH at once, and used."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT, missing
+
+pytestmark = pytest.mark.lab
+INV = Path(sys.executable).parent / "inv"
+SERVER, CONTAINER = "examples", "opslib-lab-examples"  # a server of these tests' own
+COUNTS = {
+    "chercheurs": 181, "publications": 4527, "institutions": 1264, "collaborations": 131, "stats_pays": 558, "users": 39,
+}  # fmt: skip
+# A person at the dashboard: the name and the password, the button, and what the page then shows.
+LOG_IN = """
+import json, sys
+from streamlit.testing.v1 import AppTest
+page = AppTest.from_file("/app/dashboard.py", default_timeout=60).run()
+page.text_input[0].set_value("admin")
+page.text_input[1].set_value(sys.stdin.readline().rstrip("\\n"))
+page.button[0].click().run()
+assert not page.exception and not page.error, (page.exception, page.error)
+print(json.dumps({one.label: int(one.value.replace(",", "")) for one in page.metric}), len(page.dataframe))
+"""
+
+
+def run(*words: str | Path, data: str | None = None, cwd: Path | None = None) -> str:
+    """What a command prints; it must succeed."""
+    done = subprocess.run(
+        [str(word) for word in words], cwd=cwd, input=data, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@dataclass
+class Place:
+    """One of the two machines: how its engine is called, how its ports are reached, where its project's secrets are."""
+
+    host: str
+    inside: tuple[str, ...]
+    env: Path
+
+    def docker(self, *words: str, data: str | None = None) -> str:
+        return run(*self.inside, "docker", *words, data=data)
+
+    def get(self, port: str, path: str, form: dict[str, str] | None = None, **more: Any) -> tuple[int, Any]:
+        """Status and JSON of a request to the port that this variable of the env file names."""
+        url = f"http://127.0.0.1:{self.setting(port)}{path}"
+        body, headers = None, dict(more.get("headers", {}))
+        if form is not None:
+            body = urllib.parse.urlencode(form)
+        elif "json" in more:
+            body, headers["Content-Type"] = json.dumps(more["json"]), "application/json"
+        if self.inside:
+            words = [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
+            words += ["--data-binary", "@-"] if body is not None else []
+            said = run(*self.inside, "curl", "-s", "-m", "20", "-w", "\n%{http_code}", *words, url, data=body)
+            text, _, status = said.rpartition("\n")
+            return int(status), _parsed(text)
+        request = urllib.request.Request(url, body.encode() if body is not None else None, headers)
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, _parsed(answer.read().decode())
+        except urllib.error.HTTPError as error:
+            return error.code, _parsed(error.read().decode())
+
+    def setting(self, name: str) -> str:
+        found = re.search(rf"(?m)^{name}=(.*)$", self.env.read_text())
+        assert found, name
+        return found[1]
+
+
+def _parsed(text: str) -> Any:
+    return json.loads(text) if text[:1] in ("{", "[") else text
+
+
+class Copy:
+    """A copy of an example as the README says to make it, with this machine and the lab's server as its hosts."""
+
+    def __init__(self, root: Path, example: str, server: dict[str, Any], images: str) -> None:
+        self.name = f"ex-{secrets.token_hex(4)}"
+        self.root = root / self.name
+        shutil.copytree(ROOT / "examples" / example, self.root, ignore=shutil.ignore_patterns("__pycache__", ".env"))
+        # image names of its own: another copy of the example may run on this machine. Health is asked every second,
+        # because most of the time of a deploy or a restore is waiting for it.
+        for path in (self.root / "docker-compose.yml", *self.root.glob("*/Dockerfile")):
+            text = path.read_text().replace(f"image: {example}-", f"image: {self.name}-")
+            path.write_text(text.replace("interval: 5s", "interval: 1s").replace("--interval=5s", "--interval=1s"))
+        host = (self.root / "hosts/prod.yml").read_text()
+        for key, value in (
+            ("address", SERVER),
+            ("path", self.name),
+            ("project", self.name),
+            ("env_file", ".env.server"),
+        ):
+            host = re.sub(rf"(?m)^{key}: \S+", f"{key}: {value}", host)
+        (self.root / "hosts/server.yml").write_text(host)
+        (self.root / "ssh_config").write_text(
+            f"Host {SERVER}\n HostName {server['address']}\n Port {server['port']}\n User {server['user']}\n"
+            f" IdentityFile {server['key']}\n IdentitiesOnly yes\n UserKnownHostsFile {server['known_hosts']}\n"
+        )
+        self.places = [
+            Place("local", (), self._env(".env", images, own_ports=True)),
+            Place("server", ("docker", "exec", "-i", "-u", "deploy", CONTAINER), self._env(".env.server", images)),
+        ]
+        with self.places[0].env.open("a") as env:
+            env.write(f"COMPOSE_PROJECT_NAME={self.name}\nOPSLIB_PROJECT={self.name}\nOPSLIB_SSH_CONFIG=ssh_config\n")
+            env.write(f"OPSLIB_TOOLS_BASE={images}debian:bookworm-slim\n")
+
+    def _env(self, name: str, images: str, *, own_ports: bool = False) -> Path:
+        text = (self.root / ".env.example").read_text()
+        text = re.sub(r"(?m)=$", lambda found: found[0] + secrets.token_urlsafe(32), text)
+        if own_ports:
+            text = re.sub(r"(?m)^(\w+_PORT)=\d+$", lambda found: f"{found[1]}={_free_port()}", text)
+        path = self.root / name
+        path.touch(mode=0o600)
+        path.write_text(f"{text}IMAGES={images}\n")
+        return path
+
+    def inv(self, *words: str) -> None:
+        run(INV, *words, cwd=self.root)
+
+    def on_each(self, *words: str) -> None:
+        """The same for every place, at the same time: for tasks that take one host."""
+        command = [str(INV), *words, "--host"]
+        started = [
+            subprocess.Popen(
+                [*command, place.host], cwd=self.root, text=True,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )
+            for place in self.places
+        ]  # fmt: skip
+        ended = [(one, one.communicate(timeout=300)[0]) for one in started]
+        for one, said in ended:
+            assert one.returncode == 0, said
+
+    def container(self, service: str) -> str:
+        return f"{self.name}-{service}-1"
+
+    def down(self) -> None:
+        """Remove what it made; images and files on the server go with the server."""
+        mine = f"label=com.docker.compose.project={self.name}"
+        for place in self.places:
+            for kind, listing, remove in (
+                ("container", ["ls", "-aq"], ["rm", "-f", "-v"]), ("volume", ["ls", "-q"], ["rm"]),
+                ("network", ["ls", "-q"], ["rm"]),
+            ):  # fmt: skip
+                if found := place.docker(kind, *listing, "--filter", mine).split():
+                    place.docker(kind, *remove, *found)
+        releases = self.root / ".opslib/releases"
+        tags = [f":opslib-{one.name}" for one in releases.iterdir()] if releases.exists() else []
+        listed = run("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
+        if found := [one for one in listed if one.startswith(f"{self.name}-") or one.endswith(tuple(tags))]:
+            run("docker", "image", "rm", *found)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def server(lab: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    words = [str(ROOT / "scripts/lab"), "server", SERVER]
+    made = subprocess.run([*words, "--images", "postgres,mongo", "--json"], capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        missing(f"no server of the tests' own: {made.stderr}")
+    yield next(one for one in json.loads(made.stdout)["servers"] if one["name"] == SERVER)
+    run(*words, "--down")
+
+
+@pytest.fixture
+def copy(request: pytest.FixtureRequest, lab: dict[str, Any], server: dict[str, Any], tmp_path: Path) -> Iterator[Copy]:
+    made = Copy(tmp_path, request.param, server, lab["images_prefix"])
+    yield made
+    made.down()
+
+
+def dump_of(copy: Copy, place: Place) -> list[str]:
+    """All that vocabulo's database holds, rows and definitions and the next numbers of the sequences."""
+    words = ["pg_dump", "-U", "vocabulo", "-d", "lsf_app", "--no-owner", "--no-privileges"]
+    return lines(place.docker("exec", copy.container("postgres"), *words))
+
+
+def lines(dump: str) -> list[str]:
+    """A dump's lines without those that differ each time: its comments and the key of \\restrict."""
+    return [line for line in dump.splitlines() if line and not line.startswith(("--", "\\restrict", "\\unrestrict"))]
+
+
+@pytest.mark.parametrize("copy", ["vocabulo"], indirect=True)
+def test_vocabulo_gets_its_data_from_a_dump_and_back_from_a_backup(copy: Copy) -> None:
+    hosts = ",".join(place.host for place in copy.places)
+    copy.inv("deploy", "--host", hosts)
+    for place in copy.places:
+        assert place.get("QUIZ_PORT", "/health") == place.get("JUNIOR_PORT", "/health") == (200, {"postgres": "up"})
+        status, said = place.get("QUIZ_PORT", "/question")  # there is nothing to ask for yet
+        assert (status, "inv restore --file lsf_app_dump.sql" in said["detail"]) == (503, True)
+
+    copy.on_each("restore", "--file", "lsf_app_dump.sql", "--yes")
+    file = lines((ROOT / "examples/vocabulo/lsf_app_dump.sql").read_text())
+    before = {}
+    for place in copy.places:
+        assert dump_of(copy, place) == file
+        status, asked = place.get("QUIZ_PORT", f"/question?category={urllib.parse.quote('émotions')}")
+        assert (status, len(asked["choices"])) == (200, 4)
+        answer = {"player": "Zoé-Ève", "word": asked["choices"][0]["id"], "chosen": asked["choices"][0]["id"]}
+        # numbers go on where the sequences of the dump ended
+        assert place.get("QUIZ_PORT", "/answers", json=answer) == (201, {"id": 601, "right": True})
+        status, text = place.get(
+            "JUNIOR_PORT", "/texts", json={"title": "L'été", "body": "Deux chats, un âne, l'Été !"}
+        )
+        assert (status, [one["word"] for one in text["words"]]) == (201, ["chat", "âne", "été"])
+        before[place.host] = dump_of(copy, place)
+
+    copy.inv("backup.all", "--host", hosts)
+    for place in copy.places:
+        destroy = "DROP TABLE answers, texts CASCADE; UPDATE words SET word = 'x' || id"
+        place.docker("exec", copy.container("postgres"), "psql", "-qU", "vocabulo", "-d", "lsf_app", "-c", destroy)
+        assert place.get("QUIZ_PORT", "/question")[0] == 503
+        assert dump_of(copy, place) != before[place.host]
+    copy.on_each("restore", "--file", "latest", "--yes")
+    for place in copy.places:
+        assert dump_of(copy, place) == before[place.host]
+        counts = {"categories": 9, "words": 193, "players": 17, "answers": 601, "texts": 6}
+        assert place.get("QUIZ_PORT", "/stats") == (200, counts)
+
+
+@pytest.mark.parametrize("copy", ["research-dashboard"], indirect=True)
+def test_research_dashboard_shows_its_six_collections(copy: Copy) -> None:
+    copy.inv("deploy", "--host", ",".join(place.host for place in copy.places))
+    copy.inv("seed")
+    copy.places[1].docker("exec", copy.container("api"), "python", "-m", "app.seed")
+    for place in copy.places:
+        assert place.get("API_PORT", "/health") == (200, {"mongo": "up"})
+        assert place.get("STREAMLIT_PORT", "/_stcore/health") == (200, "ok")
+        assert place.get("API_PORT", "/counts")[0] == 401
+        assert counts(place) == COUNTS
+        said = place.docker(
+            "exec", "-i", copy.container("dashboard"), "python", "-c", LOG_IN, data=place.setting("ADMIN_PASSWORD")
+        )
+        shown, tables = said.rsplit(" ", 1)
+        assert (json.loads(shown), int(tables)) == (COUNTS, 2)
+    here = copy.places[0]
+    here.docker("pause", copy.container("mongo"))
+    assert here.get("API_PORT", "/health") == (503, {"mongo": "down"})
+    here.docker("unpause", copy.container("mongo"))
+    wait_for_health(here)
+
+
+def counts(place: Place) -> dict[str, int]:
+    """How many documents the api says there are, to someone who has logged in."""
+    status, token = place.get("API_PORT", "/login", {"username": "admin", "password": place.setting("ADMIN_PASSWORD")})
+    assert status == 200, token
+    status, found = place.get("API_PORT", "/counts", headers={"Authorization": f"Bearer {token['access_token']}"})
+    assert status == 200, found
+    return dict(found)
+
+
+def wait_for_health(place: Place) -> None:
+    deadline = time.monotonic() + 30
+    while place.get("API_PORT", "/health")[0] != 200:
+        assert time.monotonic() < deadline, "the api does not find its database again"
