@@ -94,7 +94,8 @@ def _record(back: Back) -> Step[Memo]:
         releases.write(target, msgspec.structs.replace(
             old, id=run.id, at=now(), by=holder("").split(":")[0], outcome="pending", adopted=False,
             in_place=back.in_place, rollback_of=back.current.id, restored=old.restored or old.id, env=back.env_there,
-            env_here=back.current.env_here, migration=None, revision=back.current.revision, backup=run.result.get("set"), seconds=0.0, gap=0.0,
+            env_here=back.current.env_here, migration=None, revision=back.current.revision, seconds=0.0, gap=0.0,
+            backup=run.result.get("set"),
         ))  # fmt: skip
 
     return Step("record", look, do, keep.failed, show=lambda memo: f"as release {memo['release']}")

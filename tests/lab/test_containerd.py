@@ -14,7 +14,7 @@ from tests.lab.site import GATED, Site, ended, fault, own_server, site_on, until
 
 pytestmark = pytest.mark.lab
 SERVER = "containerd"
-MEGABYTES = 192
+MEGABYTES = 128
 SERVED = "    image: ${IMAGES}busybox:1\n    init: true\n    stop_grace_period: 1s\n    command: [sh, -c"
 COMPOSE = GATED.replace(SERVED, SERVED.replace("image: ${IMAGES}busybox:1", "build: large"))
 DOCKERFILE = f"FROM IMAGESbusybox:1\nRUN dd if=/dev/urandom of=/large bs=1M count={MEGABYTES}\n"

@@ -124,6 +124,8 @@ def test_the_newest_is_never_removed() -> None:
     for last in range(1, 5):
         assert "19" not in gone(sets, last)
         assert len(sets) - len(gone(sets, last)) == last
+        copies = [info(f"{n:02}", safety=True) for n in range(1, 20)]
+        assert "19" not in gone([*copies, info("20")], last), "`restore.undo` goes back to it"
 
 
 def test_an_empty_manifest_is_left_alone() -> None:
