@@ -83,8 +83,8 @@ def machine(probe: str, host: Host, skew: float) -> Iterator[Finding]:
     """What the probe says of programs, clock, folders and disks."""
     parts = sections(probe)
     version = parts["bash"][0]
-    if tuple(int(part) for part in version.split(".")[:2]) < (4, 2):
-        yield Finding("bash", "error", f"bash is {version}, 4.2 or newer is needed", "install a newer bash")
+    if tuple(int(part) for part in version.split(".")[:2]) < (4, 4):
+        yield Finding("bash", "error", f"bash is {version}, 4.4 or newer is needed", "install a newer bash")
     missing = [name.strip() for name in parts.get("missing", [])]
     if missing:
         packages = ", ".join(dict.fromkeys(PROGRAMS[name] for name in missing))
