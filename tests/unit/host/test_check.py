@@ -36,8 +36,8 @@ def test_all_is_well():
 @pytest.mark.parametrize(
     ("old", "new", "rule", "said", "do"),
     [
-        ("# missing\n", "# missing\n flock\n grep\n", "programs", "missing: flock, grep", "install util-linux, grep"),
-        ("5.2.15(1)", "4.1.2(1)", "bash", "bash is 4.1.2(1)-release", "newer bash"),
+        ("# missing\n", "# missing\n flock\n tar\n", "programs", "missing: flock, tar", "install util-linux, tar"),
+        ("5.2.15(1)", "4.3.30(1)", "bash", "bash is 4.3.30(1)-release", "newer bash"),
         ("there yes", "there no", "folder", "user deploy may not write in /srv/a b", "sudo chown deploy '/srv/a b'"),
         ("absent yes", "absent no", "backups", "may not write", "sudo install -d -o deploy '/srv/a b/backups'"),
         ("absent yes 100000000000 50", "absent yes 100000000000 1", "backups", "1.0 GB free", "reserve"),
