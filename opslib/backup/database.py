@@ -54,13 +54,31 @@ class Replace(Protocol):
         """What backs it up: the safety copy."""
 
 
+class Accounts(Protocol):
+    """The users and roles of a server, for a kind that has them in an artifact of their own (`part` "globals" in its
+    facts; `text` is what is in it). Those that a server has stay as they are."""
+
+    def missing(self, target: Target, at: Instance, text: bytes) -> list[str]:
+        """Those of the artifact that the server lacks."""
+
+    def make(self, target: Target, at: Instance, text: bytes, names: Sequence[str]) -> None:
+        """Make them, before the first database is loaded."""
+
+    def grant(self, target: Target, at: Instance, text: bytes, names: Sequence[str]) -> None:
+        """Give them their rights, after the last database is loaded."""
+
+    def drop(self, target: Target, at: Instance, names: Sequence[str]) -> None:
+        """Remove those that were made, all or some or none of which are there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Database:
     """One kind. `find` gives the sources of a running engine, with what the host file says of its service; `reading`
     how one of its artifacts is read, by the running engine's own tools where one runs. `replace` None: restore has a
-    way of its own for it."""
+    way of its own for it. `accounts` where they are an artifact of their own."""
 
     kind: Kind
     find: Callable[[Target, Instance, Sequence[SourceSpec]], list[Source]]
     reading: Callable[[Target, Instance | None, Artifact, Read], Reading | None]
     replace: Replace | None = None
+    accounts: Accounts | None = None

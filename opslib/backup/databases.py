@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from opslib.backup.database import Database
+from opslib.backup.mysql import DATABASE as MYSQL
 from opslib.backup.postgres import DATABASE as POSTGRES
 from opslib.backup.redis import DATABASE as REDIS
 
-DATABASES: dict[str, Database] = {one.kind: one for one in (POSTGRES, REDIS)}
+DATABASES: dict[str, Database] = {one.kind: one for one in (POSTGRES, MYSQL, REDIS)}
 """By kind."""

@@ -91,6 +91,10 @@ class Postgres(UserSpec, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     """PostgreSQL."""
 
 
+class Mysql(UserSpec, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="mysql"):
+    """MySQL, MariaDB."""
+
+
 class Redis(DatabaseSpec, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="redis"):
     """Redis, Valkey."""
 
@@ -129,7 +133,7 @@ class Files(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_f
             raise ValueError("name at least one path")
 
 
-SourceSpec = Postgres | Redis | Sqlite | Volume | Files
+SourceSpec = Postgres | Mysql | Redis | Sqlite | Volume | Files
 
 
 class Keep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from opslib.run.step import Run
     from opslib.tasks._call import Call
 
-ENGINES: dict[Kind, str] = {"postgres": "PostgreSQL databases", "redis": "Redis"}
+ENGINES: dict[Kind, str] = {
+    "postgres": "PostgreSQL databases", "mysql": "MySQL and MariaDB", "mongo": "MongoDB", "redis": "Redis",
+}  # fmt: skip
 """The kinds of databases, and how the tasks call them. Named here too: a list of tasks must not import the engines."""
 
 _SET = {"set": "A set's id, its beginning, its folder, or latest (the default)"}
