@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from opslib.backup.database import Database
+from opslib.backup.mongo import DATABASE as MONGO
 from opslib.backup.mysql import DATABASE as MYSQL
 from opslib.backup.postgres import DATABASE as POSTGRES
 from opslib.backup.redis import DATABASE as REDIS
 
-DATABASES: dict[str, Database] = {one.kind: one for one in (POSTGRES, MYSQL, REDIS)}
+DATABASES: dict[str, Database] = {one.kind: one for one in (POSTGRES, MYSQL, REDIS, MONGO)}
 """By kind."""

@@ -11,6 +11,13 @@ postgres, a database (`.dump.zst`, pg_dump's custom format uncompressed inside):
 postgres, globals (`.globals.sql.zst`, pg_dumpall --globals-only):
     counts  {}
     facts   part "globals", server, tool, roles [names], tablespaces [names beside the built-in ones]
+mongo, a server or a database (`.archive.zst`, mongodump's archive format uncompressed inside):
+    counts  {"database.collection": documents}, or {"collection": documents} of a database; a time series by its
+            buckets; without the server's own collections, users and roles
+    facts   part "server"|"database", database ("" of a server), server, tool, size (bytes on the disk), replica_set
+            (name or null), oplog (entries, or null), moving [collections whose counts the oplog may change], users,
+            roles (how many), indexes {as counts: [{name, key [[field, direction]], …}]}, options, views [names],
+            timeseries [names]
 redis (`.rdb.zst`):
     counts  {"db0": {"keys": n, "persistent": n}, …}, of the file itself; {"all": {…}} where clients wrote so busily
             that only the sums are known. `persistent` are the keys without expiry.

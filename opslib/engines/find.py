@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from opslib.settings.model import Host
     from opslib.target.base import Target
 
-# POSIX sh, busybox too. `missing` leaves a server without the tools that opslib needs to be named, not used.
+# POSIX sh, busybox too. `missing` leaves a server without the tools that opslib needs to be named, not used; `bare`
+# says that they may come from another image, if the host file names one.
 _INSIDE = r"""
 missing() { printf 'process %s\n' "$name"; }
 for p in /proc/[0-9]*; do
@@ -107,7 +108,7 @@ def parse_seen(container: Container, text: str, login: Login) -> Seen:
             facts.setdefault(word, []).append(rest)
     looked, processes = "looked" in facts, tuple(facts.get("process", ()))
     engine = ENGINES.get(first(facts, "kind"))
-    if engine is None:
+    if engine is None or ("bare" in facts and not login.tools_image):
         return Seen(container, None, (), processes, looked)
     secrets = dict(line.partition(" ")[::2] for line in reversed(facts.get("secret", ())))
     instance, passwords = engine.instance(container, facts, {**container.env, **secrets}, login)

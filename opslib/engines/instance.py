@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from opslib.command import Command, Secret
-from opslib.target.docker import exec_in
+from opslib.target.docker import exec_in, run_in
 
 if TYPE_CHECKING:
     from opslib.settings.model import Host
@@ -19,6 +19,8 @@ class Login:
 
     user: str | None = None
     password: Secret | None = None
+    auth_database: str | None = None
+    tools_image: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Instance:
     server's and `client` what its dump program calls itself; `data` the data folder inside ("" where Redis hides it:
     its `facts` say it); `user` the `uid:gid` that owns the data, as which its tools run. `env` logs its tools in
     (PGUSER, PGPASSWORD, PGHOST, PGPORT; REDISCLI_AUTH); `port` is the one that it listens on. `network`: its tools
-    reach it by its address rather than by a file."""
+    reach it by its address rather than by a file. `tools_image` has its tools where its own container has none."""
 
     kind: str
     service: str
@@ -41,11 +43,17 @@ class Instance:
     id: str = ""
     client: str = ""
     network: bool = True
+    tools_image: str = ""
     env: Mapping[str, str | Secret] = field(default_factory=dict)
 
     def tool(self, host: Host, *argv: str, feed: bytes | Secret | None = None, streams: bool = False,
              limit: float | None = None, env: Mapping[str, str | Secret] | None = None) -> Command:  # fmt: skip
-        """One of its own tools, run inside its container and logged in."""
+        """One of its own tools, run inside its container, or beside it where it has none, and logged in."""
+        if self.tools_image:
+            mine = {name: value for name, value in {**self.env, **(env or {})}.items() if name != "PATH"}
+            options = ["--network", f"container:{self.container}", "--entrypoint", argv[0]]
+            return run_in(host, self.tools_image, *argv[1:], options=options, env=mine, feed=feed, streams=streams,
+                          limit=limit)  # fmt: skip
         return exec_in(
             host, self.container, *argv, user=self.user, env={**self.env, **(env or {})}, feed=feed, streams=streams,
             limit=limit,

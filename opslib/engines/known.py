@@ -6,11 +6,12 @@ import re
 
 from opslib.engines import others
 from opslib.engines.engine import Engine
+from opslib.engines.mongo import ENGINE as MONGO
 from opslib.engines.mysql import ENGINE as MYSQL
 from opslib.engines.postgres import ENGINE as POSTGRES
 from opslib.engines.redis import ENGINE as REDIS
 
-ENGINES: dict[str, Engine] = {one.kind: one for one in (POSTGRES, MYSQL, REDIS)}
+ENGINES: dict[str, Engine] = {one.kind: one for one in (POSTGRES, MYSQL, REDIS, MONGO)}
 """By kind."""
 
 MARKERS = {**others.MARKERS, **{mark: one.kind for one in ENGINES.values() for mark in one.marks}}

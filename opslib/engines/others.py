@@ -17,7 +17,7 @@ PROCESSES = {
 }  # fmt: skip
 
 MARKERS = {
-    "WiredTiger": "mongo", "meta.properties": "kafka", "raft_state.json": "qdrant",
+    "meta.properties": "kafka", "raft_state.json": "qdrant",
     "chroma.sqlite3": "chroma",
 }  # fmt: skip
 """Names in a data folder, or one or two levels below, that tell whose it is."""

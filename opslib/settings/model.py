@@ -91,6 +91,14 @@ class Postgres(UserSpec, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     """PostgreSQL."""
 
 
+class Mongo(UserSpec, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="mongo"):
+    """MongoDB. `auth_database` is where the user was made; `tools_image` has MongoDB's tools where its container has
+    none."""
+
+    auth_database: str | None = None
+    tools_image: str | None = None
+
+
 class Mysql(UserSpec, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="mysql"):
     """MySQL, MariaDB."""
 
@@ -133,7 +141,7 @@ class Files(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_f
             raise ValueError("name at least one path")
 
 
-SourceSpec = Postgres | Mysql | Redis | Sqlite | Volume | Files
+SourceSpec = Postgres | Mysql | Mongo | Redis | Sqlite | Volume | Files
 
 
 class Keep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

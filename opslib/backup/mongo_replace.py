@@ -1,0 +1,173 @@
+"""A MongoDB archive in the place of what is live: judged by what mongorestore says, and by looking, never by its exit
+code alone. The archive has been read to its end before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from opslib.backup.pack import LONG
+from opslib.command import pipe
+from opslib.engines import mongo
+from opslib.engines.mongo_inventory import contents, differences
+from opslib.errors import OpsError
+from opslib.events import Note
+from opslib.target.docker import run_in
+
+if TYPE_CHECKING:
+    from opslib.backup.source import Source
+    from opslib.command import Command
+    from opslib.engines.instance import Instance
+    from opslib.target.base import Target
+
+_DONE = re.compile(r"(\d+) document\(s\) restored successfully\. (\d+) document\(s\) failed to restore")
+_ACCOUNTS = ("admin.system.users", "admin.system.roles")
+
+
+@dataclass(frozen=True, slots=True)
+class MongoReplace:
+    """`dump` makes the source of a server and a database ("": all of it) with its size, `reader` the text of the
+    program that reads archives, `whole` is the name that stands for all databases."""
+
+    dump: Callable[[Instance, str, int], Source]
+    reader: Callable[[], str]
+    whole: str
+
+    def names(self, target: Target, at: Instance) -> list[str]:
+        """The databases, and the name of them all."""
+        return [self.whole, *mongo.databases(target, at)]
+
+    def count(self, target: Target, at: Instance, name: str) -> dict[str, Any] | None:
+        """The documents of each collection. A server is always there, if only with its users."""
+        present = mongo.databases(target, at)
+        if name in ("", self.whole):
+            return dict(mongo.inventory(target, at, list(present)).counts)
+        return dict(mongo.inventory(target, at, [name]).within(name).counts) if name in present else None
+
+    def source(self, target: Target, at: Instance, name: str) -> Source:
+        """The safety copy."""
+        sizes = mongo.databases(target, at)
+        if name in ("", self.whole):
+            return self.dump(at, "", sum(sizes.values()))
+        return self.dump(at, name, sizes.get(name, 0))
+
+    def drop(self, target: Target, at: Instance, name: str) -> None:
+        """Remove a database, or all of them; users stay."""
+        names = mongo.databases(target, at) if name in ("", self.whole) else [name]
+        mongo.ask(target, at, *(mongo.command(one, dropDatabase=1) for one in names if one != "admin"))
+
+    def load(self, target: Target, at: Instance, raw: Command, name: str, facts: Mapping[str, Any]) -> None:
+        """mongorestore, then what the archive does not hold goes, then everything is compared."""
+        whole, source = facts.get("part") == "server", str(facts.get("database") or "")
+        if whole and name not in ("", self.whole):
+            raise OpsError(f"the archive holds a whole server of MongoDB, which cannot become database {name}",
+                           host=target.host.name, left="everything", next="restore it as it is")  # fmt: skip
+        own = whole or name == source
+        replay = bool(facts.get("moving"))
+        accounts = own and self._accounts(target, at, raw, facts)
+        if replay:
+            self._may_replay(target, at, accounts)
+        self._restore(target, at, raw, _options(name, source, whole=whole, accounts=accounts, replay=replay))
+        self._remove_others(target, at, "" if whole else name, facts)
+        self._compare(target, at, "" if whole else name, facts, accounts=accounts, replayed=replay)
+
+    def _accounts(self, target: Target, at: Instance, raw: Command, facts: Mapping[str, Any]) -> bool:
+        """Whether users and roles are restored: not where the account that opslib has logged in with would come back
+        with another password, or would be gone. Nobody could finish the restore, or undo it, after that."""
+        user, database = at.env.get("MONGO_USER"), at.env.get("MONGO_AUTH_DATABASE")
+        if not (facts.get("users") or facts.get("roles")):
+            return False
+        if not user or (facts.get("part") == "database" and facts.get("database") != database):
+            return True
+        from opslib.images.tools import ensure_tools
+
+        login = {one: at.env[one] for one in ("MONGO_USER", "MONGO_PASSWORD", "MONGO_AUTH_DATABASE")}
+        read = run_in(target.host, ensure_tools(target), "python3", "-c", self.reader(), options=["-i"], env=login,
+                      limit=LONG)  # fmt: skip
+        answer = contents(target.run(pipe(raw, read)).lines).login
+        if answer == "same":
+            return True
+        why = "has another password in the set" if answer == "other" else "is not in the set"
+        target.tell(Note(target.host.name, f"MongoDB's users and roles stay as they are now: user {user!r}, with whom "
+                         f"opslib logs in, {why}", warning=True))  # fmt: skip
+        return False
+
+    def _may_replay(self, target: Target, at: Instance, accounts: bool) -> None:
+        """Whether the oplog may be replayed, before anything is dropped for it."""
+        if not accounts and at.env.get("MONGO_USER"):
+            raise OpsError(
+                "the archive was made with its oplog, which mongorestore does not replay without the users; and they "
+                "would change the account that opslib logs in with",
+                host=target.host.name, next="give the user the password that it had then, and restore again",
+            )  # fmt: skip
+        try:
+            mongo.ask(target, at, mongo.command("admin", applyOps=[]))
+        except OpsError as error:
+            if "may not run applyOps" in error.what:
+                user = str(at.env["MONGO_USER"])
+                raise OpsError(
+                    f"{error.what}: the archive was made while clients wrote, and its oplog cannot be replayed",
+                    host=target.host.name,
+                    next='in mongosh, db = db.getSiblingDB("admin"): db.createRole({role: "replay", roles: [], '
+                    "privileges: [{resource: {anyResource: true}, actions: ['anyAction']}]}); "
+                    f'db.grantRolesToUser("{user}", ["replay"])',
+                ) from None
+
+    def _restore(self, target: Target, at: Instance, raw: Command, options: list[str]) -> None:
+        words = mongo.with_password(at, "mongorestore", "--archive", "--drop", "--stopOnError", *options)
+        # What it says comes on its standard error; the exit code alone would be believed otherwise.
+        cmd = pipe(raw, at.tool(target.host, "sh", "-c", 'exec "$@" 2>&1', "sh", *words, streams=True, limit=LONG))
+        result = target.run(cmd, check=False)
+        done = _DONE.search(result.text)
+        if result.ended.ok and done is not None and done[2] == "0":
+            return
+        said = [line.partition("\t")[2] or line for line in result.lines if "\t[" not in line]
+        if not said:
+            raise target.failure(cmd, result.ended)
+        raise mongo.refused(target, at, "mongorestore: " + "\n".join(said[-6:]))
+
+    def _remove_others(self, target: Target, at: Instance, name: str, facts: Mapping[str, Any]) -> None:
+        """Collections and databases that the archive does not hold."""
+        kept = {*facts["indexes"], *facts["views"]}
+        kept = {f"{name}.{one}" for one in kept} if name else kept
+        databases = [name] if name else list(mongo.databases(target, at))
+        held = {one.partition(".")[0] for one in kept}
+        gone = [one for one in databases if one not in held and one != "admin"]
+        drop = [mongo.command(one, dropDatabase=1) for one in gone]
+        for database, one in mongo.collections(target, at, [one for one in databases if one not in gone]):
+            if f"{database}.{one['name']}" not in kept and not one["name"].startswith("system."):
+                drop.append(mongo.command(database, drop=one["name"]))
+        mongo.ask(target, at, *drop)
+
+    def _compare(
+        self, target: Target, at: Instance, name: str, facts: Mapping[str, Any], *, accounts: bool, replayed: bool
+    ) -> None:
+        """Logged in anew, for the users may be others now: indexes, options and accounts. Counts are compared by whom
+        calls this; the oplog may have made indexes."""
+        seen = mongo.inventory(target, at, [name] if name else list(mongo.databases(target, at)))
+        wrong = [] if replayed else differences(facts, (seen.within(name) if name else seen).facts())
+        if accounts:
+            query = {"db": name} if name else {}
+            (number,) = mongo.ask(target, at, mongo.counting("admin", "system.users", **query))
+            if int(number) != facts["users"]:
+                wrong.append(f"users: {facts['users']} in the set, {number} restored")
+        if wrong:
+            what = "\n    ".join([f"MongoDB in service {at.service} is not what the set says:", *wrong[:8]])
+            raise OpsError(what, host=target.host.name)
+
+
+def _options(name: str, source: str, *, whole: bool, accounts: bool, replay: bool) -> list[str]:
+    if replay:
+        return ["--oplogReplay"]
+    if whole:
+        return [] if accounts else [f"--nsExclude={one}" for one in _ACCOUNTS]
+    if name == source:
+        return [f"--db={name}", "--restoreDbUsersAndRoles"] if accounts else [f"--nsInclude={_plain(name)}.*"]
+    return [f"--nsInclude={_plain(source)}.*", f"--nsFrom={_plain(source)}.*", f"--nsTo={_plain(name)}.*"]
+
+
+def _plain(name: str) -> str:
+    """A name as a pattern that means itself."""
+    return name.replace("\\", "\\\\").replace("*", "\\*")
