@@ -142,7 +142,7 @@ def dump_command(stage: Stage, source: MysqlDatabase, *, programs: bool = True) 
     options = [one for one in _OPTIONS if programs or one not in ("--routines", "--events")]
     if "MariaDB" not in at.client:
         options.append("--set-gtid-purged=OFF")
-        found = re.search(r"(?:Distrib |Ver )(\d+)", at.client)
+        found = re.search(r"Distrib (\d+)", at.client) or re.search(r"Ver (\d+)", at.client)
         options += ["--column-statistics=0"] if found and int(found[1]) >= 8 else []
     dump = inside(at, *mysql.words(at, "dump"), *options, "--", source.database)
     program = script(_THROUGH, _program("mysql_count"), "pass", *dump)

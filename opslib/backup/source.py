@@ -15,9 +15,17 @@ mongo, a server or a database (`.archive.zst`, mongodump's archive format uncomp
     counts  {"database.collection": documents}, or {"collection": documents} of a database; a time series by its
             buckets; without the server's own collections, users and roles
     facts   part "server"|"database", database ("" of a server), server, tool, size (bytes on the disk), replica_set
-            (name or null), oplog (entries, or null), moving [collections whose counts the oplog may change], users,
-            roles (how many), indexes {as counts: [{name, key [[field, direction]], …}]}, options, views [names],
-            timeseries [names]
+            (name or null), oplog (entries, or null), replay (whether it changes any data), moving [collections whose
+            counts are others after a restore: the oplog changes them, or documents expire], users, roles (how many),
+            indexes {as counts: [{name, key [[field, direction]], …}]}, options, views [names], timeseries [names]
+mysql, a database (`.sql.zst`, mysqldump's or mariadb-dump's SQL that names no database):
+    counts  {"`table`" as the dump writes it: rows}, of the dump's own bytes; and "views", "triggers", "procedures",
+            "functions", "events", "sequences", …: how many, where there are any
+    facts   part "database", database, server, flavour "mariadb"|"mysql", tool, size (bytes of rows in the server),
+            datadir, charset, collation, tables {name: engine}, warnings
+mysql, accounts (`.accounts.zst`, SQL with a line `-- account NAME` before each):
+    counts  {}
+    facts   part "globals", server, flavour, warnings
 redis (`.rdb.zst`):
     counts  {"db0": {"keys": n, "persistent": n}, …}, of the file itself; {"all": {…}} where clients wrote so busily
             that only the sums are known. `persistent` are the keys without expiry.
