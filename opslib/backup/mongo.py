@@ -16,7 +16,7 @@ from opslib.backup.mongo_replace import MongoReplace
 from opslib.backup.pack import LONG, beside, inside, pack, pack_command, script
 from opslib.command import pipe
 from opslib.engines import mongo
-from opslib.engines.mongo_inventory import Contents, contents, witnesses_differ
+from opslib.engines.mongo_inventory import Contents, contents, facts_of, witnesses_differ
 from opslib.errors import BadSettings, OpsError
 from opslib.settings import model
 from opslib.target.docker import mount, run_in
@@ -82,7 +82,10 @@ class MongoDump:
             Artifact(
                 file=self.file, kind=self.kind, name=self.name, service=at.service, image=at.image,
                 container=at.container, bytes=packed.bytes, raw_bytes=packed.raw_bytes, sha256=packed.sha256,
-                counts=dict(counts(seen, self.database)), facts=self._facts(seen), by_hand=_by_hand(stage, self, seen),
+                counts=dict(counts(seen, self.database)), by_hand=_by_hand(stage, self, seen),
+                facts={"part": "database" if self.database else "server", "database": self.database,
+                       "server": at.version, "tool": seen.tool, "replica_set": at.env.get("MONGO_SET") or None,
+                       "size": self.size, **facts_of(seen, self.database)},
             )
         ]  # fmt: skip
 
@@ -100,22 +103,6 @@ class MongoDump:
                 left="everything: no backup set was made, nothing was pruned",
                 next="run it again; what mongodump says stands in its lines above",
             )
-
-    def _facts(self, seen: Contents) -> dict[str, Any]:
-        own = seen.inventory.within(self.database) if self.database else seen.inventory
-        prefix = (self.database, "$admin.") if self.database else ("admin", "")
-        users, roles = (seen.raw.get((prefix[0], f"{prefix[1]}system.{what}"), 0) for what in ("users", "roles"))
-        return {
-            "part": "database" if self.database else "server", "database": self.database, "server": self.at.version,
-            "tool": seen.tool, "replica_set": self.at.env.get("MONGO_SET") or None, "size": self.size,
-            "oplog": seen.oplog, "moving": _moving(seen, own.counts), "users": users, "roles": roles, **own.facts(),
-        }  # fmt: skip
-
-
-def _moving(seen: Contents, names: Sequence[str] | dict[str, int]) -> list[str]:
-    """The collections whose documents the oplog may change, after a restore replayed it."""
-    databases = tuple(one for one in seen.moving if one.endswith("."))
-    return sorted({one for one in seen.moving if not one.endswith(".")} | {n for n in names if n.startswith(databases)})
 
 
 def counts(seen: Contents, database: str) -> dict[str, int]:

@@ -4,21 +4,21 @@ code alone. The archive has been read to its end before."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from opslib.backup.pack import LONG
 from opslib.command import pipe
 from opslib.engines import mongo
-from opslib.engines.mongo_inventory import contents, differences
+from opslib.engines.mongo_inventory import Contents, contents, differences, facts_of, plain
 from opslib.errors import OpsError
 from opslib.events import Note
 from opslib.target.docker import run_in
 
 if TYPE_CHECKING:
     from opslib.backup.source import Source
-    from opslib.command import Command
+    from opslib.command import Command, Secret
     from opslib.engines.instance import Instance
     from opslib.target.base import Target
 
@@ -59,19 +59,40 @@ class MongoReplace:
         mongo.ask(target, at, *(mongo.command(one, dropDatabase=1) for one in names if one != "admin"))
 
     def load(self, target: Target, at: Instance, raw: Command, name: str, facts: Mapping[str, Any]) -> None:
-        """mongorestore, then what the archive does not hold goes, then everything is compared."""
+        """mongorestore, then what the archive does not hold goes, then everything is compared. Of an archive that no
+        manifest tells about, only the databases in it are touched."""
+        if "part" not in facts:
+            facts = self._found(target, raw, name)
         whole, source = facts.get("part") == "server", str(facts.get("database") or "")
         if whole and name not in ("", self.whole):
             raise OpsError(f"the archive holds a whole server of MongoDB, which cannot become database {name}",
                            host=target.host.name, left="everything", next="restore it as it is")  # fmt: skip
         own = whole or name == source
-        replay = bool(facts.get("moving"))
+        replay = bool(facts.get("replay"))
         accounts = own and self._accounts(target, at, raw, facts)
         if replay:
             self._may_replay(target, at, accounts)
         self._restore(target, at, raw, _options(name, source, whole=whole, accounts=accounts, replay=replay))
-        self._remove_others(target, at, "" if whole else name, facts)
-        self._compare(target, at, "" if whole else name, facts, accounts=accounts, replayed=replay)
+        self._settle(target, at, "" if whole else name, facts, accounts=accounts, replayed=replay)
+
+    def _read(self, target: Target, raw: Command, env: Mapping[str, str | Secret] | None = None) -> Contents:
+        from opslib.images.tools import ensure_tools
+
+        program = ("python3", "-c", self.reader())
+        read = run_in(target.host, ensure_tools(target), *program, options=["-i"], env=env, limit=LONG)
+        return contents(target.run(pipe(raw, read)).lines)
+
+    def _found(self, target: Target, raw: Command, name: str) -> dict[str, Any]:
+        seen = self._read(target, raw)
+        held = sorted({database for database, _ in seen.raw} - {"", "admin"})
+        if name in ("", self.whole):
+            return {"part": "server", "only": held, **facts_of(seen, "")}
+        if len(held) != 1:
+            raise OpsError(
+                f"the archive holds {', '.join(held) or 'no database'}: it cannot become database {name}",
+                host=target.host.name, left="everything", next="restore it without --database and --into",
+            )  # fmt: skip
+        return {"part": "database", "database": held[0], **facts_of(seen, held[0])}
 
     def _accounts(self, target: Target, at: Instance, raw: Command, facts: Mapping[str, Any]) -> bool:
         """Whether users and roles are restored: not where the account that opslib has logged in with would come back
@@ -81,12 +102,8 @@ class MongoReplace:
             return False
         if not user or (facts.get("part") == "database" and facts.get("database") != database):
             return True
-        from opslib.images.tools import ensure_tools
-
         login = {one: at.env[one] for one in ("MONGO_USER", "MONGO_PASSWORD", "MONGO_AUTH_DATABASE")}
-        read = run_in(target.host, ensure_tools(target), "python3", "-c", self.reader(), options=["-i"], env=login,
-                      limit=LONG)  # fmt: skip
-        answer = contents(target.run(pipe(raw, read)).lines).login
+        answer = self._read(target, raw, login).login
         if answer == "same":
             return True
         why = "has another password in the set" if answer == "other" else "is not in the set"
@@ -126,36 +143,39 @@ class MongoReplace:
         said = [line.partition("\t")[2] or line for line in result.lines if "\t[" not in line]
         if not said:
             raise target.failure(cmd, result.ended)
-        raise mongo.refused(target, at, "mongorestore: " + "\n".join(said[-6:]))
+        raise mongo.refused(target, at, "mongorestore: " + "\n".join(said[-6:]), left=None)
 
-    def _remove_others(self, target: Target, at: Instance, name: str, facts: Mapping[str, Any]) -> None:
-        """Collections and databases that the archive does not hold."""
-        kept = {*facts["indexes"], *facts["views"]}
-        kept = {f"{name}.{one}" for one in kept} if name else kept
-        databases = [name] if name else list(mongo.databases(target, at))
-        held = {one.partition(".")[0] for one in kept}
-        gone = [one for one in databases if one not in held and one != "admin"]
-        drop = [mongo.command(one, dropDatabase=1) for one in gone]
-        for database, one in mongo.collections(target, at, [one for one in databases if one not in gone]):
-            if f"{database}.{one['name']}" not in kept and not one["name"].startswith("system."):
-                drop.append(mongo.command(database, drop=one["name"]))
-        mongo.ask(target, at, *drop)
-
-    def _compare(
+    def _settle(
         self, target: Target, at: Instance, name: str, facts: Mapping[str, Any], *, accounts: bool, replayed: bool
     ) -> None:
-        """Logged in anew, for the users may be others now: indexes, options and accounts. Counts are compared by whom
-        calls this; the oplog may have made indexes."""
-        seen = mongo.inventory(target, at, [name] if name else list(mongo.databases(target, at)))
+        """Logged in anew, for the users may be others now: what the archive does not hold goes, then indexes, options
+        and accounts are compared. Documents are counted by whom calls this."""
+        databases = [name] if name else facts.get("only") or list(mongo.databases(target, at))
+        seen = mongo.inventory(target, at, databases, count=False)
+        kept = {f"{name}.{one}" if name else one for one in (*facts["indexes"], *facts["views"])}
+        if replayed:  # the oplog may have made collections and indexes
+            kept |= {*facts["moving"]}
+        gone = [one for one in (*seen.indexes, *seen.views) if one not in kept]
+        for one in gone:
+            seen.forget(one)
+        users = [mongo.counting("admin", "system.users", **({"db": name} if name else {}))] if accounts else []
+        answers = mongo.ask(target, at, *_dropping(gone, kept), *users)
         wrong = [] if replayed else differences(facts, (seen.within(name) if name else seen).facts())
-        if accounts:
-            query = {"db": name} if name else {}
-            (number,) = mongo.ask(target, at, mongo.counting("admin", "system.users", **query))
-            if int(number) != facts["users"]:
-                wrong.append(f"users: {facts['users']} in the set, {number} restored")
+        if accounts and plain(answers[-1]) != facts["users"]:
+            wrong.append(f"users: {facts['users']} in the set, {plain(answers[-1])} restored")
         if wrong:
             what = "\n    ".join([f"MongoDB in service {at.service} is not what the set says:", *wrong[:8]])
             raise OpsError(what, host=target.host.name)
+
+
+def _dropping(gone: Sequence[str], kept: Collection[str]) -> list[str]:
+    """The commands that remove collections: a database of which nothing is kept goes whole."""
+    held = {one.partition(".")[0] for one in kept} | {"admin"}
+    whole = dict.fromkeys(one.partition(".")[0] for one in gone if one.partition(".")[0] not in held)
+    single = [one.partition(".") for one in gone if one.partition(".")[0] in held]
+    return [mongo.command(one, dropDatabase=1) for one in whole] + [
+        mongo.command(database, drop=one) for database, _, one in single
+    ]
 
 
 def _options(name: str, source: str, *, whole: bool, accounts: bool, replay: bool) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from opslib.command import Secret
 from opslib.engines.engine import Engine, Facts, first
 from opslib.engines.instance import Instance, Login
-from opslib.engines.mongo_inventory import OWN, Inventory, counted
+from opslib.engines.mongo_inventory import OWN, Inventory, counted, plain
 from opslib.errors import CommandFailed, OpsError
 from opslib.target.process import mask
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from opslib.target.base import Target
 
 COUNTING = 6 * 3600.0  # seconds
+_NO_SET = "everything: no backup set was made"
 _CODE = 60_000  # characters of code in one argument, of which Linux takes 128 KiB
 
 # A tool with its password in a file that lies in memory, with mode 0600: its arguments are seen by everybody. What an
@@ -75,13 +76,13 @@ def counting(database: str, name: str, **query: Any) -> str:
     return f"{place}.countDocuments({json.dumps(query)})"
 
 
-def refused(target: Target, at: Instance, said: str) -> OpsError:
+def refused(target: Target, at: Instance, said: str, left: str | None = _NO_SET) -> OpsError:
     """The error for what MongoDB did not do: whether the password is wrong, a right is missing, or something else."""
     user, said = str(at.env.get("MONGO_USER") or ""), said.strip()
     what = f"MongoDB in service {at.service}: " + "\n    ".join(said.splitlines()[-6:])
     following = f"docker logs --tail 50 {at.container}"
     line = f'`- mongo: {{service: {at.service}, user: …, password: "${{MONGO_PASSWORD}}"}}` under `backup: sources:`'
-    missing = re.search(r"not authorized on (\S+) to execute command \{ ?\"?(\w+)", said)
+    missing = re.search(r"not authorized on (\S+) to execute command (?:\{ ?|\(action: )\"?(\w+)", said)
     if "Authentication failed" in said or "AuthenticationFailed" in said:
         what = (f"MongoDB in service {at.service} does not take the password of user {user!r} "
                 f"(authentication database {at.env.get('MONGO_AUTH_DATABASE')})")  # fmt: skip
@@ -93,7 +94,7 @@ def refused(target: Target, at: Instance, said: str) -> OpsError:
     elif "requires authentication" in said:
         what = f"MongoDB in service {at.service} asks for a password, and its container does not know one"
         following = line
-    return OpsError(what, host=target.host.name, left="everything: no backup set was made", next=following)
+    return OpsError(what, host=target.host.name, left=left, next=following)
 
 
 def logged_in(target: Target, at: Instance, passwords: Sequence[Secret]) -> Instance:
@@ -111,36 +112,27 @@ def databases(target: Target, at: Instance) -> dict[str, int]:
     return {one["name"]: int(one.get("sizeOnDisk") or 0) for one in found["databases"] if one["name"] not in OWN}
 
 
-def inventory(target: Target, at: Instance, names: Collection[str]) -> Inventory:
-    """What these databases hold now; every document is counted."""
-    found = Inventory()
-    for namespace, kind, options, questions in _questions(target, at, names):
-        indexes, number = questions
-        if number is not None and kind != "timeseries":
-            found.counts[namespace] = int(number)
-        found.add(namespace, kind, options, indexes)
-    return found
-
-
-def _questions(target: Target, at: Instance, names: Collection[str]) -> Iterator[tuple[str, str, Any, tuple[Any, Any]]]:
-    """Each collection, its type and options, its indexes and number of documents: in few calls of the shell."""
+def inventory(target: Target, at: Instance, names: Collection[str], *, count: bool = True) -> Inventory:
+    """What these databases hold now; with `count`, every document is counted. Two calls of the shell, if few enough."""
     listed = collections(target, at, names)
-    asked: list[tuple[int, str]] = []
+    asked = []
     for number, (database, one) in enumerate(listed):
-        if one["type"] == "view":
-            continue
-        asked.append((number, command(database, listIndexes=one["name"], cursor={"batchSize": 1000})))
-        if one["type"] != "timeseries":
+        if one["type"] != "view":
+            asked.append((number, command(database, listIndexes=one["name"], cursor={"batchSize": 1000})))
+        if count and one["type"] not in ("view", "timeseries"):
             asked.append((number, counting(database, one["name"])))
-    answers: dict[int, list[Any]] = {}
+    found = Inventory()
+    indexes: dict[int, Any] = {}
     for part in _parts(asked):
-        said = ask(target, at, *(text for _, text in part), limit=COUNTING)
-        for (number, _), answer in zip(part, said, strict=True):
-            answers.setdefault(number, []).append(answer)
+        for (number, _), answer in zip(part, ask(target, at, *(text for _, text in part), limit=COUNTING), strict=True):
+            database, one = listed[number]
+            if isinstance(answer, dict) and "cursor" in answer:
+                indexes[number] = answer["cursor"]["firstBatch"]
+            else:
+                found.counts[f"{database}.{one['name']}"] = plain(answer)
     for number, (database, one) in enumerate(listed):
-        indexes, count = [*answers.get(number, []), None, None][:2]
-        found = indexes["cursor"]["firstBatch"] if indexes else []
-        yield f"{database}.{one['name']}", one["type"], one.get("options") or {}, (found, count)
+        found.add(f"{database}.{one['name']}", one["type"], one.get("options") or {}, indexes.get(number, []))
+    return found
 
 
 def _parts(asked: Sequence[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:

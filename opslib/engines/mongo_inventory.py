@@ -53,6 +53,14 @@ class Inventory:
             [short for _, short in cut(self.views)], [short for _, short in cut(self.timeseries)],
         )  # fmt: skip
 
+    def forget(self, namespace: str) -> None:
+        """A collection that is gone."""
+        for one in (self.counts, self.indexes, self.options):
+            one.pop(namespace, None)
+        for names in (self.views, self.timeseries):
+            if namespace in names:
+                names.remove(namespace)
+
     def facts(self) -> dict[str, Any]:
         """All but the counts, for a manifest."""
         return {"indexes": self.indexes, "options": self.options, "views": sorted(self.views),
@@ -104,6 +112,25 @@ def contents(lines: Iterable[str]) -> Contents:
         else:
             found.login, found.whole = said.get("login", found.login), said.get("whole", found.whole)
     return found
+
+
+def facts_of(seen: Contents, database: str) -> dict[str, Any]:
+    """What a manifest says of an archive, of one database or ("") the whole server, beside the counts."""
+    own = seen.inventory.within(database) if database else seen.inventory
+    place = (database, "$admin.system.") if database else ("admin", "system.")
+    users, roles = (seen.raw.get((place[0], place[1] + what), 0) for what in ("users", "roles"))
+    return {"oplog": seen.oplog, "replay": bool(seen.moving), "moving": _moving(seen, own), "users": users,
+            "roles": roles, **own.facts()}  # fmt: skip
+
+
+def _moving(seen: Contents, own: Inventory) -> list[str]:
+    """The collections whose number of documents is another after a restore: the oplog is replayed into them, or
+    documents whose time has come go by themselves."""
+    databases = tuple(one for one in seen.moving if one.endswith("."))
+    names = {one for one in seen.moving if not one.endswith(".")}
+    names |= {one for one in own.counts if one.startswith(databases)}
+    names |= {one for one, found in own.indexes.items() if any("expireAfterSeconds" in index for index in found)}
+    return sorted(names)
 
 
 def dumped(log: str) -> dict[str, int]:

@@ -141,13 +141,13 @@ def test_one_database_named_in_the_host_file_goes_back_and_elsewhere(stack: Mong
         stack.do('shop.orders.drop(); shop.intruder.insert_one({}); shop.command("dropUser", "writer")')
         worked(stack.restore(made, target, kinds=("mongo",), service="db"))
         assert stack.see() == held
-        worked(stack.restore(made, target, kinds=("mongo",), service="db", into="sh*op2"))
+        worked(stack.restore(made, target, kinds=("mongo",), service="db", into="sh'op2"))
         found, users = stack.see()
         assert users == held[1]
-        assert {name: value for name, value in found.items() if not name.startswith("sh*op2.")} == held[0]
-        copied = {name.removeprefix("sh*op2."): value for name, value in found.items() if name.startswith("sh*op2.")}
+        assert {name: value for name, value in found.items() if not name.startswith("sh'op2.")} == held[0]
+        copied = {name.removeprefix("sh'op2."): value for name, value in found.items() if name.startswith("sh'op2.")}
         assert copied == {k.removeprefix(f"{SHOP}."): v for k, v in held[0].items() if k.startswith(f"{SHOP}.")}
-        stack.do('client.drop_database("sh*op2")')
+        stack.do('client.drop_database("sh\'op2")')
     finally:
         target.close()
 
