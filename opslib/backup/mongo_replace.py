@@ -68,10 +68,8 @@ class MongoReplace:
             raise OpsError(f"the archive holds a whole server of MongoDB, which cannot become database {name}",
                            host=target.host.name, left="everything", next="restore it as it is")  # fmt: skip
         own = whole or name == source
-        replay = bool(facts.get("replay"))
         accounts = own and self._accounts(target, at, raw, facts)
-        if replay:
-            self._may_replay(target, at, accounts)
+        replay = whole and bool(facts.get("replay")) and self._may_replay(target, at, accounts)
         self._restore(target, at, raw, _options(name, source, whole=whole, accounts=accounts, replay=replay))
         self._settle(target, at, "" if whole else name, facts, accounts=accounts, replayed=replay)
 
@@ -111,26 +109,23 @@ class MongoReplace:
                          f"opslib logs in, {why}", warning=True))  # fmt: skip
         return False
 
-    def _may_replay(self, target: Target, at: Instance, accounts: bool) -> None:
-        """Whether the oplog may be replayed, before anything is dropped for it."""
+    def _may_replay(self, target: Target, at: Instance, accounts: bool) -> bool:
+        """Whether the oplog is replayed. Without it each collection is as it was when mongodump read it, as with a
+        server that has no oplog: better than no restore."""
+        why = ""
         if not accounts and at.env.get("MONGO_USER"):
-            raise OpsError(
-                "the archive was made with its oplog, which mongorestore does not replay without the users; and they "
-                "would change the account that opslib logs in with",
-                host=target.host.name, next="give the user the password that it had then, and restore again",
-            )  # fmt: skip
-        try:
-            mongo.ask(target, at, mongo.command("admin", applyOps=[]))
-        except OpsError as error:
-            if "may not run applyOps" in error.what:
-                user = str(at.env["MONGO_USER"])
-                raise OpsError(
-                    f"{error.what}: the archive was made while clients wrote, and its oplog cannot be replayed",
-                    host=target.host.name,
-                    next='in mongosh, db = db.getSiblingDB("admin"): db.createRole({role: "replay", roles: [], '
-                    "privileges: [{resource: {anyResource: true}, actions: ['anyAction']}]}); "
-                    f'db.grantRolesToUser("{user}", ["replay"])',
-                ) from None
+            why = "mongorestore replays it with the users only"
+        else:
+            try:
+                mongo.ask(target, at, mongo.command("admin", applyOps=[]))
+            except OpsError as error:
+                if "may not run applyOps" in error.what:
+                    user = at.env["MONGO_USER"]
+                    why = f"user {user!r} lacked a role with the privilege anyAction on anyResource"
+        if why:
+            target.tell(Note(target.host.name, "MongoDB's oplog is not replayed, so collections are of moments some "
+                             f"seconds apart: {why}", warning=True))  # fmt: skip
+        return not why
 
     def _restore(self, target: Target, at: Instance, raw: Command, options: list[str]) -> None:
         words = mongo.with_password(at, "mongorestore", "--archive", "--drop", "--stopOnError", *options)
