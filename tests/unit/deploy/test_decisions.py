@@ -180,6 +180,12 @@ def test_which_releases_go() -> None:
     assert releases.outdated(many("failed", "failed"), 1) == []
 
 
+def test_which_backup_sets_releases_point_to() -> None:
+    outcomes = ("good", "failed", "pending")
+    known = [release(id=one, outcome=one, backup=f"set-{one}") for one in outcomes]
+    assert releases.backups([*known, release(id="without", outcome="good")]) == {"set-good", "set-pending"}
+
+
 def test_which_release_is_meant() -> None:
     known = many("good", "failed", "good")
     assert releases.current(known).id == "R2"  # type: ignore[union-attr]
