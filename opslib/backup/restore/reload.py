@@ -6,6 +6,8 @@ there is anything to bring back.
 
 from __future__ import annotations
 
+from typing import Any
+
 from opslib.backup import sets
 from opslib.backup.database import Accounts, Replace
 from opslib.backup.databases import DATABASES
@@ -88,7 +90,8 @@ class ReloadPart(Part, frozen=True, kw_only=True, tag="reload"):
         at = ctx.instance(self.service, fresh=True)
         self._replace.load(ctx.target, at, unpacked(ctx, folder, artifact.file), self.name, artifact.facts)
         seen = self._replace.count(ctx.target, at, self.name)
-        if seen != artifact.counts:
+        moving = set(artifact.facts.get("moving") or ())
+        if seen is None or _without(seen, moving) != _without(artifact.counts, moving):
             raise differing(self.title, artifact.counts, seen or {}, ctx.target.host.name)
 
     def _safety_copy(self, ctx: Context) -> tuple[str, Artifact]:
@@ -102,3 +105,7 @@ class ReloadPart(Part, frozen=True, kw_only=True, tag="reload"):
             host=ctx.target.host.name,
             next="restore the same file again, or another set: inv backup.list shows them",
         )
+
+
+def _without(counts: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: number for name, number in counts.items() if name not in names}
