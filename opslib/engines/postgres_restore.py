@@ -6,6 +6,7 @@ argument. Names of our own databases are short: PostgreSQL cuts what is longer t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -28,12 +29,30 @@ def conninfo(database: str) -> str:
     return "dbname='" + database.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def loader(database: str, *, plain: bool) -> tuple[str, ...]:
-    """The program that loads a custom-format archive, or plain SQL, from standard input in one transaction that the
-    first error ends."""
-    if plain:
+# A dump in directory format comes as a tar archive, which pg_restore cannot read unless it made it.
+_DIRECTORY = """d=$(mktemp -d) && trap 'rm -rf -- "$d"' EXIT && tar -C "$d" -xf - && t=$(find "$d" -name toc.dat) &&
+"$@" "${t%/toc.dat}" """
+
+
+def loader(database: str, form: str) -> tuple[str, ...]:
+    """The program that loads a dump from standard input in one transaction that the first error ends. `form` is
+    custom, tar (pg_dump's own), directory (in a tar archive) or plain."""
+    if form == "plain":
         return ("psql", "-Xqw", "-1", "-v", "ON_ERROR_STOP=1", "-o", "/dev/null", "-d", conninfo(database))
-    return ("pg_restore", "-1", "--exit-on-error", "-w", "-d", conninfo(database))
+    restore = ("pg_restore", "-1", "--exit-on-error", "-w", "-d", conninfo(database))
+    return ("sh", "-c", _DIRECTORY, "sh", *restore) if form == "directory" else restore
+
+
+_FIRST_WITH_RESTRICT = {17: 6, 16: 10, 15: 14, 14: 19, 13: 22}
+
+
+def knows_restrict(version: str) -> bool:
+    """Whether a psql of this version (as `psql --version` prints it) understands `\\restrict`."""
+    found = re.search(r"(\d+)(?:\.(\d+))?", version)
+    if not found:
+        return False
+    major, minor = int(found[1]), int(found[2] or 0)
+    return major >= 18 or minor >= _FIRST_WITH_RESTRICT.get(major, 1 << 30)
 
 
 # No limit of the server's may end a restore in its middle.

@@ -22,9 +22,10 @@ _FILE = {
 }
 _DATABASE = {
     **_FILE,
-    "file": "A set's id, latest, a folder, a dump, or plain .sql[.gz]; there or here",
-    "service": "Only this service's; for plain SQL: where it goes",
-    "database": "Only this database; for plain SQL: where it goes",
+    "file": "A set's id, latest, a folder, or a file that any script made; there or here",
+    "service": "Only this service's; for a file of no set: where it goes",
+    "database": "Only this database; for a file of no set: where it goes",
+    "volume": "For an archive that some script made: the volume that it belongs to",
     "into": "Another database, volume, folder or file, not there yet: nothing is overwritten",
 }
 
@@ -77,6 +78,7 @@ def all_(
     file: str | None = None,
     service: str | None = None,
     database: str | None = None,
+    volume: str | None = None,
     into: str | None = None,
     from_: str | None = None,
     no_safety_copy: bool = False,
@@ -87,7 +89,7 @@ def all_(
     loaded beside the live data, compared, and swapped in. The last line says how to go back. With --into, one thing
     goes to a place that is not there yet, and everything goes on running.
     """
-    chosen = {"service": service, "database": database, "into": into, "from_": from_}
+    chosen = {"service": service, "database": database, "volume": volume, "into": into, "from_": from_}
     return _restore(call, (), file, no_safety_copy=no_safety_copy, **chosen)
 
 
@@ -131,8 +133,21 @@ def _files(name: str, kind: Kind, called: str) -> OpsTask:
     return task(f"restore.{name}", changes=True, needs="data", one_host=True, help=_FILE)(restore)
 
 
+@task("restore.volumes", changes=True, needs="data", one_host=True, help=_DATABASE)
+def volumes(
+    call: Call,
+    file: str | None = None,
+    volume: str | None = None,
+    into: str | None = None,
+    from_: str | None = None,
+    no_safety_copy: bool = False,
+) -> Record:
+    """Put back volumes only."""
+    chosen = {"volume": volume, "into": into, "from_": from_}
+    return _restore(call, ("volume",), file, no_safety_copy=no_safety_copy, **chosen)
+
+
 TASKS = (
     all_, undo, *(_databases(kind, called) for kind, called in ENGINES.items()),
-    _files("sqlite", "sqlite", "SQLite files"), _files("volumes", "volume", "volumes"),
-    _files("files", "files", "files and folders of the project"),
+    _files("sqlite", "sqlite", "SQLite files"), volumes, _files("files", "files", "files and folders of the project"),
 )  # fmt: skip

@@ -24,7 +24,7 @@ from opslib.target.connect import connect
 from opslib.target.docker import docker, exec_in, mount, run_in
 from opslib.target.transfer import get, put, put_bytes
 from tests.conftest import ROOT, missing
-from tests.lab.restore_stack import DATABASE, USER, Trial, docker_says
+from tests.lab.restore_stack import DATABASE, SEE, USER, Trial, docker_says
 
 pytestmark = pytest.mark.lab
 SERVER = "test-restore"  # a server of its own, whose line may be cut
@@ -158,6 +158,49 @@ def test_plain_sql(trial: Trial, saved: tuple[str, dict[str, Any]], tmp_path: Pa
     assert trial.seen() == good
 
 
+def test_files_that_old_scripts_made(trial: Trial, saved: tuple[str, dict[str, Any]], tmp_path: Path) -> None:
+    """What they are, their bytes say: none has a telling name. Some lie here, some there."""
+    made, good = saved
+    db, env = trial.container("db"), {"PGUSER": USER, "PGDATABASE": DATABASE}
+
+    def inside(container: str, script: str) -> bytes:
+        return trial.target.run(exec_in(trial.host, container, "sh", "-c", script, env=env)).out
+
+    custom = tmp_path / "custom"
+    custom.write_bytes(inside(db, "pg_dump -Fc"))
+    put_bytes(
+        trial.target, inside(db, "cd /tmp && pg_dump -Fd -f d >&2 && tar -czf - d; rm -rf d"), _there(trial, "dir")
+    )
+    rdb = tmp_path / "cache"
+    rdb.write_bytes(gzip.compress(inside(trial.container("plain"), "redis-cli save >&2; cat dump.rdb")))
+    around = run_in(trial.host, f"{trial.images}debian:bookworm-slim", "tar", "-C", "/", "-czf", "-", "x",
+                    mounts=[mount("volume", f"{trial.name}_uploads", "/x")])  # fmt: skip
+    put_bytes(trial.target, trial.target.run(around).out, _there(trial, "old volume"))
+    trial.ruin()
+
+    worked(trial.restore(str(custom), database=DATABASE))
+    assert trial.rows() == good["rows"][:2]
+    trial.sql(DATABASE, "truncate facts")
+    worked(trial.restore("./dir", database=DATABASE))
+    assert trial.rows() == good["rows"][:2]
+    worked(trial.restore(str(rdb), service="plain"))
+    assert trial.redis("plain", "get key:7\n", "get intruder\n") == ["value"]
+    assert "--volume" in str(trial.restore("./old volume").hosts[0].error)
+    worked(trial.restore("./old volume", volume="uploads"))
+    held = json.loads(trial.python(SEE, volume=f"{trial.name}_uploads"))
+    assert held.keys() == good["volume"].keys()
+    (tmp_path / "photo.sql").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    assert "PNG" in refused(trial.restore(str(tmp_path / "photo.sql")))
+    (tmp_path / "empty").write_bytes(b"")
+    assert "empty" in refused(trial.restore(str(tmp_path / "empty")))
+    worked(trial.restore(made))
+    assert trial.seen() == good
+
+
+def _there(trial: Trial, name: str) -> str:
+    return f"{trial.target.root}/{name}"
+
+
 def liar(trial: Trial, made: str, tmp_path: Path, change: Any) -> str:
     """A copy of a set on the machine, with a manifest that was changed; its folder."""
     name = f"liar {os.urandom(3).hex()}"
@@ -216,7 +259,7 @@ def test_what_is_not_whole_is_refused(trial: Trial, saved: tuple[str, dict[str, 
     folder = liar(trial, made, tmp_path, lambda manifest: None)
     flip = 'cd -- "$1"; chmod 600 -- "$2"; printf x | dd of="$2" bs=1 seek=50 conv=notrunc status=none'
     trial.target.run(bash(flip, f"{trial.target.root}/{folder}", name))
-    assert "damaged" in refused(trial.restore(folder))
+    assert "SHA-256" in refused(trial.restore(folder))
     worked(trial.restore(folder, kinds=("sqlite",)))  # what is whole of it can be used
     assert "version 99" in refused(trial.restore(liar(trial, made, tmp_path, lambda m: m.update(version=99))))
     trial.target.run(bash('rm -f -- "$1/manifest.json"', f"{trial.target.root}/{folder}"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from opslib.backup.formats import headers, members, sql
@@ -30,7 +30,8 @@ class Format:
     `dump-folder`, `set`) was packed into a tar archive, and `root` in which folder of it the thing lies ("": at its
     top), spelt as there; a folder on the disk may hold its dump deeper too.
     `complete` is False where its end is missing or it does not unpack, True where its end is there, None where the end
-    tells nothing. `facts` are texts from its header; `names` what a tar archive or folder holds, cut after 200.
+    tells nothing. `facts` are texts from its header; `names` what a tar archive or folder holds, cut after 200; `size`
+    the bytes of the file as it lies there.
     """
 
     kind: Kind
@@ -41,6 +42,7 @@ class Format:
     complete: bool | None = None
     facts: dict[str, str] = field(default_factory=dict)
     names: tuple[str, ...] = ()
+    size: int = field(default=0, compare=False)
 
 
 def recognise(report: str, name: str) -> Format:
@@ -55,7 +57,7 @@ def recognise(report: str, name: str) -> Format:
         raise NotRecognised(f"{name} is not recognised: it is {what}", left="everything", next=advice)
     if isinstance(found, members.Refused):
         raise NotRecognised(f"{name} cannot be restored: it is {found.what}", left="everything", next=found.next)
-    return found
+    return replace(found, size=seen.size)
 
 
 def _recognised(seen: Report) -> Format | members.Refused | None:

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 LONG = 24 * 3600.0  # seconds that moving data may take
 ANSWER = 60.0  # seconds that an engine may take to answer after its start
 STARTS = 3  # an engine that ends again so often does not start
-# The raw bytes of an artifact, in a script: `unpack FILE`.
-UNPACK = 'unpack() { case $1 in *.gz) gzip -dc -- "$1" ;; *) zstd -dcq -- "$1" ;; esac; }\n'
+# The raw bytes of an artifact, in a script: `unpack FILE`. What packs it, its first bytes say; a folder comes as tar.
+UNPACK = """unpack() { [ ! -d "$1" ] || { tar -C "$1" -cf - .; return; }
+  case $(head -c 4 -- "$1" | od -An -tx1 | tr -d ' \\n') in
+    1f8b*) gzip -dc -- "$1" ;; 28b52ffd) zstd -dcq -- "$1" ;; *) cat -- "$1" ;; esac; }
+"""
 INSIDE = "/opslib-data"
 SET = "/opslib-set"
 
@@ -39,11 +42,13 @@ class Place(Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class Context:
-    """One restore on one machine. Without a Docker engine `tools` is "" and everything runs on the machine itself."""
+    """One restore on one machine. Without a Docker engine `tools` is "" and everything runs on the machine itself.
+    `here` is this machine, where it is another."""
 
     target: Target
     tools: str
     project: str
+    here: Target | None = None
     _stack: Stack | None = field(default=None, repr=False)
     _instances: dict[str, Instance] = field(default_factory=dict, repr=False)
 
@@ -135,14 +140,11 @@ def from_memo(target: Target, memo: Mapping[str, Any]) -> Context:
     return Context(target, memo["tools"], memo["project"])
 
 
-_UNPACK_ANY = """case $1 in *.zst) u=(zstd -dcq) ;; *.gz) u=(gzip -dc) ;; *) u=(cat) ;; esac; "${u[@]}" -- "$1" """
-
-
 def unpacked(ctx: Context, folder: str, file: str) -> Command:
     """The raw bytes of an artifact on standard output."""
     mounts = [mount("bind", folder, SET, readonly=True)]
-    return run_in(ctx.target.host, ctx.tools, "bash", "-c", _UNPACK_ANY, "opslib", f"{SET}/{file}", mounts=mounts,
-                  limit=LONG)  # fmt: skip
+    words = ("bash", "-c", f'{UNPACK}unpack "$1"', "opslib", f"{SET}/{file}")
+    return run_in(ctx.target.host, ctx.tools, *words, mounts=mounts, limit=LONG)
 
 
 class DoesNotStart(OpsError):

@@ -21,7 +21,7 @@ Memo = dict[str, Any]
 
 
 def step(chosen: Chosen, folder: str) -> AnyStep:
-    names = [chosen.plain] if chosen.plain else [artifact.file for artifact in chosen.artifacts]
+    names = [chosen.single] if chosen.single else [artifact.file for artifact in chosen.artifacts]
 
     def look(run: Run) -> Memo | None:
         where = chosen.origin.host.name if chosen.origin else "this machine"

@@ -12,9 +12,10 @@ from opslib.engines import sqlite, tree
 from opslib.errors import OpsError
 from opslib.target.docker import docker
 
-# $1 the folder, $2 the id, $3 the archive
+# $1 the folder, $2 the id, $3 the archive, $4 how many folders around its files to leave out
 LOAD = f"""{UNPACK}set -euo pipefail; cd -- "$1"; new=.opslib-new-$2; rm -rf -- "$new"; mkdir -- "$new"
-unpack "$3" | tar -C "$new" -xpf - --numeric-owner --same-owner --acls --xattrs --xattrs-include='*'
+unpack "$3" | tar -C "$new" -xpf - --numeric-owner --same-owner --acls --xattrs --xattrs-include='*' \\
+  --strip-components="${{4:-0}}"
 sync -f ."""
 
 # $1 the folder, $2 the id, then what the archive leaves out because it is an artifact of its own: it stays what it
@@ -27,13 +28,15 @@ done"""
 
 class TreePart(Part, frozen=True, kw_only=True, tag="tree"):
     """A volume whole, or `paths` below a folder. `without` is what the archive leaves out; `create` are the labels of
-    a volume (or folder) that is not there yet."""
+    a volume (or folder) that is not there yet, `strip` how
+    many folders the archive has around its files."""
 
     place: Place
     paths: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     create: dict[str, str] | None = None
     driver: str = "local"
+    strip: int = 0
 
     def load(self, ctx: Context) -> None:
         if self.create is not None:
@@ -58,7 +61,7 @@ class TreePart(Part, frozen=True, kw_only=True, tag="tree"):
         archive = ctx.set_path(self.folder, self.file)
         if not ctx.tools:
             return ctx.embedded("unpack", self.place, self.id, archive)
-        return ctx.script(LOAD, self.place, self.id, archive, set_folder=self.folder)
+        return ctx.script(LOAD, self.place, self.id, archive, str(self.strip), set_folder=self.folder)
 
     def unload(self, ctx: Context) -> None:
         if self.create is not None and self.place.kind == "volume":

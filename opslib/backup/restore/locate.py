@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -14,23 +15,23 @@ from opslib.errors import BadSettings, OpsError
 from opslib.target.transfer import read_file
 
 if TYPE_CHECKING:
+    from opslib.backup.formats.recognise import Format
     from opslib.backup.restore.options import Options
     from opslib.target.base import Target
-
-PLAIN = (".sql", ".sql.gz")
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What was found: the artifacts to restore of the set that `manifest` describes, or `plain`, the name of a file
-    with plain SQL. They lie in `folder`: on this machine when `here`, on another host where `origin` is set. `whole`:
-    not just one artifact was named."""
+    """What was found: the artifacts to restore of the set that `manifest` describes, or `single`, a file or folder that
+    is no artifact of a set. They lie in `folder`: on this machine when `here`, on another host where `origin` is set.
+    `whole`: not just one artifact was named. `seen` is what a single file was found to be, once it was looked into."""
 
     folder: str
     here: bool
     manifest: Manifest | None = None
     artifacts: tuple[Artifact, ...] = ()
-    plain: str = ""
+    single: str = ""
+    seen: Format | None = None
     whole: bool = True
     origin: Target | None = None
 
@@ -44,7 +45,7 @@ class Chosen:
         """For the preview."""
         where = " on this machine" if self.here else f" on {self.origin.host.name}" if self.origin else ""
         if self.manifest is None:
-            return f"{self.folder}/{self.plain}{where}"
+            return f"{self.folder}/{self.single}{where}"
         return f"set {self.manifest.id} of {self.manifest.host}, made {self.manifest.created}{where}"
 
 
@@ -98,21 +99,6 @@ def _of_set(found: sets.SetInfo, options: Options) -> Chosen:
     return Chosen(found.folder, False, found.manifest, choose(found.manifest, options))
 
 
-def _manifest(target: Target, folder: str) -> Manifest:
-    data = read_file(target, f"{folder}/{FILE}")
-    if data is None:
-        raise _without_manifest(folder)
-    return decode(data, f"{folder}/{FILE}")
-
-
-def _without_manifest(folder: str) -> OpsError:
-    return OpsError(
-        f"{folder} holds no {FILE}: it is not a whole set",
-        left="everything",
-        next="inv backup.list shows the sets that are whole",
-    )
-
-
 def _absolute(target: Target, name: str) -> str:
     return name.rstrip("/") or "/" if name.startswith("/") else f"{target.root}/{name.rstrip('/')}"
 
@@ -123,7 +109,10 @@ def _kind_there(target: Target, name: str) -> str:
 
 
 def _of_folder(target: Target, folder: str, options: Options) -> Chosen:
-    manifest = _manifest(target, folder)
+    data = read_file(target, f"{folder}/{FILE}")
+    if data is None:
+        return Chosen(posixpath.dirname(folder), False, single=posixpath.basename(folder), whole=False)
+    manifest = decode(data, f"{folder}/{FILE}")
     return Chosen(folder, False, manifest, choose(manifest, options))
 
 
@@ -143,7 +132,7 @@ def _on_this_machine(path: Path, options: Options) -> Chosen:
         raise OpsError(f"cannot read {folder / FILE}: {error.strerror}") from None
     if path.is_dir():
         if manifest is None:
-            raise _without_manifest(str(folder))
+            return Chosen(str(folder.parent), True, single=folder.name, whole=False)
         return Chosen(str(folder), True, manifest, choose(manifest, options))
     return _single(manifest, str(folder), path.name, here=True, there=lambda file: (folder / file).is_file())
 
@@ -160,11 +149,7 @@ def _single(manifest: Manifest | None, folder: str, name: str, *, here: bool, th
             if _is_globals(one) and (one.kind, one.service) == (named.kind, named.service) and there(one.file)
         ]
         return Chosen(folder, here, manifest, (named, *with_it), whole=False)
-    if name.endswith(PLAIN):
-        return Chosen(folder, here, plain=name, whole=False)
-    if manifest is None:
-        raise _without_manifest(folder)
-    raise BadSettings(f"{name} is no artifact of the set {manifest.id}", next="inv backup.show shows what it holds")
+    return Chosen(folder, here, single=name, whole=False)
 
 
 def _is_globals(artifact: Artifact) -> bool:

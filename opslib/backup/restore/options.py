@@ -14,18 +14,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`file` is a set's id or the beginning of one, `latest`, a set's folder, one artifact of a set, or plain SQL
-    (`.sql`, `.sql.gz`), on the host or on this machine. `kinds` (empty: all) and, for databases, `service` and
-    `database` choose among what it holds; for plain SQL they say where it goes. `here` is this machine's engine, for
-    the tools image; `root` the project's folder on this machine, on which relative paths are anchored. `into` names
-    another database, volume, folder or file to restore to, which is not there yet. No `file`: the newest safety copy,
-    which is how a restore is undone. `origin` is another host whose set is restored: the
-    data go through this machine."""
+    """`file` is a set's id or the beginning of one, `latest`, a set's folder, one artifact of a set, or a file or a
+    folder that some script made, on the host or on this machine; None: the newest safety copy, for an undo.
+    `kinds` (empty: all) and, for databases, `service` and `database` choose among what a set holds; for a file
+    that is of no set they, and `volume`, say where it goes. `into` names another database, volume, folder or file to
+    restore to, which is not there yet. `origin` is another host whose set is restored: the data go through this
+    machine. `here` is this machine's engine, for the tools image; `root` the project's folder on this machine, on
+    which relative paths are anchored."""
 
     file: str | None
     kinds: tuple[Kind, ...] = ()
     service: str | None = None
     database: str | None = None
+    volume: str | None = None
     into: str | None = None
     no_safety_copy: bool = False
     here: Target | None = None

@@ -7,6 +7,8 @@ from opslib.backup.restore.context import Context, Place
 from opslib.backup.restore.locate import Chosen
 from opslib.command import bash
 from opslib.compose.stack import LABEL, Container
+from opslib.engines import versions
+from opslib.engines.instance import Instance
 from opslib.errors import OpsError
 from opslib.target.docker import docker
 
@@ -88,3 +90,11 @@ def service(ctx: Context, artifact: Artifact) -> str:
             next=f"docker compose up -d {name}, or inv deploy",
         )
     return name
+
+
+def refuse_newer(ctx: Context, at: Instance, made_by: str) -> None:
+    """Raise OpsError where the server is too old for what was made by `made_by`."""
+    why = versions.refusal(at.kind, made_by, at.version) if made_by and at.version else None
+    if why:
+        raise OpsError(f"service {at.service} cannot take it: {why}", host=ctx.target.host.name, left="everything",
+                       next=f"give service {at.service} a newer image, and deploy")  # fmt: skip

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from msgspec.structs import replace
 
 from opslib.backup.databases import DATABASES
-from opslib.backup.manifest import Artifact
-from opslib.backup.restore import files, places, postgres, redis, sqlite
-from opslib.backup.restore.check import refuse_old_psql
+from opslib.backup.manifest import FILE, Artifact
+from opslib.backup.restore import files, old, places, postgres, redis, sqlite
 from opslib.backup.restore.context import Context, Place
 from opslib.backup.restore.elsewhere import redirect
 from opslib.backup.restore.files import TreePart
@@ -23,9 +22,7 @@ from opslib.backup.restore.redis import RedisPart
 from opslib.backup.restore.reload import ReloadPart
 from opslib.backup.restore.sqlite import SqlitePart
 from opslib.engines import redis_restore
-from opslib.engines.instance import Instance
-from opslib.engines.versions import refusal
-from opslib.errors import BadSettings, OpsError
+from opslib.errors import OpsError
 
 
 class ColdPart(Part, frozen=True, kw_only=True, tag="cold"):
@@ -49,15 +46,17 @@ def plan(
     if not ctx.tools:
         _need_engine(ctx, chosen)
     short = "".join(char for char in run_id if char.isalnum())
-    if chosen.plain:
-        part = _plain(ctx, chosen, options, f"p0-{short}", folder)
-        return [part if options.into is None else redirect(ctx, [part], options.into)]
     makers: dict[str, Callable[[Context, Chosen, Artifact, str, str], AnyPart]] = {
         "volume": _volume, "files": _files, "sqlite": _sqlite, "postgres": _postgres, "redis": _redis,
         **{one.kind: partial(_reload, options, run_id) for one in DATABASES.values() if one.replace is not None},
     }  # fmt: skip
     if options.into is not None:
         makers["volume"] = _volume_elsewhere
+    if chosen.single:
+        ident = f"o0-{short}"
+        part = cast(AnyPart, old.part(ctx, chosen, options, ident, folder, lambda one: makers[one.kind](
+            ctx, chosen, one, ident, folder)))  # fmt: skip
+        return [part if options.into is None else redirect(ctx, [part], options.into)]
     parts: list[AnyPart] = []
     for kind, make in makers.items():
         wanted = [a for a in chosen.artifacts if a.kind == kind and a.facts.get("part") != "globals"]
@@ -67,8 +66,11 @@ def plan(
             if service in cold and kind in DATABASES:
                 cold_base = _base(chosen, artifact, ident, folder)
                 parts.append(ColdPart(**cold_base, service=service, place=cold[service]))
-            else:
-                parts.append(make(ctx, chosen, artifact, ident, folder))
+                continue
+            if kind in DATABASES:
+                at = ctx.instance(places.service(ctx, artifact))
+                places.refuse_newer(ctx, at, str(artifact.facts.get("server") or ""))
+            parts.append(make(ctx, chosen, artifact, ident, folder))
     if options.into is not None:
         return [redirect(ctx, parts, options.into)]
     trees = [part for part in parts if isinstance(part, TreePart)]
@@ -78,9 +80,16 @@ def plan(
 def _need_engine(ctx: Context, chosen: Chosen) -> None:
     """Without an engine only what was made without one can be restored. Raises OpsError."""
     other = [one for one in chosen.artifacts if one.kind not in ("sqlite", "files") or not one.file.endswith(".gz")]
-    if other or chosen.plain:
+    if chosen.single:
         raise OpsError(
-            f"{other[0].title if other else chosen.plain} needs a Docker engine, and this project has no compose file",
+            f"no {FILE} is with {chosen.single}, and what it is cannot be found out without a Docker engine",
+            host=ctx.target.host.name,
+            left="everything",
+            next="set `compose:` in the host file",
+        )
+    if other:
+        raise OpsError(
+            f"{other[0].title} needs a Docker engine, and this project has no compose file",
             host=ctx.target.host.name,
             left="everything",
             next="set `compose:` in the host file, or take the set by hand: inv backup.show says how",
@@ -155,63 +164,12 @@ def _base(chosen: Chosen, artifact: Artifact, ident: str, folder: str) -> dict[s
 def _postgres(ctx: Context, chosen: Chosen, artifact: Artifact, ident: str, folder: str) -> PostgresPart:
     service = places.service(ctx, artifact)
     database = str(artifact.facts.get("database") or artifact.name)
-    present, before = _database_now(ctx, ctx.instance(service), database)
+    present, before = postgres.database_now(ctx, ctx.instance(service), database)
     return PostgresPart(
         **_base(chosen, artifact, ident, folder), service=service, live=database, globals=_globals(chosen, artifact),
         properties=dict(artifact.facts.get("properties") or {}), settings=tuple(artifact.facts.get("settings") or ()),
         before=before, **present,
     )  # fmt: skip
-
-
-def _database_now(ctx: Context, db: Instance, database: str) -> tuple[dict[str, Any], dict[str, int] | None]:
-    for entry in postgres.databases(ctx, db):
-        if entry["name"] == database:
-            counts = postgres.count_tables(ctx, db, database) if entry["connect"] else None
-            return {"old_oid": entry["oid"], "connect": entry["connect"]}, counts
-    return {"old_oid": None, "connect": True}, None
-
-
-def _plain(ctx: Context, chosen: Chosen, options: Options, ident: str, folder: str) -> PostgresPart:
-    service = options.service or _only_postgres(ctx)
-    db = ctx.instance(service)
-    if db.kind != "postgres":
-        raise BadSettings(f"service {service} is no PostgreSQL: plain SQL goes nowhere else", host=ctx.target.host.name)
-    refuse_old_psql(ctx, chosen, db)
-    database = options.database or _only_database(ctx, db)
-    present, before = _database_now(ctx, db, database)
-    facts = postgres.facts_now(ctx, db, database) if present["old_oid"] else {}
-    return PostgresPart(
-        title=f"postgres {service}/{database}", folder=folder, file=chosen.plain, id=ident, service=service,
-        live=database, plain=True, properties=facts.get("properties") or {},
-        settings=tuple(facts.get("settings") or ()), before=before, **present,
-    )  # fmt: skip
-
-
-def _only_postgres(ctx: Context) -> str:
-    from opslib.backup.found import logins
-    from opslib.engines.find import find_instances
-
-    found = find_instances(ctx.target, ctx.stack(), logins(ctx.target.host))
-    services = sorted({one.service for one in found if one.kind == "postgres"})
-    if len(services) == 1:
-        return services[0]
-    raise BadSettings(
-        f"plain SQL needs one PostgreSQL: {', '.join(services) or 'none'} runs here",
-        host=ctx.target.host.name,
-        next="name it with --service" if services else "start the stack: inv deploy",
-    )
-
-
-def _only_database(ctx: Context, db: Instance) -> str:
-    names = [e["name"] for e in postgres.databases(ctx, db) if e["connect"] and not e["template"]]
-    own = [name for name in names if name != "postgres"] or names
-    if len(own) == 1:
-        return str(own[0])
-    raise BadSettings(
-        f"service {db.service} has several databases: {', '.join(own)}",
-        host=ctx.target.host.name,
-        next="name the one that the SQL belongs to with --database",
-    )
 
 
 # -- databases that are loaded over
@@ -224,10 +182,6 @@ def _reload(
     replacing = DATABASES[artifact.kind].replace
     assert replacing is not None
     db = ctx.instance(service)
-    why = refusal(artifact.kind, str(artifact.facts.get("server") or ""), db.version)
-    if why:
-        raise OpsError(f"{artifact.title}: {why}", host=ctx.target.host.name, left="everything",
-                       next=f"give service {service} an image of that version or a newer one")  # fmt: skip
     before = replacing.count(ctx.target, db, artifact.name)
     copy = "" if options.no_safety_copy else run_id
     return ReloadPart(

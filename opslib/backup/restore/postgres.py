@@ -18,14 +18,14 @@ from opslib.target.transfer import stream_out
 
 
 class PostgresPart(Part, frozen=True, kw_only=True, tag="postgres"):
-    """`live` is the database, `old_oid` the one that has this name now (None: none has), `plain` a file of SQL
-    instead of an archive, `globals` the artifact with the roles, `new_roles` those that this server lacks."""
+    """`live` is the database, `old_oid` the one that has this name now (None: none has), `form` how it was dumped
+    (custom, tar, directory, plain), `globals` the artifact with the roles, `new_roles` those that this server lacks."""
 
     service: str
     live: str
     old_oid: str | None = None
     connect: bool = True
-    plain: bool = False
+    form: str = "custom"
     globals: str | None = None
     new_roles: tuple[str, ...] = ()
     properties: dict[str, Any] = {}
@@ -58,7 +58,7 @@ class PostgresPart(Part, frozen=True, kw_only=True, tag="postgres"):
         major = int(db.version.split(".")[0])
         script = pg.create_database(self.new, self.properties, major=major, roles=roles, tablespaces=tablespaces)
         run_sql(ctx, db, at, script)
-        ctx.target.run(load_command(ctx, db, self.folder, self.file, pg.loader(self.new, plain=self.plain)))
+        ctx.target.run(load_command(ctx, db, self.folder, self.file, pg.loader(self.new, self.form)))
         if self.counts is not None:
             seen = count_tables(ctx, db, self.new)
             if seen != self.counts:
@@ -159,3 +159,12 @@ def read_artifact(ctx: Context, folder: str, file: str) -> bytes:
 def count_tables(ctx: Context, db: Instance, database: str) -> dict[str, int]:
     """Rows of each table, named as the manifest names them."""
     return counts_from(run_sql(ctx, db, database, COUNT))
+
+
+def database_now(ctx: Context, db: Instance, database: str) -> tuple[dict[str, Any], dict[str, int] | None]:
+    """What a part must know of the database that has this name now, and its rows (None where there is none)."""
+    for entry in databases(ctx, db):
+        if entry["name"] == database:
+            counts = count_tables(ctx, db, database) if entry["connect"] else None
+            return {"old_oid": entry["oid"], "connect": entry["connect"]}, counts
+    return {"old_oid": None, "connect": True}, None

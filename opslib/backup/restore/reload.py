@@ -36,7 +36,7 @@ class ReloadPart(Part, frozen=True, kw_only=True, tag="reload"):
     def load(self, ctx: Context) -> None:
         at = ctx.instance(self.service)
         reading = reading_of(ctx.target, self.folder, self.artifact, ctx.tools, at)
-        wrong = wrong_inside(ctx.target, self.artifact, reading)
+        wrong = wrong_inside(ctx.target, self.artifact, reading, counted=self.counts is not None)
         if wrong:
             raise OpsError(f"{self.title}: {wrong}", host=ctx.target.host.name,
                            next="inv backup.verify, and restore another set")  # fmt: skip
@@ -48,7 +48,7 @@ class ReloadPart(Part, frozen=True, kw_only=True, tag="reload"):
         ctx.target.run(bash(': >"$1" && sync -- "$1"', self._mark(ctx)))
         if self.new_accounts:
             self._accounts.make(ctx.target, ctx.instance(self.service), self._globals(ctx), self.new_accounts)
-        self._put(ctx, self.folder, self.artifact)
+        self._put(ctx, self.folder, self.artifact, self.counts)
         if self.grants:
             self._accounts.grant(ctx.target, ctx.instance(self.service), self._globals(ctx), self.grants)
 
@@ -60,7 +60,7 @@ class ReloadPart(Part, frozen=True, kw_only=True, tag="reload"):
             replace.drop(ctx.target, ctx.instance(self.service), self.name)
         else:
             folder, old = self._safety_copy(ctx)
-            self._put(ctx, folder, old)
+            self._put(ctx, folder, old, old.counts)
         if self.new_accounts:
             self._accounts.drop(ctx.target, ctx.instance(self.service), self.new_accounts)
         self.clean(ctx)
@@ -86,13 +86,13 @@ class ReloadPart(Part, frozen=True, kw_only=True, tag="reload"):
     def _mark(self, ctx: Context) -> str:
         return f"{ctx.target.state}/reloading.{self.id}"
 
-    def _put(self, ctx: Context, folder: str, artifact: Artifact) -> None:
+    def _put(self, ctx: Context, folder: str, artifact: Artifact, counts: dict[str, Any] | None) -> None:
         at = ctx.instance(self.service, fresh=True)
         self._replace.load(ctx.target, at, unpacked(ctx, folder, artifact.file), self.name, artifact.facts)
         seen = self._replace.count(ctx.target, at, self.name)
         moving = set(artifact.facts.get("moving") or ())
-        if seen is None or _without(seen, moving) != _without(artifact.counts, moving):
-            raise differing(self.title, artifact.counts, seen or {}, ctx.target.host.name)
+        if counts is not None and (seen is None or _without(seen, moving) != _without(counts, moving)):
+            raise differing(self.title, counts, seen or {}, ctx.target.host.name)
 
     def _safety_copy(self, ctx: Context) -> tuple[str, Artifact]:
         if self.copy:

@@ -32,7 +32,7 @@ class Need:
     bytes: int
 
 
-def refuse_if_short(ctx: Context, chosen: Chosen, parts: Sequence[AnyPart], raw: int) -> None:
+def refuse_if_short(ctx: Context, chosen: Chosen, parts: Sequence[AnyPart]) -> None:
     """Raise OpsError where a file system has less room than everything that goes there needs."""
     looked: dict[str, str] = {}
     needs = []
@@ -41,10 +41,10 @@ def refuse_if_short(ctx: Context, chosen: Chosen, parts: Sequence[AnyPart], raw:
         if where not in looked:
             looked[where] = _look(ctx, part)
         device, free = _read(looked[where])
-        needs.append(Need(part.title, device, free, part.needs or raw))
+        needs.append(Need(part.title, device, free, part.needs))
     if chosen.sent:
         device, free = _read(ctx.target.run(bash(FREE, ctx.target.state)).text)
-        needs.append(Need("what is sent", device, free, sum(artifact.bytes for artifact in chosen.artifacts) or raw))
+        needs.append(Need("what is sent", device, free, _sent(chosen)))
     short = too_short(needs)
     if short:
         raise OpsError(
@@ -53,6 +53,10 @@ def refuse_if_short(ctx: Context, chosen: Chosen, parts: Sequence[AnyPart], raw:
             left="everything",
             next="make room, then run again: the old data stay there until the new ones are proven",
         )
+
+
+def _sent(chosen: Chosen) -> int:
+    return chosen.seen.size if chosen.seen else sum(artifact.bytes for artifact in chosen.artifacts)
 
 
 def too_short(needs: Sequence[Need]) -> list[str]:

@@ -9,11 +9,12 @@ or wholly old (it is undone, by this run or the next).
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from opslib.backup.restore import check, cold, fetch, safety, services, space, standstill
+from opslib.backup.restore import check, cold, fetch, safety, services, single, space, standstill
 from opslib.backup.restore.context import LONG, Context, from_memo
 from opslib.backup.restore.locate import Chosen, locate
 from opslib.backup.restore.options import Options
@@ -38,16 +39,17 @@ def steps(run: Run, options: Options) -> list[AnyStep]:
     chosen = locate(target, options)
     check.verify(target, chosen)
     ctx = make_context(target, options)
-    raw = check.plain_sql(ctx, chosen) if chosen.plain else 0
+    if chosen.single and ctx.tools:
+        chosen = replace(chosen, seen=single.look(ctx, chosen))
     folder = f"{target.state}/restore-{run.id}" if chosen.sent else chosen.folder
     cold_ones = cold.look(ctx, chosen) if ctx.tools else {}
     parts = plan(ctx, chosen, options, run.id, folder, cold_ones)
-    space.refuse_if_short(ctx, chosen, parts, raw)
+    space.refuse_if_short(ctx, chosen, parts)
     run.result["restore"] = describe(ctx, chosen, parts, options).as_json()
     room, copy = safety.steps(ctx, run, parts, list(cold_ones.values()), options)
     return [
         fetch.step(chosen, folder), *room, *_still(ctx, parts, options), *copy, *cold.step(ctx, cold_ones),
-        _load(ctx, chosen, options, folder, raw), _swap(ctx), standstill.start(ctx), _clean(ctx),
+        _load(ctx, chosen, options, folder), _swap(ctx), standstill.start(ctx), _clean(ctx),
     ]  # fmt: skip
 
 
@@ -66,7 +68,8 @@ def make_context(target: Target, options: Options) -> Context:
     from opslib.images.tools import ensure_tools
 
     look_at_engine(target)
-    return Context(target, ensure_tools(target, options.here), recognise_project(target, target.host))
+    project = recognise_project(target, target.host)
+    return Context(target, ensure_tools(target, options.here), project, options.here)
 
 
 def _parts(memo: Memo) -> list[AnyPart]:
@@ -76,7 +79,7 @@ def _parts(memo: Memo) -> list[AnyPart]:
 # -- load and swap
 
 
-def _load(ctx: Context, chosen: Chosen, options: Options, folder: str, raw: int) -> AnyStep:
+def _load(ctx: Context, chosen: Chosen, options: Options, folder: str) -> AnyStep:
     def look(run: Run) -> Memo:
         """Looked at once more: nobody writes any longer, so these are the counts that an undo must find again."""
         parts = plan(ctx, chosen, options, run.id, folder)
@@ -87,9 +90,9 @@ def _load(ctx: Context, chosen: Chosen, options: Options, folder: str, raw: int)
 
     def do(run: Run, memo: Memo) -> str:
         for part in run.facts["parts"]:
-            run.target.tell(Progress(run.host, part.title, 0, part.raw_bytes or raw or None))
+            run.target.tell(Progress(run.host, part.title, 0, part.raw_bytes or None))
             part.load(ctx)
-            run.target.tell(Progress(run.host, part.title, part.raw_bytes or raw, part.raw_bytes or raw or None))
+            run.target.tell(Progress(run.host, part.title, part.raw_bytes, part.raw_bytes or None))
         return f"{len(memo['parts'])} loaded and proven beside the live data"
 
     return Step("load", look, do, _unload, show=lambda memo: "; ".join(part["title"] for part in memo["parts"]))
