@@ -111,7 +111,9 @@ def _phases(task: Task, hosts: list[HostRun], locks: ExitStack, interrupt: Inter
     if not _settle(hosts, each(hosts, lambda host: _recover(host, task))):
         _interrupted(hosts, "while an earlier run was being undone", next="run it again: it goes on from there")
         return
-    done = _settle(hosts, each(hosts, lambda host: host.forward(task.steps(host.run))))
+    # What one host refuses keeps every other from beginning.
+    done = _settle(hosts, each(hosts, lambda host: host.prepare(task.steps(host.run))))
+    done = done and _settle(hosts, each(hosts, lambda host: host.forward()))
     interrupt.hold("it is about to end")
     if done and interrupt.happened():  # between two commands
         done = _settle(hosts, [Cancelled("interrupted") for _ in hosts])
@@ -178,7 +180,8 @@ def _undo(hosts: list[HostRun], opened: list[ExitStack], task: Task) -> None:
         if host.record.ok:  # it went well here and was undone because of another
             host.record.ok = False
             host.record.code = 1
-            host.record.error = {"what": "undone because another host failed", "left": "as before", "next": None}
+            what = "undone" if host.record.steps else "not begun"
+            host.record.error = {"what": f"{what} because another host failed", "left": "as before", "next": None}
 
 
 def _failed_undo(host: HostRun, error: OpsError) -> OpsError:

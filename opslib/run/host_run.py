@@ -49,10 +49,13 @@ class HostRun:
         self.run.result["plan"] = planned
         self.record.result = self.run.result
 
-    def forward(self, steps: list[AnyStep]) -> None:
-        """Look at and do each step but the final ones, in order."""
+    def prepare(self, steps: list[AnyStep]) -> None:
+        """Take the steps to be done. What can be refused beforehand was refused while they were made."""
         self._steps = steps
-        for step in steps:
+
+    def forward(self) -> None:
+        """Look at and do each step but the final ones, in order."""
+        for step in self._steps:
             if not step.final:
                 self._do(step)
 

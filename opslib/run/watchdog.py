@@ -70,16 +70,25 @@ def _in_container(target: Target, run_id: str, image: str, words: list[str]) -> 
         ),
         check=False,
     )  # fmt: skip
-    if started.ended.ok and _watching(target, run_id):
+    if started.ended.ok and _watching(target, run_id, _name(run_id)):
         return True
     target.run(docker(target.host, "rm", "-f", _name(run_id)), check=False)
     return False
 
 
-def _watching(target: Target, run_id: str) -> bool:
-    """Whether the watchdog says, within a few seconds, that it is up."""
-    script = "for ((i = 0; i < 50; i++)); do [[ -e $1 ]] && exit 0; sleep .1; done; exit 1"
-    return target.run(bash(script, f"{target.state}/watching.{run_id}"), check=False).ended.ok
+# $1 the file that it makes, then the command that says how its container is, if it has one: `running` or worse
+_WATCHING = """file=$1; shift
+for ((i = 0; i < 50; i++)); do
+  [[ -e $file ]] && exit 0
+  (($# == 0)) || [[ $("$@" 2>/dev/null) == @(created|running) ]] || exit 1
+  sleep .1
+done; exit 1"""
+
+
+def _watching(target: Target, run_id: str, container: str = "") -> bool:
+    """Whether the watchdog says, within a few seconds, that it is up; a container that has ended never will."""
+    state = [*target.host.docker, "inspect", "--format", "{{.State.Status}}", container] if container else []
+    return target.run(bash(_WATCHING, f"{target.state}/watching.{run_id}", *state), check=False).ended.ok
 
 
 def _name(run_id: str) -> str:

@@ -188,7 +188,8 @@ def restored(ui: Ui, host: HostRecord) -> None:
     """restore. The last line is the way back."""
     result = host.result
     for part in result.get("restored", ()):
-        before, after = (_counted(part[when] or {}) or "nothing" for when in ("before", "after"))
+        before = _counted(part["before"] or {}) or "nothing"
+        after = _counted(part["after"]) or "nothing counted"
         ui.say(f"{part['part']}: {before} before, {after} now")
     if copy := result.get("safety_copy"):
         ui.say(f"safety copy {copy}; to go back: inv restore --file {copy} --host {host.host}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from opslib.backup.restore import exchange
 from opslib.backup.restore.context import UNPACK, Context, Place
@@ -83,6 +84,9 @@ class TreePart(Part, frozen=True, kw_only=True, tag="tree"):
                 raise OpsError(
                     f"the old {self.title} is back and holds {seen}, not {self.before}", host=ctx.target.host.name
                 )
+
+    def holds(self, ctx: Context) -> dict[str, Any] | None:
+        return dict(count(ctx, self.place, self.paths))
 
     def clean(self, ctx: Context) -> None:
         ctx.target.run(ctx.script(exchange.CLEAN, self.place, self.id))

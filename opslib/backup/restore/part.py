@@ -48,6 +48,10 @@ class Part(Struct, frozen=True, kw_only=True, tag_field="part"):
         """Bring the old data back from any state of `swap`, and prove that they are there."""
         raise NotImplementedError
 
+    def holds(self, ctx: Context) -> dict[str, Any] | None:
+        """What is live now, counted; None where nothing is or its kind is not counted."""
+        return None
+
     def clean(self, ctx: Context) -> None:
         """Remove the old data that `swap` left beside the live ones."""
         raise NotImplementedError

@@ -96,6 +96,9 @@ class PostgresPart(Part, frozen=True, kw_only=True, tag="postgres"):
         if _seen(ctx, db).get(self.live) != self.old_oid:
             raise OpsError(f"the old {self.title} could not be put back", host=ctx.target.host.name)
 
+    def holds(self, ctx: Context) -> dict[str, Any] | None:
+        return dict(count_tables(ctx, ctx.instance(self.service), self.live))
+
     def clean(self, ctx: Context) -> None:
         db = ctx.instance(self.service)
         at = pg.maintenance(self.live, _seen(ctx, db))

@@ -57,6 +57,9 @@ class RedisPart(Part, frozen=True, kw_only=True, tag="redis"):
                 host=ctx.target.host.name,
             )
 
+    def holds(self, ctx: Context) -> dict[str, Any] | None:
+        return count_keys(ctx, ctx.instance(self.service))
+
     def clean(self, ctx: Context) -> None:
         ctx.target.run(ctx.script(exchange.CLEAN, self.place, self.id))
         said = ctx.target.run(redis_restore.config(ctx.target.host, ctx.instance(self.service))).text

@@ -65,6 +65,9 @@ class ReloadPart(Part, frozen=True, kw_only=True, tag="reload"):
             self._accounts.drop(ctx.target, ctx.instance(self.service), self.new_accounts)
         self.clean(ctx)
 
+    def holds(self, ctx: Context) -> dict[str, Any] | None:
+        return self._replace.count(ctx.target, ctx.instance(self.service), self.name)
+
     def clean(self, ctx: Context) -> None:
         ctx.target.run(bash('rm -f -- "$1"', self._mark(ctx)))
 

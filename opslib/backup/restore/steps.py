@@ -128,7 +128,8 @@ def _swap(ctx: Context) -> AnyStep:
         for part in run.facts["parts"]:
             part.swap(ctx)
         run.result["restored"] = [
-            {"part": part.title, "before": part.before, "after": part.counts or {}} for part in run.facts["parts"]
+            {"part": part.title, "before": part.before, "after": part.counts or part.holds(ctx) or {}}
+            for part in run.facts["parts"]
         ]
         if ctx.tools:
             watchdog.arm(run, _forward_script(ctx, run), ctx.tools)
