@@ -235,6 +235,22 @@ def test_a_fleet_commits_together_or_not_at_all(tmp_path: Path) -> None:
     assert [contents(target) for target in targets] == ["new new", "new new"]
 
 
+def test_what_one_host_refuses_keeps_the_other_from_beginning(tmp_path: Path) -> None:
+    targets = two(tmp_path)
+
+    def picky(run: Run) -> list[AnyStep]:
+        if run.host == "west":
+            raise OpsError("the port is taken", host=run.host)
+        return steps(run)
+
+    record = carry_out(Task("test", picky, known()), targets)
+    assert [host.steps for host in record.hosts] == [[], []]
+    assert [host.error["what"] for host in record.hosts if host.error] == [
+        "not begun because another host failed", "the port is taken",
+    ]  # fmt: skip
+    assert [contents(target) for target in targets] == ["old old", "old old"]
+
+
 def test_a_host_that_missed_the_commit_learns_it_from_the_others(tmp_path: Path) -> None:
     from opslib.state import lines
 
