@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from opslib.backup import mysql_accounts
@@ -94,13 +94,15 @@ class Accounts:
         _ask(target, at, Secret("\n".join(found[name][0] for name in names)))
 
     def grant(self, target: Target, at: Instance, text: bytes, names: Sequence[str]) -> None:
-        """Give them their rights. One that cannot be given is named."""
+        """Give them their rights. One that the server refuses is named."""
         found = mysql_accounts.accounts(_decoded(text))
         for name in names:
             for statement in found[name][1:]:
                 try:
                     _ask(target, at, Secret(statement))
                 except mysql.ServerSaid as error:
+                    if "ERROR " not in error.what:
+                        raise
                     target.tell(Note(target.host.name, f"a right of {name}: {error.what}", warning=True))
 
     def drop(self, target: Target, at: Instance, names: Sequence[str]) -> None:
@@ -149,7 +151,8 @@ def _large_packets(target: Target, at: Instance) -> Iterator[None]:
     try:
         yield
     finally:
-        _ask(target, at, f"set global max_allowed_packet = {int(before)};")
+        with suppress(mysql.ServerSaid):  # it may be gone; a new start has its own value
+            _ask(target, at, f"set global max_allowed_packet = {int(before)};")
 
 
 def _missing_definers(target: Target, at: Instance, name: str) -> list[str]:

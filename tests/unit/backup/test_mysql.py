@@ -205,6 +205,11 @@ def test_no_database_has_the_file_of_the_accounts() -> None:
 def test_an_error_is_the_servers_words_without_the_statement() -> None:
     said = "--------------\ncreate user 'a' identified by password '*HASH'\n--------------\n\nERROR 1396 (HY000) at line 1: no\n"
     assert mysql.said(CommandFailed("it failed", stderr=said)) == "ERROR 1396 (HY000) at line 1: no"
+    cut = "ta'),\n(2,'secret'),\nError response from daemon: container x is not running\n"
+    assert (
+        mysql.said(CommandFailed("it failed", stderr=cut)) == "Error response from daemon: container x is not running"
+    )
+    assert mysql.said(CommandFailed("it failed", stderr="(2,'secret'),\n")) == "the client ended without a word"
 
 
 def test_names_and_texts_are_themselves() -> None:
