@@ -53,17 +53,19 @@ def part(ctx: Context, chosen: Chosen, options: Options, ident: str, folder: str
     places.refuse_newer(ctx, at, seen.facts.get("rdb") or seen.facts.get("server_version") or "")
     if at.kind == "postgres":
         return _postgres(ctx, chosen, options, at, ident, folder, size)
+    if seen.form in ("dump-folder", "full"):
+        raise BadSettings(f"{chosen.single} is a {seen.form} of {seen.kind}: only an archive of one can be restored",
+                          host=ctx.target.host.name, left="everything",
+                          next="mongodump --archive makes one" if seen.kind == "mongo" else "")  # fmt: skip
+    if seen.form in ("mysqldump", "plain"):
+        size, _ = single.read_sql(ctx, chosen, mysqltext.leaves_its_database)
     artifact = _artifact(chosen, at.kind, at.service, size)
-    if at.kind == "mysql":
-        if seen.kind == "sql" or seen.form == "mysqldump":
-            size, _ = single.read_sql(ctx, chosen, mysqltext.leaves_its_database)
-        replacing = DATABASES["mysql"].replace
-        assert replacing is not None
-        known = replacing.names(ctx.target, at)
-        name = _database(ctx, at, options, known, seen.facts.get("database"))
-        artifact = replace(artifact, name=name, raw_bytes=size)
+    replacing = DATABASES[at.kind].replace
     if at.kind == "mongo":
         artifact = replace(artifact, name=options.database or WHOLE)
+    elif replacing is not None:
+        known = replacing.names(ctx.target, at)
+        artifact = replace(artifact, name=_database(ctx, at, options, known, seen.facts.get("database")))
     return replace(make(artifact), counts=None)
 
 
