@@ -80,7 +80,7 @@ class Wishes:
 def logins(host: Host) -> Mapping[str, Login]:
     """How the host file says to log in, by service."""
     specs = (one for one in host.backup.sources if isinstance(one, model.DatabaseSpec))
-    return {one.service: Login(one.login, one.password, *_more(one)) for one in specs}
+    return {one.service: Login(one.login, one.secret, *_more(one)) for one in specs}
 
 
 def _more(spec: model.DatabaseSpec) -> tuple[str | None, ...]:

@@ -26,6 +26,11 @@ mysql, a database (`.sql.zst`, mysqldump's or mariadb-dump's SQL that names no d
 mysql, accounts (`.accounts.zst`, SQL with a line `-- account NAME` before each):
     counts  {}
     facts   part "globals", server, flavour, warnings
+qdrant, a collection (`.snapshot.zst`, the tar archive that the server makes):
+    counts  {"points": n}, the same before and after the snapshot; {} where clients wrote so busily that they never were
+    facts   collection, server, size (bytes on the disk), checksum (SHA-256 of the snapshot), status, config (as the
+            server describes it, vectors in params), indexes {payload field: schema}, aliases {alias: collection} of the
+            whole server, moving ["points"] where the number is not known, warnings
 redis (`.rdb.zst`):
     counts  {"db0": {"keys": n, "persistent": n}, …}, of the file itself; {"all": {…}} where clients wrote so busily
             that only the sums are known. `persistent` are the keys without expiry.

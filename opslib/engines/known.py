@@ -9,9 +9,10 @@ from opslib.engines.engine import Engine
 from opslib.engines.mongo import ENGINE as MONGO
 from opslib.engines.mysql import ENGINE as MYSQL
 from opslib.engines.postgres import ENGINE as POSTGRES
+from opslib.engines.qdrant import ENGINE as QDRANT
 from opslib.engines.redis import ENGINE as REDIS
 
-ENGINES: dict[str, Engine] = {one.kind: one for one in (POSTGRES, MYSQL, REDIS, MONGO)}
+ENGINES: dict[str, Engine] = {one.kind: one for one in (POSTGRES, MYSQL, REDIS, MONGO, QDRANT)}
 """By kind."""
 
 MARKERS = {**others.MARKERS, **{mark: one.kind for one in ENGINES.values() for mark in one.marks}}

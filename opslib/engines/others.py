@@ -11,13 +11,13 @@ _IMAGES = re.compile(
     r"|meilisearch|typesense|nats|timescaledb-ha)(?:[-_/:@]|db|dockerhub|-server|$)"
 )
 PROCESSES = {
-    "mongod": "mongo", "mysqld": "mysql", "mariadbd": "mariadb", "beam.smp": "rabbitmq", "qdrant": "qdrant",
+    "mongod": "mongo", "mysqld": "mysql", "mariadbd": "mariadb", "beam.smp": "rabbitmq",
     "influxd": "influxdb", "etcd": "etcd", "neo4j": "neo4j", "weaviate": "weaviate", "milvus": "milvus",
     "meilisearch": "meilisearch", "nats-server": "nats",
 }  # fmt: skip
 
 MARKERS = {
-    "meta.properties": "kafka", "raft_state.json": "qdrant",
+    "meta.properties": "kafka",
     "chroma.sqlite3": "chroma",
 }  # fmt: skip
 """Names in a data folder, or one or two levels below, that tell whose it is."""

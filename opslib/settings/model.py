@@ -63,7 +63,6 @@ class DatabaseSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     short: ClassVar[str] = "service"
 
     service: str
-    password: Secret | None = None
 
     @property
     def kind(self) -> str:
@@ -75,8 +74,23 @@ class DatabaseSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """The user to log in as, where the kind has users."""
         return None
 
+    @property
+    def secret(self) -> Secret | None:
+        """What to log in with."""
+        return None
 
-class UserSpec(DatabaseSpec, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+
+class PasswordSpec(DatabaseSpec, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    """One with a password."""
+
+    password: Secret | None = None
+
+    @property
+    def secret(self) -> Secret | None:
+        return self.password
+
+
+class UserSpec(PasswordSpec, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
     """A database server with users, and several databases; no `database`: each of them."""
 
     database: str | None = None
@@ -103,8 +117,18 @@ class Mysql(UserSpec, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     """MySQL, MariaDB."""
 
 
-class Redis(DatabaseSpec, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="redis"):
+class Redis(PasswordSpec, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="redis"):
     """Redis, Valkey."""
+
+
+class Qdrant(DatabaseSpec, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="qdrant"):
+    """Qdrant."""
+
+    api_key: Secret | None = None
+
+    @property
+    def secret(self) -> Secret | None:
+        return self.api_key
 
 
 class Sqlite(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="sqlite"):
@@ -141,7 +165,7 @@ class Files(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_f
             raise ValueError("name at least one path")
 
 
-SourceSpec = Postgres | Mysql | Mongo | Redis | Sqlite | Volume | Files
+SourceSpec = Postgres | Mysql | Mongo | Redis | Qdrant | Sqlite | Volume | Files
 
 
 class Keep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

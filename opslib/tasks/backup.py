@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from opslib.tasks._call import Call
 
 ENGINES: dict[Kind, str] = {
-    "postgres": "PostgreSQL databases", "mysql": "MySQL and MariaDB", "mongo": "MongoDB", "redis": "Redis",
+    "postgres": "PostgreSQL databases", "mysql": "MySQL and MariaDB", "mongo": "MongoDB", "qdrant": "Qdrant",
+    "redis": "Redis",
 }  # fmt: skip
 """The kinds of databases, and how the tasks call them. Named here too: a list of tasks must not import the engines."""
 

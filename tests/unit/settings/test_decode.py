@@ -52,7 +52,7 @@ from opslib.settings.model import Files, Postgres, Redis, Sqlite, Volume
         ("backup: {sources: [{postgress: {}}]}\n", "hosts/prod.yml:1: unknown key 'backup.sources[0].postgress'; did you mean 'postgres'?"),
         ("backup:\n  sources:\n  - postgres:\n      databse: x\n", "hosts/prod.yml:4: unknown key 'backup.sources[0].postgres.databse'; did you mean 'database'?"),
         ("backup: {sources: [{postgres: }]}\n", "hosts/prod.yml:1: backup.sources[0].postgres.service is missing"),
-        ("backup: {sources: [postgres]}\n", "hosts/prod.yml:1: backup.sources[0]: expected one of postgres, mysql, mongo, redis, sqlite, volume, files"),
+        ("backup: {sources: [postgres]}\n", "hosts/prod.yml:1: backup.sources[0]: expected one of postgres, mysql, mongo, redis, qdrant, sqlite, volume, files"),
         ("backup: {sources: [{redis: a, volume: b}]}\n", "hosts/prod.yml:1: backup.sources[0]: expected one of"),
         ("backup: {sources: [{kind: redis}]}\n", "hosts/prod.yml:1: unknown key 'backup.sources[0].kind'"),
         ("backup: {sources: [{sqlite: {path: a, service: b, volume: c}}]}\n", "hosts/prod.yml:1: backup.sources[0].sqlite: give either service or volume"),

@@ -12,7 +12,8 @@ from opslib.settings.load import KEYS, PROCESS, load_host
 from opslib.settings.model import Host
 
 ROOT = Path(__file__).parents[3]
-ENVIRON = {"POSTGRES_PASSWORD": "x", "REDIS_PASSWORD": "y", "MONGO_PASSWORD": "w", "MARIADB_ROOT_PASSWORD": "v"}
+ENVIRON = {"POSTGRES_PASSWORD": "x", "REDIS_PASSWORD": "y", "MONGO_PASSWORD": "w", "MARIADB_ROOT_PASSWORD": "v",
+           "QDRANT_API_KEY": "u"}  # fmt: skip
 
 
 def keys_of(kind: type[msgspec.Struct]) -> set[str]:
