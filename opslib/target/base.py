@@ -150,15 +150,19 @@ class Target(ABC):
 
     def lines(self, cmd: Command) -> Iterator[str]:
         """Standard output line by line as it comes. Raises as `run` at the end."""
+        for line in self.raw_lines(cmd):
+            yield line.decode("utf-8", "replace").rstrip("\r")
+
+    def raw_lines(self, cmd: Command) -> Iterator[bytes]:
+        """The same as bytes, without the ends of lines."""
         process = self.start(cmd)
         rest = b""
         try:
             while got := process.read():
                 *whole, rest = (rest + got).split(b"\n")
-                for line in whole:
-                    yield line.decode("utf-8", "replace").rstrip("\r")
+                yield from whole
             if rest:
-                yield rest.decode("utf-8", "replace")
+                yield rest
         except BaseException:
             self.abandon(process)
             raise

@@ -19,7 +19,7 @@ from opslib.command import bash
 from opslib.errors import BadSettings, OpsError
 
 if TYPE_CHECKING:
-    from opslib.backup.restore.plan import AnyPart
+    from opslib.backup.restore.parts import AnyPart
 
 
 def redirect(ctx: Context, parts: Sequence[AnyPart], name: str) -> AnyPart:

@@ -16,23 +16,13 @@ from opslib.backup.restore.elsewhere import redirect
 from opslib.backup.restore.files import TreePart
 from opslib.backup.restore.locate import Chosen
 from opslib.backup.restore.options import Options
-from opslib.backup.restore.part import Part
+from opslib.backup.restore.parts import AnyPart, ColdPart
 from opslib.backup.restore.postgres import PostgresPart
 from opslib.backup.restore.redis import RedisPart
 from opslib.backup.restore.reload import ReloadPart
 from opslib.backup.restore.sqlite import SqlitePart
 from opslib.engines import redis_restore
 from opslib.errors import OpsError
-
-
-class ColdPart(Part, frozen=True, kw_only=True, tag="cold"):
-    """What a part is before its engine has been given new data: only looked at, never loaded."""
-
-    service: str
-    place: Place
-
-
-AnyPart = PostgresPart | RedisPart | ReloadPart | TreePart | SqlitePart | ColdPart
 
 
 def plan(

@@ -10,7 +10,7 @@ from opslib.backup.restore.context import Context
 from opslib.backup.restore.files import TreePart
 from opslib.backup.restore.locate import Chosen
 from opslib.backup.restore.options import Item, Options, Preview
-from opslib.backup.restore.plan import AnyPart, ColdPart
+from opslib.backup.restore.parts import AnyPart, ColdPart
 from opslib.backup.restore.postgres import PostgresPart
 from opslib.backup.restore.redis import RedisPart
 from opslib.backup.restore.reload import ReloadPart

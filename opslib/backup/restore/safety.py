@@ -15,7 +15,7 @@ from opslib.backup.restore import postgres
 from opslib.backup.restore.context import Context, Place
 from opslib.backup.restore.files import TreePart, present
 from opslib.backup.restore.options import Options
-from opslib.backup.restore.plan import AnyPart
+from opslib.backup.restore.parts import AnyPart
 from opslib.backup.restore.postgres import PostgresPart
 from opslib.backup.restore.redis import RedisPart
 from opslib.backup.restore.reload import ReloadPart

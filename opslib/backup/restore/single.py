@@ -72,17 +72,4 @@ def read_sql(ctx: Context, chosen: Chosen, leaves: Callable[[Iterator[bytes]], s
 def _lines(ctx: Context, chosen: Chosen) -> Iterator[bytes]:
     """The file's lines, read here: rare, because only what looks like trouble is read closely."""
     target, cmd = _reading(ctx, chosen, f'{UNPACK}unpack "$1"')
-    process = target.start(cmd)
-    rest = b""
-    try:
-        while got := process.read():
-            *whole, rest = (rest + got).split(b"\n")
-            for line in whole:
-                yield line + b"\n"
-        yield rest
-    except BaseException:
-        target.abandon(process)
-        raise
-    ended = target.finish(process)
-    if not ended.ok:
-        raise target.failure(cmd, ended)
+    return (line + b"\n" for line in target.raw_lines(cmd))

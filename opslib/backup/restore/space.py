@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from opslib.backup.restore.context import Context
 from opslib.backup.restore.files import TreePart
 from opslib.backup.restore.locate import Chosen
-from opslib.backup.restore.plan import AnyPart
+from opslib.backup.restore.parts import AnyPart
 from opslib.backup.restore.postgres import PostgresPart
 from opslib.backup.restore.preview import size
 from opslib.backup.restore.reload import ReloadPart

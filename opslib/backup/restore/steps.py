@@ -18,7 +18,8 @@ from opslib.backup.restore import check, cold, fetch, safety, services, single, 
 from opslib.backup.restore.context import LONG, Context, from_memo
 from opslib.backup.restore.locate import Chosen, locate
 from opslib.backup.restore.options import Options
-from opslib.backup.restore.plan import AnyPart, plan, roles
+from opslib.backup.restore.parts import AnyPart
+from opslib.backup.restore.plan import plan, roles
 from opslib.backup.restore.preview import describe, kept_running
 from opslib.command import bash, quote
 from opslib.errors import Cancelled, HostLost, OpsError

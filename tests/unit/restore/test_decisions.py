@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from opslib.backup.manifest import Artifact, Manifest
-from opslib.backup.restore.check import knows_restrict
 from opslib.backup.restore.context import Place
 from opslib.backup.restore.files import TreePart
 from opslib.backup.restore.locate import choose
@@ -18,6 +17,7 @@ from opslib.backup.restore.services import project_of, start_script, to_stop
 from opslib.backup.restore.space import Need, too_short
 from opslib.backup.restore.sqlite import SqlitePart
 from opslib.compose.stack import LABEL, Stack, parse_container
+from opslib.engines.postgres_restore import knows_restrict
 from opslib.errors import BadSettings
 from opslib.settings.model import Host
 

@@ -1,0 +1,21 @@
+"""The kinds of parts that a recovery log can hold."""
+
+from __future__ import annotations
+
+from opslib.backup.restore.context import Place
+from opslib.backup.restore.files import TreePart
+from opslib.backup.restore.part import Part
+from opslib.backup.restore.postgres import PostgresPart
+from opslib.backup.restore.redis import RedisPart
+from opslib.backup.restore.reload import ReloadPart
+from opslib.backup.restore.sqlite import SqlitePart
+
+
+class ColdPart(Part, frozen=True, kw_only=True, tag="cold"):
+    """What a part is before its engine has been given new data: only looked at, never loaded."""
+
+    service: str
+    place: Place
+
+
+AnyPart = PostgresPart | RedisPart | ReloadPart | TreePart | SqlitePart | ColdPart
