@@ -96,6 +96,9 @@ class Accounts:
     def grant(self, target: Target, at: Instance, text: bytes, names: Sequence[str]) -> None:
         """Give them their rights. One that the server refuses is named."""
         found = mysql_accounts.accounts(_decoded(text))
+        # MariaDB 10.11 forgets now and then who may grant a role that was made a while ago, until it reads its tables.
+        with suppress(mysql.ServerSaid):
+            _ask(target, at, "flush privileges;")
         for name in names:
             for statement in found[name][1:]:
                 try:
