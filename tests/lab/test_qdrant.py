@@ -113,9 +113,10 @@ class Vectors:
         """What a restore must bring back."""
         body = {"limit": 1000, "with_vector": True}
         there = qdrant.present(self.target, self.at())
-        each = [one for name in there.collections for one in (("POST", qdrant.path(name, "points", "scroll"), body),
-                                                        ("GET", qdrant.path(name)))]  # fmt: skip
-        return there.collections, there.aliases, self.ask(*each)
+        each = [(("POST", qdrant.path(name, "points", "scroll"), body), ("GET", qdrant.path(name)))
+                for name in there.collections]  # fmt: skip
+        said = self.ask(*(request for pair in each for request in pair))
+        return there.aliases, dict(zip(there.collections, zip(said[::2], said[1::2], strict=True), strict=True))
 
     def snapshots(self) -> list[Any]:
         names = qdrant.collections(self.target, self.at())
@@ -240,13 +241,34 @@ def test_what_was_destroyed_comes_back_and_can_be_undone(stack: Vectors, saved: 
     assert {one["part"]: one["after"] for one in result["restored"]} == {
         f"qdrant vectors/{DOCS}": {"points": POINTS}, f"qdrant vectors/{ODD}": {"points": 5},
     }  # fmt: skip
+    aliases, collections = stack.everything()
+    assert (aliases, {name: collections[name] for name in (DOCS, ODD)}) == good
+    assert {one.service for one in look(stack.target, stack.name).running} == {"app", "vectors"}
     worked(stack.restore(result["safety_copy"]))
     assert stack.everything() == broken
-    stack.ask(("DELETE", qdrant.path("third")))
-    worked(stack.restore(found))
-    assert stack.everything() == good
-    assert {one.service for one in look(stack.target, stack.name).running} == {"app", "vectors"}
     assert not stack.snapshots()
+
+
+def test_an_alias_in_the_place_of_a_collection_is_not_overwritten(stack: Vectors, saved: tuple[str, Any]) -> None:
+    stack.ask(("DELETE", qdrant.path(DOCS)), alias(DOCS, ODD))
+    before = stack.everything()
+    file = f"{sets.directory(stack.target)}/{saved[0]}/qdrant.vectors.docs.snapshot.zst"
+    assert f"is an alias of collection {ODD}" in why(stack.restore(file))
+    assert stack.everything() == before
+
+
+def test_by_hand(stack: Vectors, saved: tuple[str, Any]) -> None:
+    """The commands of the manifest, typed in the set's folder by somebody who knows the key."""
+    stack.ask(*(("DELETE", qdrant.path(name)) for name in stack.everything()[1]))
+    one = sets.find(stack.target, saved[0])
+    assert one.manifest is not None
+    lines = [line for artifact in one.manifest.artifacts for line in artifact.by_hand[1:]]
+    text = f'set -eu; cp -r -- "$1" "$2"; cd -- "$2"; chmod u+w .; {"; ".join(lines)}; cd ..; rm -rf -- "$2"'
+    cmd = bash(text, one.folder, f"{stack.target.root}/hand", limit=120.0)
+    (stage,) = cmd.stages
+    said = stack.target.run(cmd.with_(stages=(replace(stage, env=(("QDRANT_API_KEY", Secret(KEY)),)),)))
+    assert "error" not in said.text
+    assert stack.everything() == saved[1]
 
 
 def test_a_load_that_fails_is_undone(stack: Vectors, saved: tuple[str, Any]) -> None:
@@ -260,7 +282,6 @@ def test_a_load_that_fails_is_undone(stack: Vectors, saved: tuple[str, Any]) -> 
 def test_a_snapshot_that_is_not_what_the_server_made_is_refused(stack: Vectors, saved: tuple[str, Any]) -> None:
     found, good = saved
     assert "SHA-256" in why(stack.restore(stack.doctored(found, "sed 's/Cosine/cosine/'")))
-    assert "no whole tar archive" in why(stack.restore(stack.doctored(found, "head -c 15000")))
     assert "99.1.0" in why(stack.restore(stack.doctored(found, "cat", server="99.1.0")))
     assert stack.everything() == good
 
@@ -271,31 +292,6 @@ def test_a_collection_goes_elsewhere_and_leaves_the_aliases(stack: Vectors, save
     worked(stack.restore(file, into="-new é"))
     assert qdrant.count(stack.target, stack.at(), "-new é") == POINTS
     stack.ask(("DELETE", qdrant.path("-new é")))
-    assert stack.everything() == saved[1]
-
-
-def test_an_alias_in_the_place_of_a_collection_is_not_overwritten(stack: Vectors, saved: tuple[str, Any]) -> None:
-    found, good = saved
-    stack.ask(("DELETE", qdrant.path(DOCS)), alias(DOCS, ODD))
-    assert f"is an alias of collection {ODD}" in why(stack.restore(found))
-    assert qdrant.count(stack.target, stack.at(), ODD) == 5
-    action = {"actions": [{"delete_alias": {"alias_name": DOCS}}]}
-    stack.ask(("POST", "/collections/aliases", action))
-    worked(stack.restore(found))
-    assert stack.everything() == good
-
-
-def test_by_hand(stack: Vectors, saved: tuple[str, Any]) -> None:
-    """The commands of the manifest, typed in the set's folder by somebody who knows the key."""
-    stack.ask(("DELETE", qdrant.path(DOCS)), ("DELETE", qdrant.path(ODD)))
-    one = sets.find(stack.target, saved[0])
-    assert one.manifest is not None
-    lines = [line for artifact in one.manifest.artifacts for line in artifact.by_hand[1:]]
-    text = f'set -eu; cp -r -- "$1" "$2"; cd -- "$2"; chmod u+w .; {"; ".join(lines)}; cd ..; rm -rf -- "$2"'
-    cmd = bash(text, one.folder, f"{stack.target.root}/hand", limit=120.0)
-    (stage,) = cmd.stages
-    said = stack.target.run(cmd.with_(stages=(replace(stage, env=(("QDRANT_API_KEY", Secret(KEY)),)),)))
-    assert "error" not in said.text
     assert stack.everything() == saved[1]
 
 
