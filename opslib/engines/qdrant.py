@@ -47,14 +47,10 @@ def path(*names: str, wait: bool = False) -> str:
 
 def ask(target: Target, at: Instance, *requests: Request) -> list[Any]:
     """The result of each request, in one round trip. Raises OpsError with the server's own words."""
-    found: list[Any] = []
     if not requests:
-        return found
-    for request, answer in zip(requests, _answers(target, at, *requests), strict=True):
-        if "error" in answer:
-            raise refused(target, at, f"{' '.join(request[:2])}: {answer['status']} {answer['error']}")
-        found.append(answer["result"])
-    return found
+        return []
+    answers = _answers(target, at, *requests)
+    return [_result(target, at, request, answer) for request, answer in zip(requests, answers, strict=True)]
 
 
 def _answers(target: Target, at: Instance, *requests: Request) -> list[dict[str, Any]]:
@@ -64,6 +60,12 @@ def _answers(target: Target, at: Instance, *requests: Request) -> list[dict[str,
     except CommandFailed as error:
         raise refused(target, at, (error.stderr or error.what).strip()) from None
     return [json.loads(line) for line in lines]
+
+
+def _result(target: Target, at: Instance, request: Request, answer: Mapping[str, Any]) -> Any:
+    if "error" in answer:
+        raise refused(target, at, f"{' '.join(request[:2])}: {answer['status']} {answer['error']}")
+    return answer["result"]
 
 
 def refused(target: Target, at: Instance, why: str) -> OpsError:
@@ -80,9 +82,10 @@ def logged_in(target: Target, at: Instance, passwords: Sequence[Secret]) -> Inst
     for key in [*passwords, None]:
         tried = at if key is None else replace(at, env={**at.env, "QDRANT_API_KEY": key})
         about, listed = _answers(target, tried, ("GET", "/"), ("GET", "/collections"))
-        if "error" not in listed:
+        wrong = next((one for one in (listed, about) if "error" in one), None)
+        if wrong is None:
             return replace(tried, version=str(about["result"].get("version", "")))
-        said = said or f"{listed['status']} {listed['error']}"
+        said = said or f"{wrong['status']} {wrong['error']}"
     raise OpsError(
         f"Qdrant in service {at.service} takes none of the {len(passwords)} API keys that its container knows: {said}",
         host=target.host.name,
@@ -91,9 +94,12 @@ def logged_in(target: Target, at: Instance, passwords: Sequence[Secret]) -> Inst
     )
 
 
+_LIST, _ALIASES = ("GET", "/collections"), ("GET", "/aliases")
+
+
 def collections(target: Target, at: Instance) -> list[str]:
     """The collections' names, sorted."""
-    return _names(ask(target, at, ("GET", "/collections"))[0])
+    return _names(ask(target, at, _LIST)[0])
 
 
 def _names(result: Mapping[str, Any]) -> list[str]:
@@ -112,21 +118,20 @@ class Present:
 
 def present(target: Target, at: Instance, name: str = "") -> Present:
     """What there is, and what `name` is."""
-    listed, aliases = ask(target, at, ("GET", "/collections"), ("GET", "/aliases"))
-    names = _names(listed)
-    info = ask(target, at, ("GET", path(name)))[0] if name in names else {}
-    return Present(names, {one["alias_name"]: one["collection_name"] for one in aliases["aliases"]}, info)
+    listed, aliased, *described = _answers(target, at, _LIST, _ALIASES, *([("GET", path(name))] if name else []))
+    names = _names(_result(target, at, _LIST, listed))
+    aliases = _result(target, at, _ALIASES, aliased)["aliases"]
+    info = _result(target, at, ("GET", path(name)), described[0]) if name in names else {}
+    return Present(names, {one["alias_name"]: one["collection_name"] for one in aliases}, info)
 
 
 def count(target: Target, at: Instance, name: str) -> int | None:
     """The exact number of points of a collection; None where it is not there: an alias is none."""
     asked = ("POST", path(name, "points", "count"), {"exact": True})
-    listed, counted = _answers(target, at, ("GET", "/collections"), asked)
-    if "error" not in listed and name not in _names(listed["result"]):
+    listed, counted = _answers(target, at, _LIST, asked)
+    if name not in _names(_result(target, at, _LIST, listed)):
         return None
-    if "error" in counted:
-        raise refused(target, at, f"counting {name}: {counted['status']} {counted['error']}")
-    return int(counted["result"]["count"])
+    return int(_result(target, at, asked, counted)["count"])
 
 
 def peers(target: Target, at: Instance) -> int:

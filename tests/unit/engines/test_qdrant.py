@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from opslib.backup.qdrant import _warnings
 from opslib.backup.qdrant_replace import _aliases, _indexes
 from opslib.command import Secret
 from opslib.engines import qdrant
@@ -77,6 +78,13 @@ def test_indexes_are_made_those_of_the_snapshot() -> None:
         ("PUT", "/collections/x/index?wait=true", {"field_name": "b", "field_schema": "float"}),
         ("PUT", "/collections/x/index?wait=true", {"field_name": "d", "field_schema": {"type": "text"}}),
     ]
+
+
+def test_what_is_not_known_or_not_well_is_said() -> None:
+    assert _warnings({"before": 3, "after": 3, "info": {"status": "green"}}) == []
+    busy, red = _warnings({"before": 30, "after": 4, "info": {"status": "red"}})
+    assert "about 4 to 30" in busy
+    assert "red" in red
 
 
 class Told:
