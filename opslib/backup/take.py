@@ -159,7 +159,7 @@ def _manifest(run: Run, work: Work) -> Manifest:
     import socket
 
     return Manifest(
-        id=run.id, created=now(), host=run.host, project=work.project, by=f"{getpass.getuser()}@{socket.gethostname()}",
+        id=run.id, created=now("microseconds"), host=run.host, project=work.project, by=f"{getpass.getuser()}@{socket.gethostname()}",
         opslib=_version(), engine=work.engine, release=work.release,
         seconds=round(time.monotonic() - work.began, 3), artifacts=tuple(work.artifacts),
     )  # fmt: skip

@@ -81,6 +81,6 @@ def failed(host: HostRecord, error: OpsError) -> None:
     host.error = {"what": error.what, "left": error.left, "next": error.next}
 
 
-def now() -> str:
-    """The time as it stands in records: ISO 8601, UTC, seconds."""
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+def now(timespec: str = "seconds") -> str:
+    """The time as it stands in records: ISO 8601, UTC, by default whole seconds."""
+    return datetime.now(timezone.utc).isoformat(timespec=timespec).replace("+00:00", "Z")
