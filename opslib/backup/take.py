@@ -158,8 +158,9 @@ def _manifest(run: Run, work: Work) -> Manifest:
     import getpass
     import socket
 
+    who = f"{getpass.getuser()}@{socket.gethostname()}"
     return Manifest(
-        id=run.id, created=now("microseconds"), host=run.host, project=work.project, by=f"{getpass.getuser()}@{socket.gethostname()}",
+        id=run.id, created=now("microseconds"), host=run.host, project=work.project, by=who,
         opslib=_version(), engine=work.engine, release=work.release,
         seconds=round(time.monotonic() - work.began, 3), artifacts=tuple(work.artifacts),
     )  # fmt: skip

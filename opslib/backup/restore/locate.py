@@ -46,7 +46,7 @@ class Chosen:
         where = " on this machine" if self.here else f" on {self.origin.host.name}" if self.origin else ""
         if self.manifest is None:
             return f"{self.folder}/{self.single}{where}"
-        return f"set {self.manifest.id} of {self.manifest.host}, made {self.manifest.created}{where}"
+        return f"set {self.manifest.id} of {self.manifest.host}, made {self.manifest.created[:19]}Z{where}"
 
 
 def locate(target: Target, options: Options) -> Chosen:
