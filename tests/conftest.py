@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import uuid
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from opslib.events import Event
 from opslib.settings.model import Host
@@ -31,13 +33,19 @@ def missing(reason: str) -> None:
     pytest.skip(reason)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A module's tests run in one process, those on this machine and those over SSH each in one: they share stacks."""
-    for item in items:
-        given = getattr(item, "callspec", None)
-        kinds = [value for value in given.params.values() if value in ("local", "ssh")] if given else []
-        item.add_marker(pytest.mark.xdist_group("-".join([item.location[0], *kinds])))
+class ByStack(LoadScopeScheduling):
+    """A module's tests run in one process, those on this machine and those over SSH each in one: they share stacks.
+    (xdist's own groups are lost with pytest 9.2, which no longer lets a plugin rename a test.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module, _, test = nodeid.partition("::")
+        kind = re.search(r"\[(?:.*-)?(local|ssh)(?:-.*)?\]$", test)
+        return f"{module} {kind[1] if kind else ''}"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByStack:
+    return ByStack(config, log)
 
 
 @cache

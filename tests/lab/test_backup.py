@@ -264,20 +264,20 @@ def test_a_disk_too_full_is_refused(small: Small, other: Any) -> None:
 
 
 def test_data_that_nothing_covers_is_named_and_the_rest_is_backed_up(small: Small, other: Any) -> None:
-    volume = f"{small.project}_mongo"
+    volume = f"{small.project}_kafka"
     small.target.run(docker(
         small.host, "volume", "create", "--label", f"com.docker.compose.project={small.project}",
-        "--label", "com.docker.compose.volume=mongo", volume,
+        "--label", "com.docker.compose.volume=kafka", volume,
     ))  # fmt: skip
-    small.in_volume('touch "$1/WiredTiger"', volume="mongo")
+    small.in_volume('touch "$1/meta.properties"', volume="kafka")
     try:
         record = backup(other())
         assert record.exit == 3
-        assert "volume mongo (mongo data)" in why(record)
+        assert "volume kafka (kafka data)" in why(record)
         assert sets.find(small.target, "latest").id == record.hosts[0].result["set"]
-        assert "'mongo'" in str((record.hosts[0].error or {})["next"])
-        assert result(backup(other(exclude=("mongo",)), kinds=("redis",)))["uncovered"] == []
-        assert backup(other(exclude=("mongo",))).exit == 0
+        assert "'kafka'" in str((record.hosts[0].error or {})["next"])
+        assert result(backup(other(exclude=("kafka",)), kinds=("redis",)))["uncovered"] == []
+        assert backup(other(exclude=("kafka",))).exit == 0
     finally:
         small.target.run(docker(small.host, "volume", "rm", volume))
 
