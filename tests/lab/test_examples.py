@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 import shutil
@@ -54,10 +55,16 @@ db.intruders.insert_one({})
 def run(*words: str | Path, data: str | None = None, cwd: Path | None = None) -> str:
     """What a command prints; it must succeed."""
     done = subprocess.run(
-        [str(word) for word in words], cwd=cwd, input=data, capture_output=True, text=True, check=False
-    )
+        [str(word) for word in words], cwd=cwd, env=own_environment(), input=data, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
     assert done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
     return done.stdout
+
+
+def own_environment() -> dict[str, str]:
+    """Without what other tests of this process have set: it would go before the example's own .env."""
+    return {name: value for name, value in os.environ.items() if name != "OPSLIB_SSH_CONFIG"}
 
 
 @dataclass
@@ -153,7 +160,7 @@ class Copy:
         command = [str(INV), *words, "--host"]
         started = [
             subprocess.Popen(
-                [*command, place.host], cwd=self.root, text=True,
+                [*command, place.host], cwd=self.root, env=own_environment(), text=True,
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             )
             for place in self.places
