@@ -14,6 +14,7 @@ from msgspec import Struct
 from opslib.command import Command, bash, command
 from opslib.errors import Cancelled, HostLost, OpsError
 from opslib.target.docker import docker, mount, run_in
+from opslib.target.transfer import stream_out
 
 if TYPE_CHECKING:
     from opslib.compose.stack import Container, Stack
@@ -145,6 +146,13 @@ def unpacked(ctx: Context, folder: str, file: str) -> Command:
     mounts = [mount("bind", folder, SET, readonly=True)]
     words = ("bash", "-c", f'{UNPACK}unpack "$1"', "opslib", f"{SET}/{file}")
     return run_in(ctx.target.host, ctx.tools, *words, mounts=mounts, limit=LONG)
+
+
+def read_artifact(ctx: Context, folder: str, file: str) -> bytes:
+    """The whole of a small artifact."""
+    out = bytearray()
+    stream_out(ctx.target, unpacked(ctx, folder, file), out.extend)
+    return bytes(out)
 
 
 class DoesNotStart(OpsError):

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from opslib.backup.databases import DATABASES
 from opslib.backup.manifest import FILE, Artifact
 from opslib.backup.restore import files, old, places, postgres, redis, sqlite
-from opslib.backup.restore.context import Context, Place
+from opslib.backup.restore.context import Context, Place, read_artifact
 from opslib.backup.restore.elsewhere import redirect
 from opslib.backup.restore.files import TreePart
 from opslib.backup.restore.locate import Chosen
@@ -127,7 +127,7 @@ def _accounts(ctx: Context, parts: list[AnyPart]) -> list[AnyPart]:
         assert isinstance(part, ReloadPart)
         accounts = DATABASES[part.artifact.kind].accounts
         assert accounts is not None
-        text = postgres.read_artifact(ctx, part.folder, part.globals)
+        text = read_artifact(ctx, part.folder, part.globals)
         missing = tuple(accounts.missing(ctx.target, ctx.instance(service), text))
         found[numbers[0]] = replace(part, new_accounts=missing)
         found[numbers[-1]] = replace(found[numbers[-1]], grants=missing)

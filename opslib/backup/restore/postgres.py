@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from opslib.backup.restore.context import LONG, Context, unpacked
+from opslib.backup.restore.context import LONG, Context, read_artifact, unpacked
 from opslib.backup.restore.part import Part, differing
 from opslib.command import Command, Secret, pipe
 from opslib.engines import postgres_restore as pg
@@ -14,7 +14,6 @@ from opslib.engines.instance import Instance
 from opslib.engines.postgres import COUNT, PROPERTIES, counts_from, psql
 from opslib.engines.sqltext import role_statements, roles_created
 from opslib.errors import CommandFailed, OpsError
-from opslib.target.transfer import stream_out
 
 
 class PostgresPart(Part, frozen=True, kw_only=True, tag="postgres"):
@@ -150,13 +149,6 @@ def load_command(ctx: Context, db: Instance, folder: str, file: str, program: Se
     PostgreSQL takes the violent end of any process that is left to it for a crash of its own.)"""
     into = db.tool(ctx.target.host, *program, env=pg.LOADER_ENV, streams=True)
     return pipe(unpacked(ctx, folder, file), into)
-
-
-def read_artifact(ctx: Context, folder: str, file: str) -> bytes:
-    """The whole of a small artifact."""
-    out = bytearray()
-    stream_out(ctx.target, unpacked(ctx, folder, file), out.extend)
-    return bytes(out)
 
 
 def count_tables(ctx: Context, db: Instance, database: str) -> dict[str, int]:

@@ -12,9 +12,8 @@ from opslib.backup import sets
 from opslib.backup.database import Accounts, Replace
 from opslib.backup.databases import DATABASES
 from opslib.backup.manifest import Artifact
-from opslib.backup.restore.context import Context, unpacked
+from opslib.backup.restore.context import Context, read_artifact, unpacked
 from opslib.backup.restore.part import Part, differing
-from opslib.backup.restore.postgres import read_artifact
 from opslib.backup.verify import reading_of, wrong_inside
 from opslib.command import bash
 from opslib.errors import OpsError
