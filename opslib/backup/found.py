@@ -73,8 +73,12 @@ class Wishes:
     def asked(self, place: Place) -> bool:
         """Whether the host file asks for a copy of this volume's files, whatever is in them."""
         volume = self.volume(place.source) if place.kind == "volume" else None
-        names = {spec.name for spec in self.host.backup.sources if isinstance(spec, model.Volume)}
-        return volume is not None and not names.isdisjoint({volume.key, volume.name})
+        return volume is not None and self.named(volume) is not None
+
+    def named(self, volume: SeenVolume) -> model.Volume | None:
+        """What the host file says of a volume, if it names it."""
+        specs = (spec for spec in self.host.backup.sources if isinstance(spec, model.Volume))
+        return next((spec for spec in specs if spec.name in (volume.key, volume.name)), None)
 
 
 def logins(host: Host) -> Mapping[str, Login]:

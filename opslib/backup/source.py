@@ -42,7 +42,7 @@ sqlite (`.db.zst`):
 volume (`.tar.zst`, GNU tar of `.`):
     counts  {"files", "dirs", "links", "bytes"}; `dirs` counts the folder itself
     facts   volume (real name), key (compose name), labels, driver, without [paths that are artifacts of their own],
-            warnings [what tar said]
+            consistency "live"|"pause"|"stop" (what its writers did meanwhile), warnings [what tar said]
 files (`.tar.zst`, GNU tar of the paths):
     counts  as of a volume
     facts   base (absolute folder that the paths are relative to), paths, without, warnings

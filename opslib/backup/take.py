@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any
 
 from msgspec.structs import replace
 
+from opslib.backup import window
 from opslib.backup.look import Options, Work, look_for
 from opslib.backup.manifest import FILE, KINDS, Artifact, Kind, Manifest, encode
 from opslib.backup.pack import remove_command
@@ -32,13 +33,27 @@ _FACTS = "backup"
 def steps(run: Run, options: Options | None = None) -> list[AnyStep]:
     """The steps of a backup. The set's id is the run's; it stands in the result as `set`, beside what was made."""
     chosen = options or Options()
-    made = [_prepare(chosen), *(_kind(kind) for kind in chosen.kinds or KINDS), _publish()]
+    made = [_prepare(chosen), *_copies(run, chosen), _publish()]
     return [*made, _prune()] if chosen.prune else made
 
 
+def _copies(run: Run, options: Options) -> list[AnyStep]:
+    """A step for each kind, and before the volumes one for all that is copied while its writers stand still."""
+    kinds = options.kinds or KINDS
+    made: list[AnyStep] = [_kind(kind) for kind in kinds]
+    if "volume" in kinds and not options.safety and window.wanted(run.target.host):
+        at = list(kinds).index("volume")
+        made[at:at] = [window.hold(_FACTS), _copy("backup.held", window.held), window.release()]
+    return made
+
+
 def judge(record: Record) -> None:
-    """Turn data that nothing covers into a finding (exit 3): the set is there, and it is not all."""
+    """Turn a service that did not come back after it was held into an error, data that nothing covers into a finding
+    (exit 3): the set is there, and it is not all."""
     for host in record.hosts:
+        broken = window.not_back(host.result, host.host) if host.ok else None
+        if broken:
+            failed(host, broken)
         missing = host.result.get("uncovered") or []
         if host.ok and missing:
             what = "; ".join(one["what"] for one in missing)
@@ -89,10 +104,18 @@ def _remove_stage(run: Run, memo: dict[str, Any]) -> None:
 
 
 def _kind(kind: Kind) -> Step[Any]:
+    def live(sources: Sequence[Source]) -> list[Source]:
+        apart = window.held(sources)
+        return [one for one in sources if one.kind == kind and one not in apart]
+
+    return _copy(f"backup.{kind}", live)
+
+
+def _copy(name: str, choose: Callable[[Sequence[Source]], list[Source]]) -> Step[Any]:
     def mine(run: Run) -> Sequence[Source]:
         if _FACTS not in run.facts:
-            raise NotYet(f"the {kind} sources")
-        return [one for one in run.facts[_FACTS].found.sources if one.kind == kind]
+            raise NotYet("what there is to copy")
+        return choose(run.facts[_FACTS].found.sources)
 
     def look(run: Run) -> dict[str, Any] | None:
         sources = mine(run)
@@ -112,7 +135,7 @@ def _kind(kind: Kind) -> Step[Any]:
         work.artifacts += made
         return f"{len(made)} artifacts, {sum(one.bytes for one in made)} bytes"
 
-    return Step(f"backup.{kind}", look, do, show=lambda memo: ", ".join(memo["sources"]))
+    return Step(name, look, do, show=lambda memo: ", ".join(memo["sources"]))
 
 
 # -- publishing
@@ -200,5 +223,5 @@ def _remove(run: Run, memo: dict[str, Any]) -> str:
     return f"{len(memo['gone'])} sets"
 
 
-RECOVERIES: dict[str, Recovery] = recoveries(_prepare(Options()), _prune())
+RECOVERIES: dict[str, Recovery] = recoveries(_prepare(Options()), window.hold(_FACTS), _prune())
 """What the next run needs of the steps that an earlier one left behind."""

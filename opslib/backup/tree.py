@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NamedVolume:
-    """A volume. `without` are paths in it that are artifacts of their own."""
+    """A volume. `without` are paths in it that are artifacts of their own; `consistency` is what those who write to it
+    do meanwhile: live, pause, stop."""
 
     kind: ClassVar[Kind] = "volume"
     volume: str
@@ -28,6 +29,7 @@ class NamedVolume:
     driver: str
     without: tuple[str, ...] = ()
     size: int = 0
+    consistency: str = "live"
 
     @property
     def title(self) -> str:
@@ -42,7 +44,8 @@ class NamedVolume:
         """Pack the volume."""
         cmd = self.command(stage)
         packed = pack(stage, self.title, self.file, cmd)
-        facts: dict[str, Any] = {"volume": self.volume, "key": self.key, "labels": self.labels, "driver": self.driver}
+        facts: dict[str, Any] = {"volume": self.volume, "key": self.key, "labels": self.labels, "driver": self.driver,
+                                 "consistency": self.consistency}  # fmt: skip
         labels = [word for name, value in self.labels.items() for word in ("--label", f"{name}={value}")]
         make = docker_words(stage, "volume", "create", "--driver", self.driver, *labels, self.volume)
         hand = (make, _unpack(stage, self.file, mount("volume", self.volume, "/dst")))

@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from opslib.backup import others
 from opslib.backup.found import Found, Wishes
 from opslib.backup.scan import BOUND, Inside, Place, scan
 from opslib.backup.sqlite import SqliteFile
@@ -53,9 +54,10 @@ def find_trees(target: Target, stack: Stack, tools: str, wishes: Wishes, engines
             continue
         if volume is not None:
             users = [one for one in stack.containers if one.id in volume.mounted_by]
-            _volume(target.host, volume, inside, users, found, asked=wishes.asked(place))
+            _volume(target.host, volume, inside, users, found, wishes.named(volume))
         elif folders[place] or inside.unreleased or not released[place]:  # also an empty folder is data
             _folder(target, place, inside, found)
+    found.warnings += others.writing(target, stack, found.sources)
 
 
 def mounted_folders(stack: Stack, wishes: Wishes) -> dict[Place, bool]:
@@ -75,8 +77,8 @@ def mounted_folders(stack: Stack, wishes: Wishes) -> dict[Place, bool]:
     return {Place("bind", one): found[one] for one in outer}
 
 
-def _volume(host: Host, volume: SeenVolume, inside: Inside, users: Sequence[Container], found: Found, *,
-            asked: bool) -> None:  # fmt: skip
+def _volume(host: Host, volume: SeenVolume, inside: Inside, users: Sequence[Container], found: Found,
+            asked: model.Volume | None) -> None:  # fmt: skip
     title = f"volume {volume.key or volume.name}"
     service = users[0].service if users else ""
     ours = inside.marks & ENGINES.keys()
@@ -96,11 +98,10 @@ def _volume(host: Host, volume: SeenVolume, inside: Inside, users: Sequence[Cont
         _many(title, inside, found)
         place = {"place": "volume", "volume": volume.name, "key": volume.key}
         found.sources += [SqliteFile(True, volume.name, path, place, service or None) for path in inside.sqlite]
-        found.sources.append(
-            NamedVolume(
-                volume.name, volume.key, dict(volume.labels), volume.driver, _beside(inside.sqlite), inside.size
-            )
-        )
+        found.sources.append(NamedVolume(
+            volume.name, volume.key, dict(volume.labels), volume.driver, _beside(inside.sqlite), inside.size,
+            asked.consistency if asked else "live",
+        ))  # fmt: skip
 
 
 def _folder(target: Target, place: Place, inside: Inside, found: Found) -> None:

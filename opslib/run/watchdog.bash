@@ -9,7 +9,7 @@ for ((try = 0; try < 30; try++)); do
   [[ -e $O/armed.$ID ]] || break
   flock -w 60 9
   flock -u 9
-  if timeout -k 5 300 bash "$O/armed.$ID" >>"$O/watchdog.log" 2>&1 </dev/null 8>&- 9>&-; then
+  if TRY=$try timeout -k 5 300 bash "$O/armed.$ID" >>"$O/watchdog.log" 2>&1 </dev/null 8>&- 9>&-; then
     printf '{"fired":"%s"}\n' "$ID" >>"$O/run.log"
     mv -f "$O/armed.$ID" "$O/fired.$ID"
     sync "$O/run.log" "$O"

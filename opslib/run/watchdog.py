@@ -26,7 +26,7 @@ def arm(run: Run, script: str, image: str | None = None) -> None:
     """Leave `script` (bash text without secrets, docker commands with absolute paths) to be run by the server itself.
 
     Call it before the first service is stopped; `image` is the tools image if it is there. Armed again it replaces
-    the script.
+    the script. The script is run again when it fails, up to 30 times; TRY counts from 0.
     """
     target, folder = run.target, run.target.state
     put_bytes(target, _text().encode(), f"{folder}/watchdog.bash", mode=0o640)
@@ -41,6 +41,16 @@ def arm(run: Run, script: str, image: str | None = None) -> None:
                 left="everything: no service was stopped",
                 next=f"look at {folder}/watchdog.log and whether setsid, nohup and flock are there",
             )
+
+
+def armed(target: Target, run_id: str) -> bool:
+    """Whether the watchdog of a run would still act: it was neither called off nor has it done its work."""
+    return target.run(bash('[ -e "$1/armed.$2" ]', target.state, run_id), check=False).ended.ok
+
+
+def fired(target: Target, run_id: str) -> bool:
+    """Whether the watchdog of a run has done its work."""
+    return target.run(bash('[ -e "$1/fired.$2" ]', target.state, run_id), check=False).ended.ok
 
 
 def disarm(target: Target, run_id: str) -> None:

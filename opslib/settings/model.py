@@ -146,11 +146,13 @@ class Sqlite(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
 
 
 class Volume(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="volume"):
-    """A volume, by its name in the compose file."""
+    """A volume, by its name in the compose file. `consistency`: what the containers that may write to it do while it is
+    copied: go on, pause, or stop."""
 
     short: ClassVar[str] = "name"
 
     name: str
+    consistency: Literal["live", "pause", "stop"] = "live"
 
 
 class Files(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="files"):

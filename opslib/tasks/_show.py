@@ -114,6 +114,8 @@ def made(ui: Ui, host: HostRecord) -> None:
     count = len(result["artifacts"])
     ui.say(f"set {result['set']}: {count} artifacts, {size(result['bytes'])} of {size(result['raw_bytes'])}")
     ui.say(f"in {result['folder']}")
+    for one in result.get("held", ()):
+        ui.say(f"{one['container']} was {one['how']} for {one['seconds']} s")
 
 
 def sets(ui: Ui, host: HostRecord) -> None:

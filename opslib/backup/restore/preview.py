@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from opslib.backup.restore import services
+from opslib.backup import services
 from opslib.backup.restore.context import Context
 from opslib.backup.restore.files import TreePart
 from opslib.backup.restore.locate import Chosen

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from opslib.backup.restore import services
+from opslib.backup import services
 from opslib.backup.restore.context import Context, from_memo
 from opslib.errors import Cancelled, HostLost, OpsError
-from opslib.run import watchdog
 from opslib.run.step import AnyStep, Run, Step
 
 Memo = dict[str, Any]
@@ -28,9 +27,7 @@ def stop(ctx: Context, keep: Collection[str]) -> AnyStep:
         }  # fmt: skip
 
     def do(run: Run, memo: Memo) -> str:
-        stack = ctx.stack()
-        watchdog.arm(run, services.start_script(run.target.host, stack, memo["containers"]), ctx.tools)
-        services.stop(run.target, stack, memo["containers"])
+        services.hold(run, ctx.stack(), ctx.tools, memo["containers"])
         return f"stopped: {', '.join(memo['services'])}"
 
     return Step("stop services", look, do, start_again, show=lambda memo: f"stop {', '.join(memo['services'])}")
@@ -39,8 +36,7 @@ def stop(ctx: Context, keep: Collection[str]) -> AnyStep:
 def start_again(run: Run, memo: Memo) -> None:
     """The data are wholly old when this is called: every step after it has been undone and proven."""
     ctx = from_memo(run.target, memo)
-    services.start(run.target, ctx.stack(), memo["containers"])
-    watchdog.disarm(run.target, memo["run"])
+    services.let_go(run.target, memo["run"], ctx.stack(), memo["containers"])
 
 
 def start(ctx: Context) -> AnyStep:

@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from opslib.backup.restore import check, cold, fetch, safety, services, single, space, standstill
+from opslib.backup import services
+from opslib.backup.restore import check, cold, fetch, safety, single, space, standstill
 from opslib.backup.restore.context import LONG, Context, from_memo
 from opslib.backup.restore.locate import Chosen, locate
 from opslib.backup.restore.options import Options

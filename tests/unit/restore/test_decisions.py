@@ -13,9 +13,9 @@ from opslib.backup.restore.locate import choose
 from opslib.backup.restore.options import Options, Preview
 from opslib.backup.restore.plan import nested
 from opslib.backup.restore.preview import size
-from opslib.backup.restore.services import project_of, start_script, to_stop
 from opslib.backup.restore.space import Need, too_short
 from opslib.backup.restore.sqlite import SqlitePart
+from opslib.backup.services import project_of, start_script, to_stop
 from opslib.compose.stack import LABEL, Stack, parse_container
 from opslib.engines.postgres_restore import knows_restrict
 from opslib.errors import BadSettings
@@ -110,7 +110,9 @@ def test_services_come_back_after_what_they_need() -> None:
     assert dict(project_of(stack).services["web"].depends_on) == {"api": "service_healthy"}
     host = Host(name="h", path="/x", docker=("sudo", "-n", "docker"))
     assert start_script(host, stack, ["p-web-1", "p-api-1"]) == (
-        "e=0\nsudo -n docker start p-api-1 || e=1\nsudo -n docker start p-web-1 || e=1\nexit $e\n"
+        'e=0\n[ "${TRY:-0}" -gt 0 ] || sudo -n docker stop p-web-1 || e=1\n'
+        '[ "${TRY:-0}" -gt 0 ] || sudo -n docker stop p-api-1 || e=1\n'
+        "sudo -n docker start p-api-1 || e=1\nsudo -n docker start p-web-1 || e=1\nexit $e\n"
     )
 
 
