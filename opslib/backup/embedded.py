@@ -1,7 +1,8 @@
 """Backup of SQLite files and folders by Python alone, where there is no Docker engine.
 
 Run as a program of its own, with nothing but the standard library: FILE RESERVE sqlite PATH, or FILE RESERVE files
-BASE [WITHOUT…] -- PATH…; or `check KIND FILE`. It speaks the language of the tools container's script
+BASE EXCLUDE CHOSEN [WITHOUT…] -- PATH…; or `check KIND FILE`. EXCLUDE and CHOSEN are regular expressions as GNU find
+takes them, "" for none. It speaks the language of the tools container's script
 (`opslib.backup.pack`).
 """
 
@@ -11,8 +12,10 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import sqlite3
+import stat
 import sys
 import tarfile
 import tempfile
@@ -103,27 +106,70 @@ def counts(base: sqlite3.Connection) -> list[str]:
     return lines
 
 
-def files(base: Path, without: list[str], paths: list[str], out: Counting) -> None:
-    """A tar archive of the paths."""
-    left_out = {os.path.normpath(path) for path in without}
+def names(base: str, starts: list[str], exclude: str, chosen: str, without: list[str]) -> list[str]:
+    """What is packed, as `./a/b`, folders before what is in them: nothing that `exclude` matches or `without` names,
+    only what `chosen` does, with the folders that lead to it from where it begins."""
+    left_out = {_inside(path) for path in without}
+    found: set[str] = set()
+    left: list[tuple[str, tuple[str, ...]]] = [(_inside(start), ()) for start in starts]
+    while left:
+        path, above = left.pop()
+        if path in left_out or (exclude and _match(exclude, path)):
+            continue
+        if not chosen or _match(chosen, path):
+            found.update((*above, path))
+        full = os.path.join(base, path)
+        if os.path.isdir(full) and not os.path.islink(full):
+            left += [(f"{path}/{name}", (*above, path)) for name in os.listdir(full)]
+    return sorted(found, key=os.fsencode)
+
+
+def _inside(path: str) -> str:
+    path = os.path.normpath(path)
+    return path if path == "." else f"./{path}"
+
+
+def _match(pattern: str, path: str) -> bool:
+    return re.compile(os.fsencode(pattern), re.DOTALL).fullmatch(os.fsencode(path)) is not None
+
+
+def files(base: str, exclude: str, chosen: str, without: list[str], paths: list[str], out: Counting) -> None:
+    """A tar archive of what is chosen of the paths."""
     counted = dict.fromkeys(("files", "dirs", "links", "bytes"), 0)
-
-    def tally(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-        if os.path.normpath(entry.name) in left_out:
-            return None
-        if entry.isdir():
-            counted["dirs"] += 1
-        elif entry.issym():
-            counted["links"] += 1
-        elif entry.isfile() or entry.islnk():
-            counted["files"] += 1
-            counted["bytes"] += entry.size if entry.isfile() else 0
-        return entry
-
+    named = {_inside(path) for path in paths}
     with tarfile.open(mode="w|", fileobj=cast("IO[bytes]", out), format=tarfile.PAX_FORMAT) as archive:
-        for path in paths:
-            archive.add(base / path, arcname=f"./{os.path.normpath(path)}", filter=tally)
+        for name in names(base, paths, exclude, chosen, without):
+            full = os.path.join(base, name)
+            try:
+                mode = os.lstat(full).st_mode
+                if stat.S_ISSOCK(mode):
+                    print(f"said {name!r}: socket ignored")
+                    continue
+                if stat.S_ISREG(mode):
+                    with open(full, "rb") as file:
+                        entry = archive.gettarinfo(arcname=name, fileobj=file)
+                        archive.addfile(entry, file)
+                else:
+                    entry = archive.gettarinfo(full, arcname=name)
+                    archive.addfile(entry)
+            except FileNotFoundError:
+                if name in named:
+                    raise
+                print(f"said {name!r}: file removed before it was read")
+                continue
+            tally(entry, counted)
     print("told counts " + " ".join(map(str, counted.values())))
+
+
+def tally(entry: tarfile.TarInfo, counted: dict[str, int]) -> None:
+    """Count an entry; the bytes of hard links once."""
+    if entry.isdir():
+        counted["dirs"] += 1
+    elif entry.issym():
+        counted["links"] += 1
+    elif entry.isfile() or entry.islnk():
+        counted["files"] += 1
+        counted["bytes"] += entry.size if entry.isfile() else 0
 
 
 def check(kind: str, file: Path) -> None:
@@ -156,8 +202,8 @@ def main(file: str, reserve: str, what: str, *words: str) -> None:
         if what == "sqlite":
             sqlite(Path(words[0]), raw, target.parent)
         else:
-            at = words.index("--", 1)
-            files(Path(words[0]), list(words[1:at]), list(words[at + 1 :]), raw)
+            at = words.index("--", 3)
+            files(words[0], words[1], words[2], list(words[3:at]), list(words[at + 1 :]), raw)
     out.finish()
     print(f"packed {out.bytes} {raw.bytes} {out.sha.hexdigest()}")
 

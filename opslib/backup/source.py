@@ -42,10 +42,12 @@ sqlite (`.db.zst`):
 volume (`.tar.zst`, GNU tar of `.`):
     counts  {"files", "dirs", "links", "bytes"}; `dirs` counts the folder itself
     facts   volume (real name), key (compose name), labels, driver, without [paths that are artifacts of their own],
-            consistency "live"|"pause"|"stop" (what its writers did meanwhile), warnings [what tar said]
+            exclude [patterns of what else is left out, see opslib.settings.globs], warnings [what tar said],
+            consistency "live"|"pause"|"stop" (what its writers did meanwhile)
 files (`.tar.zst`, GNU tar of the paths):
     counts  as of a volume
-    facts   base (absolute folder that the paths are relative to), paths, without, warnings
+    facts   base (absolute folder that the paths are relative to), paths, without, exclude, warnings, globs [patterns:
+            where there are any, only what they match in the paths is there]
 """
 
 from __future__ import annotations

@@ -6,17 +6,19 @@ import posixpath
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from opslib.backup import chosen
 from opslib.backup.databases import DATABASES
 from opslib.backup.found import Found, Wishes, logins
 from opslib.backup.manifest import Kind
 from opslib.backup.scan import Place
 from opslib.backup.sqlite import SqliteFile
-from opslib.backup.trees import files, find_trees
+from opslib.backup.tree import Files
+from opslib.backup.trees import find_trees
 from opslib.engines import others
 from opslib.engines.find import Seen, look_inside
 from opslib.engines.known import ENGINES, stopped_kind
 from opslib.errors import BadSettings, OpsError
-from opslib.settings import model
+from opslib.settings import globs, model
 
 if TYPE_CHECKING:
     from opslib.compose.stack import Container, Stack
@@ -37,18 +39,29 @@ def find_here(target: Target) -> Found:
     """What the host file names, where the project has no compose file and no engine is needed: SQLite files and
     files. Raises BadSettings for other sources."""
     found = Found()
+    picked: list[Files] = []
     for spec in target.host.backup.sources:
         if isinstance(spec, model.Sqlite) and not (spec.service or spec.volume):
             found.sources.append(_in_project(target.root, spec.path))
         elif isinstance(spec, model.Files):
-            found.sources.append(files(target, spec.paths))
+            picked.append(_files(target, spec))
         else:
             raise BadSettings(
                 f"a {type(spec).__name__.lower()} source needs a compose file",
                 host=target.host.name,
                 next="set `compose:` in the host file",
             )
+    chosen.apart(target, picked)
+    found.sources += picked
     return found
+
+
+def _files(target: Target, spec: model.Files) -> Files:
+    if any(map(globs.is_glob, spec.paths)):
+        return chosen.find(target, "", spec)
+    exclude = tuple(pattern for path in spec.paths for pattern in globs.below(spec.exclude, path))
+    name = ", ".join(spec.paths)
+    return Files(target.root, spec.paths, tuple(chosen.own(target.host)), name, 0, (), exclude)
 
 
 class _Finder:

@@ -1,4 +1,5 @@
-"""Volumes and folders as sources: GNU tar with owners, modes, links, extended attributes and holes."""
+"""Volumes and folders as sources: GNU tar with owners, modes, links, extended attributes and holes. Patterns are those
+of `opslib.settings.globs`."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from opslib.backup.manifest import Artifact, Kind, file_name
 from opslib.backup.pack import Packed, embedded_command, pack, pack_command, script
 from opslib.command import quote
 from opslib.engines import tree
+from opslib.settings import globs
 from opslib.target.docker import mount
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class NamedVolume:
     """A volume. `without` are paths in it that are artifacts of their own; `consistency` is what those who write to it
-    do meanwhile: live, pause, stop."""
+    do meanwhile: live, pause, stop. `exclude` are patterns of what is left out."""
 
     kind: ClassVar[Kind] = "volume"
     volume: str
@@ -30,6 +32,7 @@ class NamedVolume:
     without: tuple[str, ...] = ()
     size: int = 0
     consistency: str = "live"
+    exclude: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -45,7 +48,7 @@ class NamedVolume:
         cmd = self.command(stage)
         packed = pack(stage, self.title, self.file, cmd)
         facts: dict[str, Any] = {"volume": self.volume, "key": self.key, "labels": self.labels, "driver": self.driver,
-                                 "consistency": self.consistency}  # fmt: skip
+                                 "consistency": self.consistency, "exclude": list(self.exclude)}  # fmt: skip
         labels = [word for name, value in self.labels.items() for word in ("--label", f"{name}={value}")]
         make = docker_words(stage, "volume", "create", "--driver", self.driver, *labels, self.volume)
         hand = (make, _unpack(stage, self.file, mount("volume", self.volume, "/dst")))
@@ -54,12 +57,14 @@ class NamedVolume:
     def command(self, stage: Stage) -> Command:
         """The tools container that packs it."""
         place = mount("volume", self.volume, "/src", readonly=True)
-        return pack_command(stage, self.file, _pack("/src", self.without, (".",)), mounts=[place])
+        return pack_command(stage, self.file, _pack("/src", self.exclude, (), self.without, (".",)), mounts=[place])
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Files and folders below `base`, an absolute folder. `without` is relative to it too."""
+    """Files and folders below `base`, an absolute folder. `without` is relative to it too. Where `globs` are given,
+    patterns, only what they match is taken; `paths` are then what they have matches in. `exclude` are patterns of what
+    is left out."""
 
     kind: ClassVar[Kind] = "files"
     base: str
@@ -67,6 +72,8 @@ class Files:
     without: tuple[str, ...] = ()
     name: str = field(default="")
     size: int = 0
+    globs: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -80,7 +87,8 @@ class Files:
         """Pack them."""
         file = self.file(stage)
         packed = pack(stage, self.title, file, self.command(stage, file))
-        facts: dict[str, Any] = {"base": self.base, "paths": list(self.paths)}
+        facts: dict[str, Any] = {"base": self.base, "paths": list(self.paths), "globs": list(self.globs),
+                                 "exclude": list(self.exclude)}  # fmt: skip
         if stage.tools:
             hand = _unpack(stage, file, mount("bind", self.base, "/dst"))
         else:
@@ -90,14 +98,17 @@ class Files:
     def command(self, stage: Stage, file: str) -> Command:
         """The tools container, or the Python, that packs them."""
         if not stage.tools:
-            return embedded_command(stage, file, "files", self.base, *self.without, "--", *self.paths)
+            patterns = globs.regex(self.exclude), globs.regex(self.globs)
+            return embedded_command(stage, file, "files", self.base, *patterns, *self.without, "--", *self.paths)
         place = mount("bind", self.base, "/src", readonly=True)
-        return pack_command(stage, file, _pack("/src", self.without, self.paths), mounts=[place])
+        words = _pack("/src", self.exclude, self.globs, self.without, self.paths)
+        return pack_command(stage, file, words, mounts=[place])
 
 
-def _pack(folder: str, without: tuple[str, ...], paths: tuple[str, ...]) -> list[str]:
-    out = [tree.inside(path) for path in without]
-    return script(tree.PACK, folder, *out, "--", *(tree.inside(path.rstrip("/")) for path in paths))
+def _pack(folder: str, exclude: tuple[str, ...], chosen: tuple[str, ...], without: tuple[str, ...],
+          paths: tuple[str, ...]) -> list[str]:  # fmt: skip
+    words = [globs.regex(exclude), globs.regex(chosen), *(tree.inside(path) for path in without)]
+    return script(tree.PACK, folder, *words, "--", *(tree.inside(path.rstrip("/")) for path in paths))
 
 
 def _artifact(kind: Kind, file: str, name: str, packed: Packed, facts: dict[str, Any], without: tuple[str, ...],

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from re import Pattern
 from typing import TYPE_CHECKING
 
-from opslib.backup import others
+from opslib.backup import chosen, others
 from opslib.backup.found import Found, Wishes
 from opslib.backup.scan import BOUND, Inside, Place, scan
 from opslib.backup.sqlite import SqliteFile
@@ -15,7 +17,7 @@ from opslib.command import bash
 from opslib.engines.known import ENGINES
 from opslib.engines.sqlite import BESIDE
 from opslib.errors import BadSettings, OpsError
-from opslib.settings import model
+from opslib.settings import globs, model
 
 if TYPE_CHECKING:
     from opslib.compose.stack import Container, SeenVolume, Stack
@@ -37,6 +39,7 @@ def find_trees(target: Target, stack: Stack, tools: str, wishes: Wishes, engines
     where the host file asks for a copy of the files of one that runs.
     """
     folders = mounted_folders(stack, wishes)
+    picked = _picked(target, tools, folders, found)
     volumes = {Place("volume", one.name): one for one in stack.volumes if not wishes.out_volume(one)}
     places = [place for place in [*volumes, *folders] if place not in engines or wishes.asked(place)]
     for place in places:
@@ -48,8 +51,12 @@ def find_trees(target: Target, stack: Stack, tools: str, wishes: Wishes, engines
                 next="take it out of `backup: sources:`",
             )
     released = _released(target, folders)
-    for place, inside in scan(target, tools, places, released).items():
-        volume = volumes.get(place)
+    below = {Place("bind", f"{target.root.rstrip('/')}/{path}"): one for one in picked for path in one.paths}
+    seen = scan(target, tools, [*places, *below], released)
+    for one in picked:
+        _pick(one, {place: seen[place] for place, of in below.items() if of is one}, folders, found)
+    for place in places:
+        volume, inside = volumes.get(place), seen[place]
         if near.get(place) in inside.marks:
             continue
         if volume is not None:
@@ -71,7 +78,7 @@ def mounted_folders(stack: Stack, wishes: Wishes) -> dict[Place, bool]:
             if one.type == "bind" and not one.read_only and (ours or not system) and not wishes.out_path(one.source):
                 found[one.source] = False
     for spec in wishes.host.backup.sources:
-        if isinstance(spec, model.Files):
+        if isinstance(spec, model.Files) and not any(map(globs.is_glob, spec.paths)):
             found.update({posixpath.normpath(posixpath.join(wishes.root, path)): True for path in spec.paths})
     outer = [one for one in found if not any(one != other and one.startswith(f"{other}/") for other in found)]
     return {Place("bind", one): found[one] for one in outer}
@@ -96,11 +103,13 @@ def _volume(host: Host, volume: SeenVolume, inside: Inside, users: Sequence[Cont
             found.leave(service, f"an unnamed volume of service {service}", service)
     else:
         _many(title, inside, found)
+        exclude = globs.below(asked.exclude) if asked else ()
+        _own(inside, title, found, left_out=globs.matcher(exclude))
         place = {"place": "volume", "volume": volume.name, "key": volume.key}
         found.sources += [SqliteFile(True, volume.name, path, place, service or None) for path in inside.sqlite]
         found.sources.append(NamedVolume(
             volume.name, volume.key, dict(volume.labels), volume.driver, _beside(inside.sqlite), inside.size,
-            asked.consistency if asked else "live",
+            asked.consistency if asked else "live", exclude,
         ))  # fmt: skip
 
 
@@ -116,6 +125,8 @@ def _folder(target: Target, place: Place, inside: Inside, found: Found) -> None:
         found.leave("", f"folder {name} ({', '.join(sorted(inside.marks))} data)", name)
         return
     _many(f"folder {name}", inside, found)
+    exclude = chosen.excluded(target.host, root, place.source)
+    _own(inside, f"folder {name}", found, left_out=globs.matcher(exclude), above="" if path == "." else path)
     if inside.type == "file" and inside.sqlite:
         folder, name = posixpath.split(place.source)
         found.sources.append(SqliteFile(False, folder, name, {"place": "bind", "folder": folder}))
@@ -123,17 +134,64 @@ def _folder(target: Target, place: Place, inside: Inside, found: Found) -> None:
     where = {"place": "bind", "folder": place.source}
     found.sources += [SqliteFile(False, place.source, one, where) for one in inside.sqlite]
     without = [posixpath.normpath(posixpath.join(path, one)) for one in _beside(inside.sqlite)]
-    found.sources.append(files(target, (path,), without, base=base, name=name, size=inside.size))
+    left = [*chosen.own(target.host), *without] if base == root else without
+    found.sources.append(Files(base, (path,), tuple(left), name, inside.size, (), exclude))
 
 
-def files(target: Target, paths: Sequence[str], without: Sequence[str] = (), *, base: str = "", name: str = "",
-          size: int = 0) -> Files:  # fmt: skip
-    """Files and folders as a source: never the backup sets themselves, nor opslib's own folder."""
-    directory = target.host.backup.directory
-    own = [".opslib"] if directory.startswith("/") else [".opslib", posixpath.normpath(directory)]
-    folder = base or target.root
-    left = [*own, *without] if folder == target.root else list(without)
-    return Files(folder, tuple(paths), tuple(left), name or ", ".join(paths), size)
+def _picked(target: Target, tools: str, folders: Mapping[Place, bool], found: Found) -> list[Files]:
+    """The files that the host file names by patterns, as far as their folders are not backed up whole."""
+    picked = []
+    for spec in chosen.specs(target.host, patterns=True):
+        one = chosen.find(target, tools, spec)
+        whole = {path for path in one.paths for folder in folders
+                 if f"{target.root.rstrip('/')}/{path}/".startswith(f"{folder.source}/")}  # fmt: skip
+        if whole:
+            found.warnings.append(f"files {one.name}: {', '.join(sorted(whole))} is backed up whole, by another source")
+        if set(one.paths) - whole:
+            picked.append(replace(one, paths=tuple(path for path in one.paths if path not in whole)))
+    chosen.apart(target, picked)
+    return picked
+
+
+def _pick(one: Files, seen: Mapping[Place, Inside], folders: Mapping[Place, bool], found: Found) -> None:
+    """Add chosen files; SQLite files among them, and folders among them that are backed up whole, are artifacts of
+    their own."""
+    wanted, left_out = globs.matcher(one.globs), globs.matcher(one.exclude)
+    root, apart = one.base.rstrip("/"), []
+    for place, inside in seen.items():
+        path = place.source[len(root) + 1 :]
+        _many(f"folder {path}", inside, found)
+        _own(inside, f"folder {path}", found, left_out=left_out, wanted=wanted, above=path)
+        for name in inside.sqlite:
+            folder, file = (place.source, name) if name else posixpath.split(place.source)
+            found.sources.append(SqliteFile(False, folder, file, {"place": "bind", "folder": folder}))
+            apart.append(posixpath.normpath(posixpath.join(path, name)))
+    whole = [folder.source[len(root) + 1 :] for folder in folders
+             if any(f"{folder.source}/".startswith(f"{place.source}/") for place in seen)]  # fmt: skip
+    size = sum(inside.size for inside in seen.values())
+    found.sources.append(replace(one, without=(*one.without, *_beside(apart), *whole), size=size))
+
+
+def _own(inside: Inside, title: str, found: Found, *, left_out: Pattern[bytes] | None,
+         wanted: Pattern[bytes] | None = None, above: str = "") -> None:  # fmt: skip
+    """Keep of the SQLite files those that are copied as such: not what is left out, and not one whose name no manifest
+    can hold."""
+    kept = []
+    for name in inside.sqlite:
+        path = posixpath.normpath(posixpath.join(above, name))
+        if globs.matches(left_out, path) or not (wanted is None or globs.matches(wanted, path)):
+            continue
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            shown = name.encode("utf-8", "surrogateescape")
+            found.warnings.append(
+                f"{title}: the name of SQLite file {shown!r} is not UTF-8: it is copied as a plain file, which may be "
+                "in the middle of a transaction; rename it"
+            )
+            continue
+        kept.append(name)
+    inside.sqlite[:] = kept
 
 
 def _released(target: Target, folders: Iterable[Place]) -> dict[Place, list[str]]:

@@ -11,13 +11,15 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta, Struct, field
 
 from opslib.command import Secret
-from opslib.settings import units
+from opslib.settings import globs, units
 from opslib.settings.units import Address, Parse, Reserve
 
 Seconds = Annotated[float, Parse(units.seconds)]
 Count = Annotated[int, Meta(ge=1)]
 Words = Annotated[tuple[str, ...], Parse(units.words)]
 ProjectPath = Annotated[str, Parse(units.project_path)]
+ProjectGlob = Annotated[str, Parse(globs.path)]
+Exclude = Annotated[str, Parse(globs.exclude)]
 
 
 class HealthSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -147,20 +149,23 @@ class Sqlite(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
 
 class Volume(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="volume"):
     """A volume, by its name in the compose file. `consistency`: what the containers that may write to it do while it is
-    copied: go on, pause, or stop."""
+    copied: go on, pause, or stop. `exclude`: patterns of what is left out of it."""
 
     short: ClassVar[str] = "name"
 
     name: str
     consistency: Literal["live", "pause", "stop"] = "live"
+    exclude: tuple[Exclude, ...] = ()
 
 
 class Files(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="files"):
-    """Files and folders of the project's folder on the host."""
+    """Files and folders of the project's folder on the host, by their paths or by patterns; `exclude` are patterns of
+    what is left out."""
 
     short: ClassVar[str] = "paths"
 
-    paths: tuple[ProjectPath, ...]
+    paths: tuple[ProjectGlob, ...]
+    exclude: tuple[Exclude, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.paths:

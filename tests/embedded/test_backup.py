@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
+import socket
 import sqlite3
 import tarfile
 from pathlib import Path
@@ -156,3 +157,26 @@ def test_data_that_nothing_covers_is_a_finding(root: Path) -> None:
     take.judge(record)
     assert record.exit == 3
     assert "kafka in service kafka" in (record.hosts[0].error or {})["what"]
+
+
+def test_odd_things_do_not_hang_and_are_said(root: Path) -> None:
+    odd = root / "up loads"
+    os.mkfifo(odd / "fifo")
+    os.link(odd / "a", odd / "hard")
+    Path(os.fsdecode(os.fsencode(odd) + b"/caf\xe9")).write_text("x")
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(odd / "socket"))
+    made = result(backup(local(root), kinds=("files",)))
+    assert made["artifacts"][0]["counts"] == {"files": 3, "dirs": 1, "links": 1, "bytes": 4}
+    assert [text for text in made["warnings"] if "socket ignored" in text]
+    with tarfile.open(Path(made["folder"]) / made["artifacts"][0]["file"]) as archive:
+        types = {one.name: (one.isfifo(), one.islnk()) for one in archive}
+    assert types["./up loads/fifo"] == (True, False)
+    assert types["./up loads/hard"][1] or types["./up loads/a"][1]
+    assert any(os.fsencode(name).endswith(b"/caf\xe9") for name in types)
+    assert "./up loads/socket" not in types
+
+
+def test_a_pattern_that_matches_nothing_makes_no_set(root: Path) -> None:
+    sources = (Files(paths=("up loads/*", "up loads/*.pdf")),)
+    assert_no_set(root, backup(local(root, sources=sources)), 1, "nothing matches up loads/*.pdf")

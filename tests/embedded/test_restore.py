@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from opslib.backup import take
+from opslib.backup import take, verify
 from opslib.backup.manifest import FILE
 from opslib.backup.restore.options import Options
 from opslib.backup.restore.steps import RECOVERIES, steps
-from opslib.run.fleet import Task, carry_out
+from opslib.run.fleet import Task, carry_out, look_on
 from opslib.run.record import Record
 from opslib.settings.model import Backup, Files, Host, Sqlite
 from opslib.target.base import Target
@@ -178,3 +179,53 @@ def test_nothing_of_that_name(target: Target) -> None:
     assert record.exit == 2
     record = restore(target, "latest", kinds=("postgres",))
     assert record.exit == 2
+
+
+def test_patterns_bring_back_what_they_match_and_leave_all_else(target: Target) -> None:
+    """By patterns and with an exclude: what was left out is live, and stays live, with its owners and modes."""
+    root = Path(target.root)
+    for name in ("data/a/1.pdf", "data/a/1.txt", "data/b/2.pdf", "data/b/cache/3.pdf", "x.yml", "data/raw/r"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("old")
+    (root / "data/b").chmod(0o751)
+    sources = (Files(paths=("data/**/*.pdf", "*.yml", "data/raw"), exclude=("cache/",)),)
+    before = connect(msgspec.structs.replace(target.host, backup=Backup(sources=sources)))
+    made = run(before, lambda run: take.steps(run, take.Options()))
+    assert made.ok, made.hosts[0].error
+    artifact = made.hosts[0].result["artifacts"][0]
+    assert artifact["counts"]["files"] == 4
+    assert run_verify(before)
+
+    (root / "data/a/1.pdf").write_text("new")
+    (root / "data/a/1.txt").write_text("new")  # never backed up
+    (root / "data/b/2.pdf").unlink()
+    (root / "data/b/cache/3.pdf").write_text("new")  # left out
+    (root / "data/b").chmod(0o700)
+    for name in ("data/new/4.pdf", "data/new/4.txt", "y.yml", "x.env"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text("new")
+    (root / "data/new").chmod(0o711)
+    inode = (root / "data/a/1.txt").stat().st_ino
+    record = restore(before, "latest")
+    assert record.ok, record.hosts[0].error
+    data = {str(path.relative_to(root / "data")): path.read_text() for path in root.glob("data/**/*") if path.is_file()}
+    assert data == {
+        "a/1.pdf": "old", "a/1.txt": "new", "b/2.pdf": "old", "b/cache/3.pdf": "new", "new/4.txt": "new", "raw/r": "old",
+    }  # fmt: skip
+    assert (root / "x.yml").read_text() == "old"
+    assert not (root / "y.yml").exists(), "it matches, and was not there"
+    assert (root / "x.env").read_text() == "new"
+    assert oct((root / "data/b").stat().st_mode & 0o777) == "0o751"
+    assert oct((root / "data/new").stat().st_mode & 0o777) == "0o711"
+    assert (root / "data/a/1.txt").stat().st_ino == inode, "what is left out is not copied"
+
+    record = restore(before, str(record.hosts[0].result["safety_copy"]))
+    assert record.ok, record.hosts[0].error
+    assert (root / "data/new/4.pdf").read_text() == "new"
+    assert (root / "y.yml").read_text() == "new"
+    assert not (root / "data/b/2.pdf").exists()
+    before.close()
+
+
+def run_verify(target: Target) -> bool:
+    return look_on("backup.verify", [target], lambda run: verify.verify(run)).ok

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from opslib.backup import chosen
 from opslib.backup.restore import exchange
 from opslib.backup.restore.context import UNPACK, Context, Place
 from opslib.backup.restore.part import Part, differing
 from opslib.command import Command, bash
 from opslib.engines import sqlite, tree
 from opslib.errors import OpsError
+from opslib.settings import globs
 from opslib.target.docker import docker
 
 # $1 the folder, $2 the id, $3 the archive, $4 how many folders around its files to leave out
@@ -27,14 +29,34 @@ for p in "$@"; do
 done"""
 
 
+# $1 the folder, $2 the id, $3 what was left out and $4 what was chosen as regular expressions, then what is exchanged:
+# everything else that is live in it stays what it is, in the same way.
+KEEP_OTHERS = """export LC_ALL=C; set -euo pipefail; cd -- "$1"; new=./.opslib-new-$2; other=()
+[ -z "$3" ] || other=(-regex "$3"); [ -z "$4" ] || other+=(${3:+-o} ! -regex "$4"); shift 4; there=()
+for p in "$@"; do if [ -e "$p" ] || [ -L "$p" ]; then there+=("$p"); fi; done; ((${#there[@]})) || exit 0
+t=$(mktemp -d); trap 'rm -rf -- "$t"' EXIT
+find "${there[@]}" -ignore_readdir_race -regextype posix-extended -path './.opslib-*' -prune -o \\( "${other[@]}" \\) \
+  -fprintf "$t/above" '%h\\0' \\( -type d -fprint0 "$t/dirs" -o -fprint0 "$t/rest" \\)
+{ cat "$t/dirs"; sort -zu "$t/above" | while IFS= read -r -d '' p; do
+    while [[ $p == */* ]]; do printf '%s\\0' "$p"; p=${p%/*}; done; done; } | sort -zu |
+  while IFS= read -r -d '' p; do [ -d "$new/$p" ] || printf '%s\\0' "$p"; done >"$t/make"
+like=(--numeric-owner); if [ "$(id -u)" = 0 ] && tar --acls --xattrs --version >/dev/null 2>&1; then
+  like+=(--acls --xattrs --xattrs-include='*'); fi
+tar --no-recursion --null --files-from="$t/make" "${like[@]}" -cf - |
+  tar -C "$new" "${like[@]}" --no-overwrite-dir -xpf -
+xargs -0r cp -dl --parents -t "$new" -- <"$t/rest" """
+
+
 class TreePart(Part, frozen=True, kw_only=True, tag="tree"):
-    """A volume whole, or `paths` below a folder. `without` is what the archive leaves out; `create` are the labels of
-    a volume (or folder) that is not there yet, `strip` how
-    many folders the archive has around its files."""
+    """A volume whole, or `paths` below a folder. `without` is what the archive leaves out, `exclude` are patterns of
+    what it does; where there are `globs`, patterns, it holds only what they match. `create` are the labels of a volume
+    (or folder) that is not there yet, `strip` how many folders the archive has around its files."""
 
     place: Place
     paths: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    globs: tuple[str, ...] = ()
     create: dict[str, str] | None = None
     driver: str = "local"
     strip: int = 0
@@ -47,6 +69,10 @@ class TreePart(Part, frozen=True, kw_only=True, tag="tree"):
             seen = count(ctx, self.place, self.paths, below=f".opslib-new-{self.id}")
             if seen != self.counts:
                 raise differing(self.title, self.counts, seen, ctx.target.host.name)
+        if self.exclude or self.globs:
+            patterns = globs.regex(self.exclude), globs.regex(self.globs)
+            paths = [tree.inside(path) for path in self.paths] or ["."]
+            ctx.target.run(ctx.script(KEEP_OTHERS, self.place, self.id, *patterns, *paths))
         kept = [f"{path}{end}" for path in self.without for end in ("", *sqlite.BESIDE)]
         if kept:
             ctx.target.run(ctx.script(KEEP, self.place, self.id, *kept))
@@ -94,6 +120,20 @@ class TreePart(Part, frozen=True, kw_only=True, tag="tree"):
 
 def _missing(ctx: Context, folder: str) -> bool:
     return bool(ctx.target.run(bash('[ -e "$1" ] || echo missing', folder)).text)
+
+
+def more(ctx: Context, place: Place, paths: Sequence[str], patterns: Sequence[str],
+         exclude: Sequence[str]) -> list[str]:  # fmt: skip
+    """What else is exchanged: paths in the folder that patterns without a folder before them match now, and did not
+    when the archive was made."""
+    anywhere = [one for one in patterns if globs.start(one) == "."]
+    if not anywhere:
+        return []
+    left_out = globs.regex([*exclude, *(one for one in chosen.own(ctx.target.host) if not globs.is_glob(one))])
+    found = chosen.roots(ctx.target, ctx.tools, place.source, left_out, anywhere)
+    known = [f"{path}/" for path in paths]
+    names = dict.fromkeys(name for some in found for name in some)
+    return [name for name in names if not any(path.startswith(f"{name}/") for path in known)]
 
 
 # $1 the folder, then paths: those that are there, for what cannot be counted is not there

@@ -203,7 +203,7 @@ def _volume(ctx: Context, chosen: Chosen, artifact: Artifact, ident: str, folder
     name, create = places.volume_name(ctx, artifact)
     place = Place(kind="volume", source=name)
     return TreePart(
-        **_base(chosen, artifact, ident, folder), place=place, without=tuple(artifact.facts.get("without") or ()),
+        **_base(chosen, artifact, ident, folder), place=place, **_left_out(artifact),
         create=create, driver=str(artifact.facts.get("driver") or "local"),
         before=None if create is not None else dict(files.count(ctx, place)),
     )  # fmt: skip
@@ -212,17 +212,22 @@ def _volume(ctx: Context, chosen: Chosen, artifact: Artifact, ident: str, folder
 def _volume_elsewhere(ctx: Context, chosen: Chosen, artifact: Artifact, ident: str, folder: str) -> TreePart:
     """Wherever it came from need not be there, and may be in use."""
     place = Place(kind="volume", source=str(artifact.facts["volume"]))
-    return TreePart(**_base(chosen, artifact, ident, folder), place=place,
-                    without=tuple(artifact.facts.get("without") or ()))  # fmt: skip
+    return TreePart(**_base(chosen, artifact, ident, folder), place=place, **_left_out(artifact))
+
+
+def _left_out(artifact: Artifact) -> dict[str, Any]:
+    return {name: tuple(artifact.facts.get(name) or ()) for name in ("without", "exclude")}
 
 
 def _files(ctx: Context, chosen: Chosen, artifact: Artifact, ident: str, folder: str) -> TreePart:
     paths = tuple(str(path).strip("/") for path in artifact.facts.get("paths") or ())
     place = Place(kind="folder", source=places.folder(ctx, chosen, str(artifact.facts["base"])))
+    left_out, patterns = _left_out(artifact), tuple(artifact.facts.get("globs") or ())
+    paths = (*paths, *files.more(ctx, place, paths, patterns, left_out["exclude"]))
     before = dict(files.count(ctx, place, paths))
     return TreePart(
-        **_base(chosen, artifact, ident, folder), place=place, paths=paths,
-        without=tuple(artifact.facts.get("without") or ()), before=before if any(before.values()) else None,
+        **_base(chosen, artifact, ident, folder), place=place, paths=paths, globs=patterns, **left_out,
+        before=before if any(before.values()) else None,
     )  # fmt: skip
 
 

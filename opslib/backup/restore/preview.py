@@ -88,4 +88,8 @@ def _warnings(chosen: Chosen, parts: Sequence[AnyPart]) -> list[str]:
         if isinstance(part, TreePart) and part.without:
             own = ", ".join(part.without)
             found.append(f"{part.title} is without {own}: artifacts of their own, they stay unless restored too")
+        if isinstance(part, TreePart) and part.exclude:
+            found.append(f"{part.title} is without {', '.join(part.exclude)}: what of it is there stays as it is")
+        if isinstance(part, TreePart) and part.globs:
+            found.append(f"{part.title} is {', '.join(part.globs)} alone: all else there stays as it is")
     return found

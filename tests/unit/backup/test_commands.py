@@ -94,14 +94,23 @@ def test_a_volume_is_packed_read_only_without_its_sqlite_files() -> None:
     assert shown(source.command(STAGE)).endswith(
         "--mount type=volume,src=x_data,dst=/src,readonly --security-opt label=disable --env TINI_SUBREAPER=1 "
         "tools:1 bash -c PACK opslib volume.data.tar.zst 1000 "
-        "bash -c TAR opslib /src './-a b.db' './-a b.db-wal' -- ."
+        "bash -c TAR opslib /src '' '' './-a b.db' './-a b.db-wal' -- ."
     )
 
 
 def test_files_are_packed_by_their_paths_in_the_project() -> None:
     source = Files("/srv/x", ("-up loads/", "a.conf"), (".opslib", "backups"), "-up loads")
     assert shown(source.command(STAGE, source.file(STAGE))).endswith(
-        "files.-up%20loads.tar.zst 1000 bash -c TAR opslib /src ./.opslib ./backups -- './-up loads' ./a.conf"
+        "files.-up%20loads.tar.zst 1000 bash -c TAR opslib /src '' '' ./.opslib ./backups -- './-up loads' ./a.conf"
+    )
+
+
+def test_what_is_left_out_and_chosen_are_regular_expressions() -> None:
+    source = NamedVolume("x_data", "data", {}, "local", exclude=("**/*.tmp", "a b/"))
+    assert shown(source.command(STAGE)).endswith(r"opslib /src '\./((.*/)?[^/]*\.tmp|a b/.*)(/.*)?' '' -- .")
+    chosen = Files("/srv/x", ("conf",), (".opslib",), "conf/*.yml", globs=("conf/*.yml",))
+    assert shown(chosen.command(STAGE, "f")).endswith(
+        r"""opslib /src '' '\./(conf/[^/]*\.yml)(/.*)?' ./.opslib -- ./conf"""
     )
 
 
