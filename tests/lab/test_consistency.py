@@ -41,7 +41,7 @@ def site(made: Site) -> Iterator[Site]:
 
 def made_by(site: Site, *words: str, code: int = 0) -> dict[str, Any]:
     """What a task says of its host."""
-    host: dict[str, Any] = json.loads(site.inv(*words, "--json", code=code))["hosts"][0]
+    host: dict[str, Any] = json.loads(site.inv(*words, "--json", code=code).splitlines()[-1])["hosts"][0]
     return host
 
 
@@ -133,5 +133,5 @@ def test_a_service_that_does_not_come_back_is_an_error_and_the_set_is_good(site:
     name = host["result"]["set"]
     assert "service app is not healthy" in host["error"]["what"]
     assert host["error"]["left"] == f"the set {name}, which is whole"
-    assert json.loads(site.inv("backup.verify", "--set", name, "--json"))["ok"]
+    assert json.loads(site.inv("backup.verify", "--set", name, "--json").splitlines()[-1])["ok"]
     site.inside(f"docker start {site.name}-app-1")
