@@ -122,6 +122,12 @@ def _missing(ctx: Context, folder: str) -> bool:
     return bool(ctx.target.run(bash('[ -e "$1" ] || echo missing', folder)).text)
 
 
+def used(ctx: Context, place: Place, paths: Sequence[str] = ()) -> int:
+    """Bytes of the disk that the place (or the paths in it that are there) takes: a file with holes takes less."""
+    words = present(ctx, place, paths) if paths else ["."]
+    return int(ctx.target.run(ctx.script(_USED, place, *words)).text or 0) if words else 0
+
+
 def more(ctx: Context, place: Place, paths: Sequence[str], patterns: Sequence[str],
          exclude: Sequence[str]) -> list[str]:  # fmt: skip
     """What else is exchanged: paths in the folder that patterns without a folder before them match now, and did not
@@ -135,6 +141,9 @@ def more(ctx: Context, place: Place, paths: Sequence[str], patterns: Sequence[st
     names = dict.fromkeys(name for some in found for name in some)
     return [name for name in names if not any(path.startswith(f"{name}/") for path in known)]
 
+
+# $1 the folder, then paths
+_USED = 'cd -- "$1"; shift; du -csB1 -- "$@" | tail -n 1 | cut -f1'
 
 # $1 the folder, then paths: those that are there, for what cannot be counted is not there
 _PRESENT = 'cd -- "$1"; shift; for p in "$@"; do { [ -e "$p" ] || [ -L "$p" ]; } && printf "%s\\0" "$p"; done; true'

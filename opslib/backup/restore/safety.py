@@ -13,7 +13,7 @@ from opslib.backup.postgres import PostgresDatabase, PostgresGlobals
 from opslib.backup.redis import RedisServer
 from opslib.backup.restore import postgres
 from opslib.backup.restore.context import Context, Place
-from opslib.backup.restore.files import TreePart, present
+from opslib.backup.restore.files import TreePart, present, used
 from opslib.backup.restore.options import Options
 from opslib.backup.restore.parts import AnyPart
 from opslib.backup.restore.postgres import PostgresPart
@@ -65,7 +65,7 @@ def sources_of(ctx: Context, part: AnyPart) -> Iterator[Source]:
         assert replacing is not None
         yield replacing.source(ctx.target, ctx.instance(part.service), part.name)
     elif isinstance(part, TreePart):
-        yield _tree(ctx, part.place, part.paths, part.title, _bytes(part))
+        yield _tree(ctx, part.place, part.paths, part.title, used(ctx, part.place, part.paths))
     elif isinstance(part, SqlitePart) and not part.within:
         yield _sqlite(ctx, part)
 
@@ -85,10 +85,6 @@ def _tree(ctx: Context, place: Place, paths: Sequence[str], title: str, size: in
         return NamedVolume(place.source, key, labels, seen.driver if seen else "local", (), size)
     there = tuple(path.removeprefix("./") for path in present(ctx, place, paths))
     return Files(place.source, there, (), title.partition(" ")[2], size)
-
-
-def _bytes(part: TreePart) -> int:
-    return int((part.before or {}).get("bytes", 0))
 
 
 def _sqlite(ctx: Context, part: SqlitePart) -> Source:
