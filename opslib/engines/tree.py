@@ -61,11 +61,11 @@ while [ $# -gt 0 ]; do
   done; shift 2
 done"""
 
-# $1 the folder, then the paths. The same figures of what is there. tar takes a second name of anything as a hard link,
-# which is counted as a file.
+# $1 the folder, then the paths. The same figures of what is there. tar takes a second name of a symbolic link as a hard
+# link, which is counted as a file.
 COUNT = """set -euo pipefail; cd -- "$1"; shift
 find "$@" -printf '%y %D:%i %n %s\\n' | awk '$1 == "f" { files++; if ($3 < 2 || !seen[$2]++) bytes += $4 }
-$1 == "d" { dirs++ } $1 ~ /[lpbc]/ { if ($3 > 1 && seen[$2]++) files++; else if ($1 == "l") links++ }
+$1 == "d" { dirs++ } $1 == "l" { if ($3 > 1 && seen[$2]++) files++; else links++ }
 END { printf "counts %.0f %.0f %.0f %.0f\\n", files, dirs, links, bytes }'"""
 
 
