@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from opslib.images.tools import ensure_tools, tools_tag
+from opslib.settings.model import Host
+from opslib.target.local import Local
 from tests.lab.site import LABEL, Site, until
 
 # Two files that are only right together. One that is told to stop ends with both written.
@@ -45,15 +48,16 @@ backup:
 def prepare(site: Site) -> None:
     """Have it run, with a SQLite file in `data`, one service stopped and one paused by somebody."""
     site.inv("deploy")
+    base = {"OPSLIB_TOOLS_BASE": f"{site.images}debian:bookworm-slim"}
+    ensure_tools(site.target, Local(Host(name="local", path=".")), base)
     tools(site, "sqlite3 /data/app.db 'create table t (x); insert into t values (1)'")
     site.inside(f"docker stop {site.container('aside')} && docker pause {site.container('frozen')}")
 
 
 def tools(site: Site, script: str, *options: str) -> str:
     """A shell text in the tools image, with the volume at /data."""
-    image = "$(docker images -q opslib-tools | head -n 1)"
     mount = f"--mount type=volume,src={site.name}_data,dst=/data"
-    return site.inside(f'docker run {" ".join(options) or "--rm"} {mount} {image} bash -c "{script}"')
+    return site.inside(f'docker run {" ".join(options) or "--rm"} {mount} {tools_tag()} bash -c "{script}"')
 
 
 def states(site: Site) -> dict[str, str]:

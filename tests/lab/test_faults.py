@@ -13,6 +13,7 @@ import pytest
 
 from opslib.command import bash
 from opslib.target.lock import locked
+from tests.lab import still_stack
 from tests.lab.site import MARK, Site, ended, fault, inside, own_server, site_on, until
 
 pytestmark = pytest.mark.lab
@@ -69,6 +70,26 @@ def test_the_controller_is_killed_in_the_middle_of_a_deploy(site: Site) -> None:
     assert "left half done" in said
     assert site.served() == "green"
     assert site.inside(f"docker ps -aq -f label=com.docker.compose.project={site.name} | wc -l") == "2"
+
+
+def test_the_line_is_cut_while_services_are_stopped_for_a_copy(
+    server: dict[str, Any], lab: dict[str, Any], tmp_path: Path
+) -> None:
+    more = {"compose": still_stack.COMPOSE, "settings": still_stack.SETTINGS}
+    with site_on(tmp_path, lab["images_prefix"], server, **more) as site:
+        still_stack.prepare(site)
+        with still_stack.copying(site):
+            backup = site.start("backup.all")
+            still_stack.wait_for_the_copy(site)
+            fault(SERVER, "cut")
+            try:
+                until(lambda: still_stack.states(site) == still_stack.ALL_WELL, 90, "nobody brought them back")
+            finally:
+                fault(SERVER, "heal")
+            ended(backup, 1)
+        assert "left half done" in site.inv("backup.volumes", "--wait", "2m")
+        assert still_stack.states(site) == still_stack.ALL_WELL
+        assert len(site.sets()) == 1
 
 
 def test_two_at_once_the_second_names_the_first(site: Site) -> None:
