@@ -140,7 +140,7 @@ def release() -> Step[Memo]:
             return "not everything came back"
         return f"{len(found)} containers, after {seconds} s"
 
-    return Step("backup.release", looking, do)
+    return Step("backup.release", looking, do, show=lambda memo: ", ".join(memo["containers"]))
 
 
 def _told(run: Run, found: Sequence[Writer]) -> float:

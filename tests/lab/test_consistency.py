@@ -80,7 +80,7 @@ def manifest(site: Site, name: str) -> dict[str, Any]:
 def test_a_plan_names_what_stops_and_what_for(site: Site) -> None:
     planned = {one["step"]: one["what"] for one in made_by(site, "backup.all", "--plan")["result"]["plan"]}
     assert planned["backup.hold"] in (
-        f"stop {site.name}-{first}-1, {site.name}-{second}-1 for volume data; pause {site.name}-logger-1 for volume logs"
+        f"stop {site.name}-{first}-1, {site.name}-{second}-1 for volume data, volume logs; pause {site.name}-logger-1 for volume logs"
         for first, second in (("app", "base"), ("base", "app"))
     )
     assert planned["backup.held"] == "sqlite data/app.db, volume data, volume logs"
