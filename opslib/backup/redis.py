@@ -10,8 +10,9 @@ from opslib.backup.byhand import decompress, docker_words
 from opslib.backup.database import Database, Read, Reading
 from opslib.backup.manifest import Artifact, Kind, file_name
 from opslib.backup.pack import LONG, beside, inside, pack, pack_command, script
+from opslib.backup.redis_users import COMPLETE, Accounts, users_of
 from opslib.command import pipe
-from opslib.engines import redis
+from opslib.engines import redis, redis_save
 from opslib.target.docker import run_in
 
 if TYPE_CHECKING:
@@ -22,12 +23,18 @@ if TYPE_CHECKING:
     from opslib.target.base import Target
 
 # One open file is copied, and it is the one that was checked: a save that ends meanwhile makes another. The server's
-# own program reads it, from its own root folder; what it found goes to descriptor 4.
+# own program reads it, from its own root folder; what it found goes to descriptor 4, and what the file says of the size
+# of each database, which stands where that program found its beginning.
 # $1 the server's process, $2 the file, then the program that checks it
 _READ = """set -eu; file=/proc/$1/root$2; shift 2
+sizes() {
+  sed -n 's/^\\[offset \\([0-9]*\\)\\] Selecting DB ID \\([0-9]*\\)$/\\1 \\2/p' /tmp/checked | while read -r at db; do
+    printf 'db %s %s\\n' "$db" "$(tail -c "+$((at + 1))" /proc/$$/fd/7 | head -c 19 | od -An -v -tx1 -w19 | tr -d ' ')"
+  done
+}
 for try in 1 2 3; do
   exec 7<"$file"; "$@" >/tmp/checked 2>&1 </dev/null || { cat /tmp/checked >&2; exit 1; }
-  if [ /proc/self/fd/7 -ef "$file" ]; then cat /tmp/checked >&4; cat <&7; exit; fi
+  if [ /proc/self/fd/7 -ef "$file" ]; then { cat /tmp/checked; sizes; } >&4; cat <&7; exit; fi
 done
 echo 'Redis saves faster than its file can be read' >&2; exit 1"""
 
@@ -53,14 +60,15 @@ class RedisServer:
     def take(self, stage: Stage) -> list[Artifact]:
         """Save, check and copy the file."""
         at = self.at
-        before, after = redis.save(stage.target, at)
+        saved = redis_save.save(stage.target, at)
         packed = pack(stage, self.title, self.file, dump_command(stage, self))
-        counts = redis.counts_of_file(packed.told, before, after)
+        warnings = [*([saved.why] if saved.why else []), *packed.warnings]
+        facts = {**self.facts, "functions": saved.functions, "warnings": warnings}
         return [
             Artifact(
                 file=self.file, kind=self.kind, name=at.service, service=at.service, image=at.image,
                 container=at.container, bytes=packed.bytes, raw_bytes=packed.raw_bytes, sha256=packed.sha256,
-                counts=dict(counts), facts=self.facts, by_hand=_by_hand(stage, self),
+                counts=dict(redis_save.counts_of_file(packed.told)), facts=facts, by_hand=_by_hand(stage, self),
             )
         ]  # fmt: skip
 
@@ -74,13 +82,15 @@ def dump_command(stage: Stage, source: RedisServer) -> Command:
 
 
 def find(target: Target, at: Instance, specs: Sequence[SourceSpec]) -> list[Source]:
-    """The server."""
+    """The server, and its users where there are others than the one that every server has."""
     facts = redis.facts(target, at)
-    return [RedisServer(at, facts, facts.pop("size"))]
+    return [*users_of(target, at, facts["aclfile"]), RedisServer(at, facts, facts.pop("size"))]
 
 
 def _reading(target: Target, at: Instance | None, artifact: Artifact, read: Read) -> Reading | None:
     """redis-check-rdb needs a file of its own, so it reads in a fresh container of the server's image."""
+    if artifact.facts.get("part") == "globals":
+        return Reading("users", read(["bash", "-c", COMPLETE], []))
     if at is None:
         return None
     check = "cat >/tmp/check.rdb && redis-check-rdb /tmp/check.rdb >&2"
@@ -88,7 +98,7 @@ def _reading(target: Target, at: Instance | None, artifact: Artifact, read: Read
     return Reading("redis-check-rdb", pipe(read(["cat"], []), own))
 
 
-DATABASE = Database("redis", find, _reading)
+DATABASE = Database("redis", find, _reading, accounts=Accounts())
 
 
 def _by_hand(stage: Stage, source: RedisServer) -> tuple[str, ...]:

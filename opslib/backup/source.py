@@ -32,9 +32,13 @@ qdrant, a collection (`.snapshot.zst`, the tar archive that the server makes):
             server describes it, vectors in params), indexes {payload field: schema}, aliases {alias: collection} of the
             whole server, moving ["points"] where the number is not known, warnings
 redis (`.rdb.zst`):
-    counts  {"db0": {"keys": n, "persistent": n}, …}, of the file itself; {"all": {…}} where clients wrote so busily
-            that only the sums are known. `persistent` are the keys without expiry.
-    facts   server, dir, dbfilename, appendonly (bool), databases (how many there may be)
+    counts  {"db0": {"keys": n, "persistent": n}, …}, of the file itself; {"all": {…}} where it says only the sums.
+            `persistent` are the keys without expiry.
+    facts   server, dir, dbfilename, appendonly (bool), databases (how many there may be), aclfile ("" for none),
+            functions {library: [names]} (null: not known), warnings
+redis, users (`.users.zst`, what ACL LIST tells):
+    counts  {}
+    facts   part "globals", server, aclfile, warnings
 sqlite (`.db.zst`):
     counts  {table: rows}, of the copy
     facts   place "volume"|"bind"|"project"; volume (real name) and key (compose name) or folder (absolute), path

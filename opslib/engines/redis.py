@@ -1,14 +1,14 @@
-"""Asking Redis (and Valkey) and making it save: what its tools print, and what that means."""
+"""Asking Redis (and Valkey): what its tools print, and what that means."""
 
 from __future__ import annotations
 
-import itertools
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from opslib.command import Command, Secret
+from opslib.command import Command, Secret, quote
 from opslib.engines.engine import Engine, Facts, first
 from opslib.engines.instance import Instance, Login
 from opslib.errors import CommandFailed, OpsError
@@ -16,88 +16,124 @@ from opslib.target.process import mask
 
 if TYPE_CHECKING:
     from opslib.compose.stack import Container
-    from opslib.settings.model import Host
     from opslib.target.base import Target
 
 Counts = dict[str, dict[str, int]]
-_ERRORS = ("ERR", "NOAUTH", "WRONGPASS", "NOPERM", "LOADING", "MISCONF", "(error)", "AUTH failed")
-SAVING = 3600.0  # seconds that a background save may take
+Functions = dict[str, list[str]]
+"""By library the names of its functions."""
 
-# Saves and waits until the file of exactly this save is there. LASTSAVE counts whole seconds, so a save in the same
-# second as the one before could not be told apart: it waits for the next one. Nothing is begun beside another child.
-# $1 the port. Prints the keyspace before and after the save began.
-_SAVE = r"""port=$1
-info() { redis-cli -p "$port" info persistence | tr -d '\r' | sed -n "s/^$1://p"; }
-while :; do
-  while [ "$(info rdb_bgsave_in_progress)$(info aof_rewrite_in_progress)" != 00 ]; do sleep 0.2; done
-  before=$(redis-cli -p "$port" lastsave)
-  while [ "$(redis-cli -p "$port" time | sed -n 1p)" -le "$before" ]; do sleep 0.1; done
-  said=$(printf 'info keyspace\nbgsave\ninfo keyspace\n' | redis-cli -p "$port")
-  case $said in *'already in progress'*|*'scheduled'*|*'AOF'*) sleep 0.5 ;; *) break ;; esac
-done
-case $said in *'saving started'*) ;; *) printf '%s\n' "$said" >&2; exit 1 ;; esac
-while [ "$(info rdb_bgsave_in_progress)" != 0 ]; do sleep 0.1; done
-[ "$(info rdb_last_bgsave_status)" = ok ] || { echo "the background save failed, see the log of Redis" >&2; exit 1; }
-[ "$(redis-cli -p "$port" lastsave)" -gt "$before" ] || { echo "Redis did not save" >&2; exit 1; }
-printf '%s\n' "$said" """
+NO_SET = "everything: no backup set was made"
+RIGHTS = "+info +config|get +bgsave +function|list +acl|list +acl|setuser +acl|deluser +acl|save"
+"""What the user that opslib logs in as should be allowed: the first three are needed, the others are for functions and
+users."""
+
+_WRONG = ("NOAUTH", "WRONGPASS", "AUTH failed", "Warning: AUTH failed", "ERR invalid password")
+_ERRORS = (*_WRONG, "ERR ", "NOPERM ", "LOADING ", "MISCONF ", "(error) ")
+_ASKED = ("dir", "dbfilename", "appendonly", "appenddirname", "appendfilename", "databases", "aclfile")
+_MERGED = 'exec "$@" 2>&1'  # redis-cli tells only its standard error that it was not let in, and goes on
 
 
-def ask(target: Target, at: Instance, *words: str, limit: float = 30.0) -> list[str]:
-    """The lines that one command is answered with. Raises OpsError: redis-cli exits with 0 on errors too."""
-    return _said(target, at, at.tool(target.host, "redis-cli", "-p", str(at.port), *words, limit=limit))
+class Refused(OpsError):
+    """Redis answered with an error; `said` is its own text."""
+
+    def __init__(self, what: str, said: str, **more: str | None) -> None:
+        self.said = said
+        super().__init__(what, **more)
+
+
+def cli(at: Instance, *words: str) -> tuple[str, ...]:
+    """redis-cli as it is called for this server; the password is in its environment."""
+    user = str(at.env.get("REDIS_USER", ""))
+    return ("redis-cli", "-p", str(at.port), *(["--user", user] if user else []), *words)
+
+
+def ask(
+    target: Target, at: Instance, *words: str, feed: bytes | None = None, limit: float = 30.0, left: str = NO_SET
+) -> list[str]:
+    """The lines that one command, or those in `feed`, are answered with. Raises Refused: redis-cli exits with 0 on
+    errors too."""
+    return said(target, at, at.tool(target.host, *cli(at, *words), feed=feed, limit=limit), left=left)
+
+
+def said(target: Target, at: Instance, cmd: Command, *, left: str = NO_SET) -> list[str]:
+    """What a command printed that asks this server. Raises Refused where that is an error."""
+    try:
+        lines = target.run(cmd).lines
+    except CommandFailed as error:
+        wrong = error.stderr.strip() or error.what
+    else:
+        errors = [line for line in lines if line.startswith(_ERRORS)]
+        if not errors:
+            return lines
+        wrong = errors[0]
+    what, next_ = _why(at, mask(wrong, cmd.secrets()).strip())
+    raise Refused(what, wrong, host=target.host.name, left=left, next=next_)
+
+
+def _why(at: Instance, wrong: str) -> tuple[str, str]:
+    """What an error of the server means, and what to do about it."""
+    title, user = f"Redis in service {at.service}", str(at.env.get("REDIS_USER", "default"))
+    denied = re.search(r"NOPERM .*?run the '([^']+)'", wrong)
+    if denied:
+        command = denied[1].replace("|", " ").upper()
+        may = f"user {user} of {title} may not run {command}: the right +{denied[1]} is missing"
+        return may, f"as a user who may: redis-cli ACL SETUSER {quote(user)} {RIGHTS}"
+    unknown = re.search(r"unknown command ['`]?([^'`,]+)", wrong)
+    if unknown:
+        gone = f"{title} does not know the command {unknown[1].upper()}: it is renamed or switched off there"
+        return gone, "take its rename-command out of the configuration, and keep users from it by ACL rules instead"
+    return f"{title}: {wrong}", f"docker logs --tail 50 {at.container}"
 
 
 def logged_in(target: Target, at: Instance, passwords: Sequence[Secret]) -> Instance:
     """The instance with the password that it takes, and its version. Raises OpsError where it takes none of them."""
-    for password in [*passwords, None]:
+    user = at.env.get("REDIS_USER")
+    for password in (*passwords, Secret("") if user else None):  # a user may need no password, but has to be named
         tried = at if password is None else replace(at, env={**at.env, "REDISCLI_AUTH": password})
+        cmd = tried.tool(target.host, "sh", "-c", _MERGED, "sh", *cli(at, "info", "server"), limit=30.0)
         try:
-            info = fields(ask(target, tried, "info", "server"))
-        except OpsError:
-            continue
-        version = info.get("valkey_version") or info.get("redis_version")
-        if version:
-            return replace(tried, version=version)
+            info = fields(said(target, tried, cmd))
+        except Refused as error:
+            if error.said.startswith(_WRONG):
+                continue
+            raise
+        if "valkey_version" in info:
+            return replace(tried, version=f"valkey {info['valkey_version']}")
+        if "redis_version" in info:
+            return replace(tried, version=info["redis_version"])
+    who = f"for user {user} " if user else ""
     raise OpsError(
-        f"Redis in service {at.service} takes none of the {len(passwords)} passwords that its container knows",
+        f"Redis in service {at.service} takes {who}none of the {len(passwords)} passwords that are known",
         host=target.host.name,
         left="everything: no backup set was made",
-        next=f'put `- redis: {{service: {at.service}, password: "${{REDIS_PASSWORD}}"}}` under `backup: sources:`',
+        next=f'put `- redis: {{service: {at.service}, password: "${{REDIS_PASSWORD}}"}}` under `backup: sources:`, '
+        "with `user: NAME` where users are not let in as `default`",
     )
+
+
+def config(target: Target, at: Instance, *, left: str = NO_SET) -> dict[str, str]:
+    """Where the server keeps what, by the names of its configuration; those that it does not know are "". Before 7.0
+    it takes one name at a time."""
+    feed = "".join(f"config get {name}\n" for name in _ASKED).encode()
+    lines = ask(target, at, feed=feed, left=left)
+    found = {name: lines[at + 1] for at, name in enumerate(lines[:-1]) if name in _ASKED}
+    return {**dict.fromkeys(_ASKED, ""), **found}
 
 
 def facts(target: Target, at: Instance) -> dict[str, Any]:
     """Where the server saves, how, and its memory in use (`size`, bytes)."""
-    asked = ("dir", "dbfilename", "appendonly", "databases")
-    script = "info memory\n" + "".join(f"config get {name}\n" for name in asked)
-    lines = _said(target, at, at.tool(target.host, "redis-cli", "-p", str(at.port), feed=script.encode(), limit=30.0))
-    found = dict.fromkeys(asked, "")
-    for name, value in itertools.pairwise(lines):
-        if name in found and not found[name]:
-            found[name] = value
-    memory = fields(lines)
+    found = config(target, at)
+    memory = fields(ask(target, at, "info", "memory"))
     return {
         "server": at.version, "dir": found["dir"] or at.data, "dbfilename": found["dbfilename"] or "dump.rdb",
         "appendonly": found["appendonly"] == "yes", "databases": int(found["databases"] or 16),
-        "size": int(memory.get("used_memory", 0)),
+        "aclfile": found["aclfile"], "size": int(memory.get("used_memory", 0)),
     }  # fmt: skip
 
 
-def save_command(host: Host, at: Instance) -> Command:
-    """Make the server save in the background, and wait for the file."""
-    return at.tool(host, "sh", "-c", _SAVE, "sh", str(at.port), limit=SAVING)
-
-
-def save(target: Target, at: Instance) -> tuple[Counts, Counts]:
-    """Save; the keyspace before and after the save began. Raises OpsError when Redis could not save."""
-    lines = _said(target, at, save_command(target.host, at))
-    at_save = next(number for number, line in enumerate(lines) if "saving started" in line)
-    return keyspace(lines[:at_save]), keyspace(lines[at_save:])
-
-
-def count(target: Target, at: Instance) -> Counts:
+def count(target: Target, at: Instance, *, left: str = NO_SET) -> Counts:
     """The keys of each database, now."""
-    return keyspace(ask(target, at, "info", "keyspace"))
+    return keyspace(ask(target, at, "info", "keyspace", left=left))
 
 
 def keyspace(lines: Sequence[str]) -> Counts:
@@ -111,46 +147,29 @@ def keyspace(lines: Sequence[str]) -> Counts:
     return found
 
 
-def counts_of_file(checked: Sequence[str], before: Counts, after: Counts) -> Counts:
-    """The counts of a saved file. redis-check-rdb knows the sums; the server's own figures by database count where
-    they add up to the same."""
-    keys, expires = _sum(checked, "keys read"), _sum(checked, "expires")
-    total = {"keys": keys, "persistent": keys - expires}
-    for seen in (before, after):
-        if seen and {name: sum(one[name] for one in seen.values()) for name in total} == total:
-            return seen
-    return {"all": total} if keys else {}
+def functions(target: Target, at: Instance) -> Functions | None:
+    """The libraries that are loaded; None where the server does not say, or has none of them (before 7.0)."""
+    try:
+        return functions_of("".join(ask(target, at, "--json", "function", "list")))
+    except Refused:
+        return None
+
+
+def functions_of(text: str) -> Functions | None:
+    """The same from what `FUNCTION LIST` answers as JSON; None for anything else."""
+    try:
+        listed = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(listed, list):
+        return None
+    return {one["library_name"]: sorted(each["name"] for each in one["functions"]) for one in listed}
 
 
 def fields(lines: Sequence[str]) -> dict[str, str]:
     """`name:value` lines as INFO prints them."""
     pairs = (line.rstrip("\r").split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
     return {words[0]: words[1] for words in pairs}
-
-
-def _sum(checked: Sequence[str], what: str) -> int:
-    for line in checked:
-        words = line.replace("[info]", "").split()
-        if words[1:] == what.split() and words[0].isdigit():
-            return int(words[0])
-    raise OpsError(f"redis-check-rdb does not say how many {what}")
-
-
-def _said(target: Target, at: Instance, cmd: Command) -> list[str]:
-    try:
-        lines = target.run(cmd).lines
-    except CommandFailed as error:
-        said = error.stderr or error.what
-    else:
-        said = lines[0] if lines else ""
-        if not said.startswith(_ERRORS):
-            return lines
-    raise OpsError(
-        f"Redis in service {at.service}: {mask(said, cmd.secrets()).strip()}",
-        host=target.host.name,
-        left="everything: no backup set was made",
-        next=f"docker logs --tail 50 {at.container}",
-    )
 
 
 # Redis shows its port in its title; where it keeps its data it is asked itself.
@@ -173,7 +192,7 @@ def _instance(
         kind="redis", service=container.service, container=container.name, image=container.image, version="",
         data=first(facts, "data"), pid=int(first(facts, "pid") or 0), user=first(facts, "owner"),
         port=int(port[1]) if port and port[1] != "0" else 6379, id=container.id, network=False,
-        env={"PATH": first(facts, "path")},
+        env={"PATH": first(facts, "path"), **({"REDIS_USER": login.user} if login.user else {})},
     )  # fmt: skip
     if login.password is not None:
         return at, (login.password,)
@@ -194,6 +213,6 @@ def _unquoted(value: str) -> str:
 ENGINE = Engine(
     kind="redis", images="redis|valkey", processes=("redis-server", "valkey-server"), inside=_INSIDE,
     marks=("appendonlydir", "dump.rdb", "appendonly.aof"), secrets=("REDIS_PASSWORD", "VALKEY_PASSWORD"),
-    instance=_instance, ready=lambda at: ("redis-cli", "-p", str(at.port), "ping"),
+    instance=_instance, ready=lambda at: cli(at, "ping"),
     data=lambda container, facts: str(facts.get("dir") or "/data"), log_in=logged_in,
 )  # fmt: skip

@@ -8,14 +8,9 @@ one file, which may begin with an RDB.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from opslib.command import Command
-
-if TYPE_CHECKING:
-    from opslib.engines.instance import Instance
-    from opslib.settings.model import Host
+from typing import Any
 
 # $1 the data folder, $2 the id, $3 the artifact, $4 dump file, $5 append-only folder ("": one file), $6 append-only
 # file, $7 owner, $8 the manifest's line
@@ -44,25 +39,14 @@ class Layout:
     appendonly: bool
 
 
-_ASKED = ("dir", "dbfilename", "appendonly", "appenddirname", "appendfilename")
-
-
-def config(host: Host, redis: Instance) -> Command:
-    """Ask the server where it keeps its data; before 7.0 it takes one name at a time."""
-    feed = "".join(f"config get {name}\n" for name in _ASKED).encode()
-    return redis.tool(host, "redis-cli", "-p", str(redis.port), feed=feed)
-
-
-def layout(said: str) -> Layout:
-    """The layout from what `config` printed: a name and its value in two lines, an empty line for an unknown name."""
-    lines = said.splitlines()
-    pairs = {name: lines[at + 1] for at, name in enumerate(lines[:-1]) if name in _ASKED}
+def layout(config: Mapping[str, str]) -> Layout:
+    """The layout from the server's configuration, whose older names it may lack."""
     return Layout(
-        dir=pairs.get("dir") or "/data",
-        dbfilename=pairs.get("dbfilename") or "dump.rdb",
-        appenddirname=pairs.get("appenddirname", ""),
-        appendfilename=pairs.get("appendfilename") or "appendonly.aof",
-        appendonly=pairs.get("appendonly") == "yes",
+        dir=config["dir"] or "/data",
+        dbfilename=config["dbfilename"] or "dump.rdb",
+        appenddirname=config["appenddirname"],
+        appendfilename=config["appendfilename"] or "appendonly.aof",
+        appendonly=config["appendonly"] == "yes",
     )
 
 
@@ -86,3 +70,9 @@ def same(wanted: dict[str, Any], seen: dict[str, Any]) -> bool:
     if "all" in wanted or "all" in seen:
         return sum(first.values()) == sum(second.values())
     return first == second
+
+
+def too_many(counts: dict[str, Any], databases: int) -> str:
+    """The database of a set that a server with so many of them has not ("" for none): it would not start on it."""
+    found = [int(name[2:]) for name in counts if name.startswith("db")]
+    return f"db{max(found)}" if found and max(found) >= databases else ""

@@ -120,7 +120,13 @@ class Mysql(UserSpec, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
 
 
 class Redis(PasswordSpec, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="redis"):
-    """Redis, Valkey."""
+    """Redis, Valkey. No user: `default`."""
+
+    user: str | None = None
+
+    @property
+    def login(self) -> str | None:
+        return self.user
 
 
 class Qdrant(DatabaseSpec, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="qdrant"):

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from opslib.backup.databases import DATABASES
 from opslib.backup.manifest import FILE, Artifact
+from opslib.backup.redis_users import Accounts
 from opslib.backup.restore import files, old, places, postgres, redis, sqlite
 from opslib.backup.restore.context import Context, Place, read_artifact
 from opslib.backup.restore.elsewhere import redirect
@@ -21,7 +22,6 @@ from opslib.backup.restore.postgres import PostgresPart
 from opslib.backup.restore.redis import RedisPart
 from opslib.backup.restore.reload import ReloadPart
 from opslib.backup.restore.sqlite import SqlitePart
-from opslib.engines import redis_restore
 from opslib.errors import OpsError
 
 
@@ -110,6 +110,10 @@ def roles(ctx: Context, parts: list[AnyPart]) -> list[AnyPart]:
             done.add(part.service)
             missing = postgres.missing_roles(ctx, ctx.instance(part.service), part.folder, part.globals)
             part = replace(part, new_roles=missing)
+        elif isinstance(part, RedisPart) and part.globals:
+            text = read_artifact(ctx, part.folder, part.globals)
+            missing = tuple(Accounts().missing(ctx.target, ctx.instance(part.service), text))
+            part = replace(part, new_accounts=missing)
         found.append(part)
     return _accounts(ctx, found)
 
@@ -184,16 +188,8 @@ def _reload(
 
 
 def _redis(ctx: Context, chosen: Chosen, artifact: Artifact, ident: str, folder: str) -> RedisPart:
-    service = places.service(ctx, artifact)
-    db = ctx.instance(service)
-    before = redis.count_keys(ctx, db)
-    layout = redis_restore.layout(ctx.target.run(redis_restore.config(ctx.target.host, db)).text)
-    container = next(one for one in ctx.stack().service(service) if one.running)
-    return RedisPart(
-        **_base(chosen, artifact, ident, folder), service=service, place=places.mounted(ctx, container, layout.dir),
-        dbfilename=layout.dbfilename, appenddirname=layout.appenddirname, appendfilename=layout.appendfilename,
-        owner=db.user, before=before,
-    )  # fmt: skip
+    base = _base(chosen, artifact, ident, folder)
+    return redis.part(ctx, places.service(ctx, artifact), artifact, _globals(chosen, artifact) or "", base)
 
 
 # -- volumes, files, sqlite

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from opslib.engines import postgres, redis, sqlite, tree
-from opslib.errors import OpsError
 
 ODD = "-a 'b' \"c\" $d é\n"
 
@@ -30,20 +29,6 @@ def test_redis_keyspace() -> None:
         "db0": {"keys": 3, "persistent": 2},
         "db2": {"keys": 1, "persistent": 1},
     }
-
-
-def checked(keys: int, expires: int) -> list[str]:
-    return [f"[info] {keys} keys read", f"[info] {expires} expires", "[info] 0 already expired"]
-
-
-def test_redis_counts_are_those_of_the_file() -> None:
-    before, after = redis.keyspace(KEYSPACE), redis.keyspace(["db0:keys=9,expires=1"])
-    assert redis.counts_of_file(checked(4, 1), before, after) == before
-    assert redis.counts_of_file(checked(9, 1), before, after) == after
-    assert redis.counts_of_file(checked(7, 2), before, after) == {"all": {"keys": 7, "persistent": 5}}
-    assert redis.counts_of_file(checked(0, 0), {}, {}) == {}
-    with pytest.raises(OpsError):
-        redis.counts_of_file(["nothing"], before, after)
 
 
 def run(script: str, *args: str, told: int | None = None) -> subprocess.CompletedProcess[bytes]:
