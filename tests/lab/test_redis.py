@@ -20,6 +20,7 @@ from opslib.command import Command, Secret, bash
 from opslib.engines import redis_save
 from opslib.engines.find import find_instances
 from opslib.engines.instance import Instance
+from opslib.engines.redis import keyspace
 from opslib.errors import OpsError
 from opslib.events import Note
 from opslib.images.tools import ensure_tools
@@ -234,6 +235,26 @@ def test_what_was_destroyed_comes_back_and_stays_and_can_be_undone(caches: Cache
         assert caches.redis(service, "dbsize\n", "function list\n", "select 7\n", "get intruder\n") == [
             "0", "", "OK", "1",
         ]  # fmt: skip
+
+
+def test_a_file_goes_to_a_new_volume_that_a_server_starts_from(caches: Caches, saved: tuple[str, Any]) -> None:
+    volume, now = f"{caches.name}_new", caches.holds("plain")
+    start = """cd /data; docker-entrypoint.sh redis-server --appendonly "$1" --save "" --daemonize yes >&2
+until redis-cli info persistence | grep -q loading:0; do :; done; redis-cli info keyspace; redis-cli fcall one 0"""
+    worked(caches.restore(saved[0], kinds=("redis",), service="plain", into=volume))
+    try:
+        for append in ("yes", "no"):
+            said = caches.target.run(run_in(
+                caches.host, f"{caches.images}redis:7", "-c", start, "x", append, limit=60.0,
+                mounts=[mount("volume", volume, "/data")], options=["--entrypoint", "sh"],
+            )).lines  # fmt: skip
+            assert keyspace(said) == COUNTS
+            assert said[-1] == "é"
+        again = caches.restore(saved[0], kinds=("redis",), service="plain", into=volume)
+        assert "is there already" in str(again.hosts[0].error)
+    finally:
+        caches.target.run(caches.docker("volume", "rm", volume))
+    assert caches.holds("plain") == now
 
 
 def test_what_fails_is_undone_with_what_was_in_memory_alone(

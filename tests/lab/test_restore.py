@@ -281,7 +281,7 @@ def test_into_another_place_overwrites_nothing(trial: Trial, saved: tuple[str, d
         worked(trial.restore(made, kinds=("files",), into="copied 'files'"))
         assert trial.target.run(bash('ls -A "$1"', f"{trial.target.root}/copied 'files'")).lines
         assert "takes one thing" in refused(trial.restore(made, into="several"))
-        assert "no other place" in refused(trial.restore(made, kinds=("redis",), service="cache", into="x"))
+        assert "is there already" in refused(trial.restore(made, kinds=("redis",), service="cache", into=volume))
     finally:
         trial.sql("postgres", f'drop database if exists "{name.replace(chr(34), chr(34) * 2)}"')
         docker_says(trial, "volume", "rm", "-f", volume)

@@ -13,6 +13,8 @@ from opslib.backup.restore import postgres
 from opslib.backup.restore.context import Context, Place
 from opslib.backup.restore.files import TreePart
 from opslib.backup.restore.postgres import PostgresPart
+from opslib.backup.restore.redis import RedisPart
+from opslib.backup.restore.redis_volume import elsewhere
 from opslib.backup.restore.reload import ReloadPart
 from opslib.backup.restore.sqlite import SqlitePart
 from opslib.command import bash
@@ -42,6 +44,9 @@ def redirect(ctx: Context, parts: Sequence[AnyPart], name: str) -> AnyPart:
         assert replacing is not None
         _free(ctx, name in replacing.names(ctx.target, ctx.instance(part.service)), name)
         return replace(part, title=title, name=name, before=None)
+    if isinstance(part, RedisPart):
+        _free(ctx, ctx.stack().volume(name) is not None, name)
+        return elsewhere(ctx, part, name, title)
     if isinstance(part, TreePart) and part.place.kind == "volume":
         _free(ctx, ctx.stack().volume(name) is not None, name)
         return replace(part, title=title, place=Place(kind="volume", source=name), create={}, before=None)

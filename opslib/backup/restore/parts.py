@@ -7,6 +7,7 @@ from opslib.backup.restore.files import TreePart
 from opslib.backup.restore.part import Part
 from opslib.backup.restore.postgres import PostgresPart
 from opslib.backup.restore.redis import RedisPart
+from opslib.backup.restore.redis_volume import RedisVolumePart
 from opslib.backup.restore.reload import ReloadPart
 from opslib.backup.restore.sqlite import SqlitePart
 
@@ -18,4 +19,4 @@ class ColdPart(Part, frozen=True, kw_only=True, tag="cold"):
     place: Place
 
 
-AnyPart = PostgresPart | RedisPart | ReloadPart | TreePart | SqlitePart | ColdPart
+AnyPart = PostgresPart | RedisPart | RedisVolumePart | ReloadPart | TreePart | SqlitePart | ColdPart

@@ -25,10 +25,9 @@ from opslib.target.transfer import put_bytes
 LEFT = "what the safety copy holds"
 
 
-class RedisPart(Part, frozen=True, kw_only=True, tag="redis"):
-    """`place` is the server's data folder; the file names are those of its configuration, `owner` is `uid:gid`.
-    `functions` are those that the set says (None: not known). `globals` is the artifact with the users ("" for none),
-    `new_accounts` those that are made."""
+class RedisFiles(Part, frozen=True, kw_only=True):
+    """What goes to a data folder (`place`): the file names are those of the server's configuration, `owner` is
+    `uid:gid`."""
 
     service: str
     place: Place
@@ -36,12 +35,10 @@ class RedisPart(Part, frozen=True, kw_only=True, tag="redis"):
     appenddirname: str
     appendfilename: str
     owner: str
-    functions: dict[str, list[str]] | None = None
-    globals: str = ""
-    new_accounts: tuple[str, ...] = ()
 
     @property
-    def _paths(self) -> list[str]:
+    def paths(self) -> list[str]:
+        """What of the folder is swapped."""
         return [self.dbfilename, self.appenddirname or self.appendfilename]
 
     def load(self, ctx: Context) -> None:
@@ -49,6 +46,15 @@ class RedisPart(Part, frozen=True, kw_only=True, tag="redis"):
         words = [self.id, ctx.set_path(self.folder, self.file), self.dbfilename, self.appenddirname,
                  self.appendfilename, self.owner, line]  # fmt: skip
         ctx.target.run(ctx.script(redis_restore.LOAD, self.place, *words, set_folder=self.folder))
+
+
+class RedisPart(RedisFiles, frozen=True, kw_only=True, tag="redis"):
+    """The live server. `functions` are those that the set says (None: not known). `globals` is the artifact with the
+    users ("" for none), `new_accounts` those that are made."""
+
+    functions: dict[str, list[str]] | None = None
+    globals: str = ""
+    new_accounts: tuple[str, ...] = ()
 
     def unload(self, ctx: Context) -> None:
         ctx.target.run(ctx.script(exchange.DISCARD, self.place, self.id))
@@ -102,7 +108,7 @@ class RedisPart(Part, frozen=True, kw_only=True, tag="redis"):
     def _move(self, ctx: Context, script: str) -> None:
         ids = [c.id for c in ctx.stack(fresh=True).service(self.service)]
         ctx.target.run(docker(ctx.target.host, "stop", *ids, limit=900))
-        ctx.target.run(ctx.script(script, self.place, self.id, *self._paths))
+        ctx.target.run(ctx.script(script, self.place, self.id, *self.paths))
 
     # -- users
 
