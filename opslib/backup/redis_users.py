@@ -3,7 +3,7 @@ server lacks, made again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -82,9 +82,10 @@ def listing(target: Target, at: Instance) -> bytes:
     return "\n".join(redis.ask(target, at, "acl", "list")).encode("utf-8", "surrogateescape")
 
 
-def put(target: Target, at: Instance, users: dict[str, bytes]) -> list[str]:
-    """Make the users what these rules say; their names. Those that the server refuses are named in warnings."""
-    feed = "".join(f"{redis_acl.setuser(name, rules)}\n" for name, rules in users.items())
+def put(target: Target, at: Instance, users: dict[str, bytes], there: Collection[str] = ()) -> list[str]:
+    """Make the users what these rules say; their names. Those that the server refuses are named in warnings. `there`
+    are the users that it has."""
+    feed = "".join(f"{redis_acl.setuser(name, rules, there=name in there)}\n" for name, rules in users.items())
     made = []
     for name, answer in zip(users, _answers(target, at, feed), strict=False):
         if answer == "OK":

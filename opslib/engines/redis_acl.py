@@ -31,9 +31,9 @@ def users(listed: bytes) -> dict[str, bytes]:
     return found
 
 
-def setuser(name: str, rules: bytes) -> str:
-    """The command that makes the user what these rules say, whatever it was before."""
-    return " ".join(["acl setuser", name, "reset", *map(word, rules.split())])
+def setuser(name: str, rules: bytes, *, there: bool) -> str:
+    """The command that makes the user what these rules say, whatever it was before if it is there already."""
+    return " ".join(["acl setuser", name, *(["reset"] if there else []), *map(word, rules.split())])
 
 
 def differing(wanted: dict[str, bytes], there: dict[str, bytes]) -> Sequence[str]:

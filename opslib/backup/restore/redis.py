@@ -134,9 +134,10 @@ class RedisPart(RedisFiles, frozen=True, kw_only=True, tag="redis"):
         text = self._users_before(ctx)
         if text:
             before = redis_acl.users(text)
-            lost = redis_acl.differing(before, redis_acl.users(listing(ctx.target, at)))
+            there = redis_acl.users(listing(ctx.target, at))
+            lost = redis_acl.differing(before, there)
             if lost:
-                put(ctx.target, at, {name: before[name] for name in lost})
+                put(ctx.target, at, {name: before[name] for name in lost}, there)
                 ctx.instance(self.service, fresh=True)  # it may have to be logged in to otherwise now
         ctx.target.run(bash('rm -f -- "$1"', self._users_file(ctx)))
 

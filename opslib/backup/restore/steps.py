@@ -164,9 +164,9 @@ def _swap_back(run: Run, memo: Memo) -> None:
             raise
         except OpsError as error:
             raise OpsError(
-                f"{part.title} is neither wholly old nor wholly new: {error.what}",
+                f"{part.title} is neither wholly old nor wholly new, and the services stay down: {error.what}",
                 host=run.host,
-                left="the services are down, so that nobody works on it",
+                left="what the safety copy holds",
                 next=error.next or f"mend that and run again; the safety copy is named in {run.target.state}/run.log",
             ) from error
 

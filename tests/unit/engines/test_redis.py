@@ -73,7 +73,8 @@ def test_users_are_made_as_they_were_told() -> None:
     found = redis_acl.users(USERS)
     assert list(found) == ["default", '"we\\x22ird\\xff"', "gone"]
     name = '"we\\x22ird\\xff"'
-    assert redis_acl.setuser(name, found[name]) == (
+    assert redis_acl.setuser("gone", found["gone"], there=False) == "acl setuser gone off resetchannels -@all"
+    assert redis_acl.setuser(name, found[name], there=True) == (
         f'acl setuser {name} reset on "#93915a" "~x*" resetchannels -@all +get "(~y*" resetchannels -@all "+set)"'
     )
     there = {**found, "gone": b"on", "other": b"on"}
