@@ -60,7 +60,8 @@ def said(target: Target, at: Instance, cmd: Command, *, left: str = NO_SET) -> l
     try:
         lines = target.run(cmd).lines
     except CommandFailed as error:
-        wrong = error.stderr.strip() or error.what
+        ended = "redis-cli ended without a word: its container was stopped or started anew"
+        wrong = error.stderr.strip() or (ended if 137 in error.codes else error.what)
     else:
         errors = [line for line in lines if line.startswith(_ERRORS)]
         if not errors:
