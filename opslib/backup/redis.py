@@ -84,7 +84,7 @@ def dump_command(stage: Stage, source: RedisServer) -> Command:
 def find(target: Target, at: Instance, specs: Sequence[SourceSpec]) -> list[Source]:
     """The server, and its users where there are others than the one that every server has."""
     facts = redis.facts(target, at)
-    return [*users_of(target, at, facts["aclfile"]), RedisServer(at, facts, facts.pop("size"))]
+    return [*users_of(target, at, facts), RedisServer(at, facts, facts.pop("size"))]
 
 
 def _reading(target: Target, at: Instance | None, artifact: Artifact, read: Read) -> Reading | None:

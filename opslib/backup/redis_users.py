@@ -3,9 +3,9 @@ server lacks, made again."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from opslib.backup.byhand import decompress, docker_words, joined
 from opslib.backup.manifest import Artifact, Kind, file_name
@@ -33,11 +33,13 @@ _BY_HAND = r"""/^user default /!{s/["\\]/\\&/g;s/[^ ]\{1,\}/"&"/g;s/^"user"/acl 
 
 @dataclass(frozen=True, slots=True)
 class RedisUsers:
-    """Users with their passwords' hashes and their rules. `aclfile` is where the server keeps them ("": nowhere)."""
+    """Users with their passwords' hashes and their rules. `aclfile` is where the server keeps them ("": nowhere), `dir`
+    its data folder."""
 
     kind: ClassVar[Kind] = "redis"
     at: Instance
     aclfile: str
+    dir: str
     size: int = 0
 
     @property
@@ -56,7 +58,10 @@ class RedisUsers:
         program = inside(at, "sh", "-c", _LIST, "sh", *redis.cli(at))
         cmd = pack_command(stage, self.file, program, options=beside(replace(at, network=True)), env=env)
         packed = pack(stage, self.title, self.file, cmd)
-        facts = {"part": "globals", "server": at.version, "aclfile": self.aclfile, "warnings": list(packed.warnings)}
+        facts = {
+            "part": "globals", "server": at.version, "dir": self.dir, "aclfile": self.aclfile,
+            "warnings": list(packed.warnings),
+        }  # fmt: skip
         return [
             Artifact(
                 file=self.file, kind=self.kind, name="users", service=at.service, image=at.image,
@@ -66,7 +71,7 @@ class RedisUsers:
         ]  # fmt: skip
 
 
-def users_of(target: Target, at: Instance, aclfile: str) -> list[Source]:
+def users_of(target: Target, at: Instance, facts: Mapping[str, Any]) -> list[Source]:
     """The source, where there are other users than `default`. One who may not see them is warned."""
     try:
         names = set(redis_acl.users(listing(target, at)))
@@ -74,7 +79,7 @@ def users_of(target: Target, at: Instance, aclfile: str) -> list[Source]:
         if "unknown command" not in error.said:  # before 6.0 there are none
             target.tell(Note(target.host.name, f"{error.what}: users are in no backup", warning=True))
         return []
-    return [RedisUsers(at, aclfile)] if names - {DEFAULT} else []
+    return [RedisUsers(at, facts["aclfile"], facts["dir"])] if names - {DEFAULT} else []
 
 
 def listing(target: Target, at: Instance) -> bytes:

@@ -38,7 +38,7 @@ redis (`.rdb.zst`):
             functions {library: [names]} (null: not known), warnings
 redis, users (`.users.zst`, what ACL LIST tells):
     counts  {}
-    facts   part "globals", server, aclfile, warnings
+    facts   part "globals", server, dir, aclfile, warnings
 sqlite (`.db.zst`):
     counts  {table: rows}, of the copy
     facts   place "volume"|"bind"|"project"; volume (real name) and key (compose name) or folder (absolute), path
