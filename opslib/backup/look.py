@@ -31,7 +31,8 @@ class Options:
 
 @dataclass(slots=True)
 class Work:
-    """What one step learnt for the next."""
+    """What one step learnt for the next. `images` has what the compose files call an image that runs under the tag of
+    a release, which no other machine knows."""
 
     found: Found
     tools: str = ""
@@ -42,6 +43,7 @@ class Work:
     stage: Stage | None = None
     artifacts: list[Artifact] = field(default_factory=list)
     safety: bool = False
+    images: dict[str, str] = field(default_factory=dict)
 
 
 def look_for(run: Run, options: Options, *, ship: bool) -> Work:
@@ -70,6 +72,7 @@ def look_for(run: Run, options: Options, *, ship: bool) -> Work:
 
 
 def _look_at_stack(run: Run, options: Options, *, ship: bool) -> Work:
+    from opslib.backup.project import find as project_files
     from opslib.compose.engine import look_at_engine
     from opslib.compose.recognise import recognise_project
     from opslib.compose.stack import look
@@ -78,14 +81,18 @@ def _look_at_stack(run: Run, options: Options, *, ship: bool) -> Work:
     target = run.target
     engine = look_at_engine(target)
     tools = _tools(target, options.here, ship=ship)
-    project = recognise_project(target, target.host)
-    stack = look(target, project)
+    name = recognise_project(target, target.host)
+    stack = look(target, name)
     current = releases.current(releases.read(target))
-    found = Found(list(options.safety)) if options.safety else find(target, stack, tools, options.kinds or KINDS)
+    kinds = options.kinds or KINDS
+    found = Found(list(options.safety)) if options.safety else find(target, stack, tools, kinds)
+    if "project" in kinds and not options.safety and found.sources:
+        found.sources += project_files(target, current)
     return Work(
-        found, tools, project,
+        found, tools, name,
         Engine(docker=engine.version, compose=engine.compose_version, arch=engine.arch),
         current.id if current else None,
+        images={pin.tag: pin.name for pin in current.images.values()} if current else {},
     )  # fmt: skip
 
 

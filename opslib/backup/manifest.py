@@ -18,8 +18,8 @@ from opslib.errors import OpsError
 FILE = "manifest.json"
 VERSION = 1
 
-Kind = Literal["postgres", "mysql", "mongo", "qdrant", "redis", "sqlite", "volume", "files"]
-KINDS: tuple[Kind, ...] = ("postgres", "mysql", "mongo", "qdrant", "redis", "sqlite", "volume", "files")
+Kind = Literal["postgres", "mysql", "mongo", "qdrant", "redis", "sqlite", "volume", "files", "project"]
+KINDS: tuple[Kind, ...] = ("postgres", "mysql", "mongo", "qdrant", "redis", "sqlite", "volume", "files", "project")
 
 _SAFE = re.compile(r"[A-Za-z0-9_-]")
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.%~-]*\Z")
@@ -67,13 +67,15 @@ class Artifact(Struct, frozen=True, kw_only=True):
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
-    """What a set holds, where it comes from, and how it was made. `created` is ISO 8601 in UTC."""
+    """What a set holds, where it comes from, and how it was made. `created` is ISO 8601 in UTC, `root` the project's
+    folder there."""
 
     version: int = VERSION
     id: str
     created: str
     host: str
     project: str
+    root: str | None = None
     by: str
     opslib: str
     engine: Engine | None = None

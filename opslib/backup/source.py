@@ -52,6 +52,10 @@ files (`.tar.zst`, GNU tar of the paths):
     counts  as of a volume
     facts   base (absolute folder that the paths are relative to), paths, without, exclude, warnings, globs [patterns:
             where there are any, only what they match in the paths is there]
+project (`.tar.gz`, GNU tar of the files that a release wrote below the project's folder):
+    counts  as of a volume
+    facts   release, commit (or null), dirty, compose [files], env_file (or null), variables [names in the env file,
+            never values], left_out [files of the release with passwords in them, which are not in the set]
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ def _copy(name: str, choose: Callable[[Sequence[Source]], list[Source]]) -> Step
         made: list[Artifact] = []
         for source in mine(run):
             assert work.stage is not None
-            made += source.take(work.stage)
+            made += [replace(one, image=work.images.get(one.image or "", one.image)) for one in source.take(work.stage)]
         if work.safety:
             made = [replace(one, facts={**one.facts, "safety": True}) for one in made]
         for artifact in made:
@@ -183,7 +183,8 @@ def _manifest(run: Run, work: Work) -> Manifest:
 
     who = f"{getpass.getuser()}@{socket.gethostname()}"
     return Manifest(
-        id=run.id, created=now("microseconds"), host=run.host, project=work.project, by=who,
+        id=run.id, created=now("microseconds"), host=run.host, project=work.project,
+        root=run.target.root, by=who,
         opslib=_version(), engine=work.engine, release=work.release,
         seconds=round(time.monotonic() - work.began, 3), artifacts=tuple(work.artifacts),
     )  # fmt: skip

@@ -140,7 +140,7 @@ def reading_of(target: Target, folder: str, artifact: Artifact, tools: str, at: 
             mounts=[mount("bind", folder, "/set", readonly=True)], options=options, limit=LONG,
         )  # fmt: skip
 
-    if artifact.kind in ("volume", "files"):
+    if artifact.kind in ("volume", "files", "project"):
         return Reading("tar", read(["bash", "-c", "tar -t >/dev/null"], []))
     if artifact.kind == "sqlite":
         return Reading("sqlite", read(script(sqlite.CHECK, sqlite.COUNT), []), sqlite.counts_from)

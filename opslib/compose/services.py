@@ -186,6 +186,21 @@ def up(
         ) from None
 
 
+def create_command(host: Host, project: Project) -> Command:
+    """Make the networks, volumes and containers of all services, with Compose's own labels, and start nothing."""
+    return project.compose(host, "--ansi", "never", "create", "--no-build", limit=UP)
+
+
+def create(target: Target, project: Project) -> None:
+    """Make everything that `up` would start. Raises OpsError with Compose's own words."""
+    remove_created(target, project.name)
+    try:
+        target.run(create_command(target.host, project))
+    except CommandFailed as error:
+        said = project.masked("\n    ".join(compose_errors(error.stderr)) or error.what)
+        raise OpsError(f"docker compose create failed:\n    {said}", host=target.host.name) from None
+
+
 def compose_errors(stderr: str) -> list[str]:
     """The lines of Compose's stderr that say what went wrong: its last ones without progress and warnings."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip() and not line.startswith("time=")]

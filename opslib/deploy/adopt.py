@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from opslib.compose.project import absolute, parse_project
@@ -21,9 +21,10 @@ from opslib.state.releases import ADOPTED, Pin, Release
 from opslib.target.transfer import put_bytes
 
 
-def adopt(run: Run, stack: Stack, *, replaced: Iterable[str], in_place: bool) -> str:
+def adopt(run: Run, stack: Stack, *, replaced: Iterable[str], private: Sequence[str], in_place: bool) -> str:
     """Record what runs as release 0: its images under tags of their own, its compose files and what they mount, its
-    env file as it is there. `replaced` are files that this deploy is about to write over.
+    env file as it is there. `replaced` are files that this deploy is about to write over, `private` those that
+    it knows to hold passwords.
 
     Raises OpsError where the files that started it are gone or no longer read: nothing could bring it back.
     """
@@ -53,11 +54,14 @@ def adopt(run: Run, stack: Stack, *, replaced: Iterable[str], in_place: bool) ->
     env = relative(absolute(folder, env_file or ".env"), target.root) or ".env"
     keep.folder(target, ADOPTED, digests, digests, env)
     seen_env = there(target, target.root, [env]).get(env)
+    secret = (relative(one.source, target.root) for each in project.services.values() for one in each.mounts
+              if one.type == "secret")  # fmt: skip
     stack_text = to_text(pinned(config, {name: pin.tag for name, pin in pins.items()}, {}))
     put_bytes(target, stack_text, releases.stack_file(target, ADOPTED))
     release = Release(
         id=ADOPTED, at=now(), by="by hand", project=stack.project, outcome="good", adopted=True, in_place=in_place,
         images=pins, hashes={one.service: one.config_hash for one in containers},
+        private=tuple(sorted({*private, *(path for path in secret if path)})),
         env_file=env if seen_env else None, env=seen_env.sha256 if seen_env else None,
     )  # fmt: skip
     releases.write(target, release)

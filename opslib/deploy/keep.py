@@ -11,11 +11,11 @@ import msgspec
 from opslib.command import Command, bash
 from opslib.compose.script import docker_script
 from opslib.compose.stack import LABEL
-from opslib.deploy.files import sums
 from opslib.run.step import Run
 from opslib.settings.model import Host
 from opslib.state import releases
 from opslib.state.releases import Release
+from opslib.state.sums import sums
 from opslib.target.base import Target
 from opslib.target.docker import docker
 from opslib.target.transfer import put_bytes, read_file

@@ -13,7 +13,7 @@ from opslib.compose.recognise import recognise_project
 from opslib.compose.stack import look
 from opslib.deploy import changes, pins, preflight, references, sources
 from opslib.deploy.context import Ignore, build_key, files_in
-from opslib.deploy.files import FileChanges, Mounts, below, decide, mounts_of, parse_sums
+from opslib.deploy.files import FileChanges, Mounts, below, decide, mounts_of
 from opslib.deploy.later import Later
 from opslib.deploy.look_env import look_at_env
 from opslib.deploy.options import DeployOptions, in_place
@@ -28,6 +28,7 @@ from opslib.images.tools import tools_tag
 from opslib.run.step import Run
 from opslib.state import releases
 from opslib.state.releases import Release
+from opslib.state.sums import parse_sums
 from opslib.target.base import Target
 from opslib.target.transfer import read_file
 
@@ -54,14 +55,15 @@ def survey(run: Run, options: DeployOptions) -> Seen:
     if not host.compose:
         raise BadSettings(f"there is no compose file in {root}", host=host.name, next="see `compose:` in the host file")
     env_name = host.env_file or ".env"
-    named, absent = references.compose_files(root, host.compose)
-    named = [path for path in named if not sources.excluded(path, host, env_name)]
-    before = _before(target, root)
+    referred = references.compose_files(root, host.compose)
+    named = [path for path in referred.files if not sources.excluded(path, host, env_name)]
+    before = _before(target, root, options.name)
     looking = Later(lambda: look(target, before.name))
     asked = _refs(before.last)
     imaged = Later(lambda: images_of(target, asked))
-    git = sources.git(options.here, root)
-    chosen = [*sources.chosen(options.here, root, host, git), *named]
+    git = options.git or sources.git(options.here, root)
+    listed = options.git.tracked if options.git else sources.chosen(options.here, root, host, git)
+    chosen = [*listed, *named]
     mine, left_out = sources.read(root, [path for path in chosen if not sources.excluded(path, host, env_name)])
     seen = {} if local else there(target, target.root, {*mine, *before.files, env_name})
     env = look_at_env(
@@ -72,7 +74,7 @@ def survey(run: Run, options: DeployOptions) -> Seen:
     else:
         config = in_a_copy(
             target, before.name, host.compose, env.name, run=run.id, root=root, sources=mine, named=named,
-            absent=absent, env=env.write,
+            absent=referred.absent, env=env.write,
         )  # fmt: skip
     project = parse_project(config, root=target.root, files=host.compose, env_file=env.name)
     mounts = mounts_of(project)
@@ -87,21 +89,21 @@ def survey(run: Run, options: DeployOptions) -> Seen:
     by_image = {project.services[one].image: one for one in to_build(project, host.build.services)}
     found = pins.choose(project, images, before.last, builds, by_image, run.id, again=options.build)
     result = Seen(
-        root, local, began, before.name, before.releases, before.last, before.stack, git, named, mine, mounts, files,
-        env, config, project, stack, images, builds, found, changes.orphans(project, stack.containers),
-        options.redeploy,
+        root, local, began, before.name, before.releases, before.last, before.stack, git, named, referred.private, mine,
+        mounts, files, env, config, project, stack, images, builds, found,
+        changes.orphans(project, stack.containers), options.redeploy,
     )  # fmt: skip
     result.reconsider(run.id)
     result.changes = _changes(result)
     if result.changes:
-        _preflight(run, result)
+        _preflight(run, result, new_volumes=options.name is not None)
         tell(run, result.files, left_out)
     return result
 
 
-def _before(target: Target, root: Path) -> Before:
+def _before(target: Target, root: Path, name: str | None) -> Before:
     everything = releases.read(target)
-    name = _name(target, root, everything)
+    name = name or _name(target, root, everything)
     known = [one for one in everything if one.project == name]
     last = releases.current(known)
     if last is None:
@@ -199,10 +201,11 @@ def _changes(seen: Seen) -> changes.Changes:
     )
 
 
-def _preflight(run: Run, seen: Seen) -> None:
+def _preflight(run: Run, seen: Seen, *, new_volumes: bool) -> None:
+    """`new_volumes`: they are meant to be new, because their data come from elsewhere."""
     target, host = run.target, run.host
     engine = look_at_engine(target)
-    if seen.last is None and not seen.adopts and target.host.project is None:
+    if seen.last is None and not seen.adopts and target.host.project is None and not new_volumes:
         preflight.refuse_new_volumes(seen.project, seen.stack, host)
     write = sum(seen.sources[path].size for path in seen.files.write)
     preflight.refuse_full_disk(engine.free_bytes, write + sum(seen.changes.build.values()), host)

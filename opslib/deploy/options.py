@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from opslib.deploy.sources import Git
 from opslib.run.step import AnyStep, Run
 from opslib.target.base import Target
 
@@ -18,7 +19,8 @@ class DeployOptions:
     """`root` is the project's folder on this machine and `here` this machine, for git and builds. `redeploy`
     recreates what has not changed too, `build` builds although nothing of the build's context has changed. `env` says
     whose env file counts when it was changed on the server. `backup` gives the steps of a backup, for
-    `backup_first`."""
+    `backup_first`. Where the project comes from a backup set, `name` is the one that it had, and `git` tells which
+    files came with it."""
 
     root: Path
     here: Target
@@ -26,6 +28,8 @@ class DeployOptions:
     build: bool = False
     env: EnvFrom | None = None
     backup: Callable[[Run], list[AnyStep]] | None = None
+    name: str | None = None
+    git: Git | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from opslib.command import Command, bash
-from opslib.deploy.files import There, sums
+from opslib.deploy.files import There
 from opslib.errors import OpsError
 from opslib.events import Progress
+from opslib.state.sums import sums
 from opslib.target.base import Target
 from opslib.target.transfer import BLOCK, stream_in, stream_out
 

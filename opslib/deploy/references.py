@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from opslib.errors import BadSettings
 
 
-def compose_files(root: Path, files: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """The compose files and, as deep as it goes, what they include, extend and take variables from: paths below
-    `root`, those that are here and those that are not. What lies elsewhere or is named by a variable is left out.
+@dataclass(frozen=True, slots=True)
+class References:
+    """Paths below the project's folder: `files` that are here, `absent` ones, and which of both are `private`: they
+    hold passwords (env files of services, files of `secrets:`)."""
+
+    files: tuple[str, ...]
+    absent: tuple[str, ...]
+    private: tuple[str, ...]
+
+
+def compose_files(root: Path, files: tuple[str, ...]) -> References:
+    """The compose files and, as deep as it goes, what they include, extend and take variables from. What lies
+    elsewhere or is named by a variable is left out.
 
     Raises BadSettings for a compose file that is not there or no YAML.
     """
     found: dict[str, None] = {}
     absent: dict[str, None] = {}
+    private: dict[str, None] = {}
     todo = [posixpath.normpath(file) for file in files]
     for file in todo:
         if not (root / file).is_file():
@@ -31,13 +43,15 @@ def compose_files(root: Path, files: tuple[str, ...]) -> tuple[list[str], list[s
             below = _below(root, path)
             if below is None:
                 continue
+            if kind == "private":
+                private[below] = None
             if not (root / below).is_file():
                 absent[below] = None
             elif kind == "compose":
                 todo.append(below)
             else:
                 found[below] = None
-    return list(found), list(absent)
+    return References(tuple(found), tuple(absent), tuple(private))
 
 
 def project_name(root: Path, files: tuple[str, ...]) -> str | None:
@@ -48,23 +62,23 @@ def project_name(root: Path, files: tuple[str, ...]) -> str | None:
 
 
 def _named(document: Any) -> Iterator[tuple[str, str]]:
-    """("compose" or "other", path) for every file that the document names."""
+    """("compose", "private" or "other", path) for every file that the document names."""
     if not isinstance(document, dict):
         return
     for one in _list(document.get("include")):
         for path in _list(one.get("path") if isinstance(one, dict) else one):
             yield "compose", path
         for path in _list(one.get("env_file") if isinstance(one, dict) else None):
-            yield "other", path
-    for kind in ("configs", "secrets"):
-        for entry in _values(document.get(kind)):
-            yield from (("other", path) for path in _list(entry.get("file")))
+            yield "private", path
+    for section, kind in (("configs", "other"), ("secrets", "private")):
+        for entry in _values(document.get(section)):
+            yield from ((kind, path) for path in _list(entry.get("file")))
     for service in _values(document.get("services")):
         extends = service.get("extends")
         if isinstance(extends, dict):
             yield from (("compose", path) for path in _list(extends.get("file")))
         for one in _list(service.get("env_file")):
-            yield from (("other", path) for path in _list(one.get("path") if isinstance(one, dict) else one))
+            yield from (("private", path) for path in _list(one.get("path") if isinstance(one, dict) else one))
 
 
 def _below(root: Path, path: Any) -> str | None:

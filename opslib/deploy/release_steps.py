@@ -29,7 +29,7 @@ def adopt_step(seen: Seen) -> Step[Memo]:
         return {"project": seen.name} if seen.adopts else None
 
     def do(run: Run, memo: Memo) -> str:
-        return adopt(run, seen.stack, replaced=seen.files.replaced, in_place=seen.in_place)
+        return adopt(run, seen.stack, replaced=seen.files.replaced, private=seen.private, in_place=seen.in_place)
 
     return Step("adopt", look, do, show=lambda memo: f"record what runs as release {releases.ADOPTED}")
 
@@ -51,7 +51,8 @@ def record_step(seen: Seen) -> Step[Memo]:
             id=run.id, at=now(), by=holder("").split(":")[0], project=seen.name,
             strategy=target.host.deploy.strategy, commit=git.commit if git else None,
             dirty=git.dirty if git else False, in_place=seen.in_place, images=images, builds=seen.builds,
-            env_file=env.name, env=env.there, env_here=env.here, backup=run.result.get("set"),
+            env_file=env.name, env=env.there, env_here=env.here, private=seen.private,
+            backup=run.result.get("set"),
         ))  # fmt: skip
 
     return Step("record", look, do, keep.failed, show=lambda memo: f"release {memo['release']}")

@@ -9,7 +9,7 @@ from opslib.compose.project import Project, parse_project
 from opslib.compose.stack import Container, Stack, look
 from opslib.deploy import changes
 from opslib.deploy.env import difference, refused
-from opslib.deploy.files import FileChanges, below, decide, mounts_of, parse_sums, relative
+from opslib.deploy.files import FileChanges, below, decide, mounts_of, relative
 from opslib.deploy.options import RollbackOptions, in_place
 from opslib.deploy.place import there
 from opslib.deploy.render import Config, from_text, moved, pinned
@@ -21,6 +21,7 @@ from opslib.images.tools import tools_tag
 from opslib.run.step import Run
 from opslib.state import releases
 from opslib.state.releases import Release
+from opslib.state.sums import parse_sums
 from opslib.target.base import Target
 from opslib.target.transfer import read_file
 

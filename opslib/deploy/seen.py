@@ -31,6 +31,7 @@ class Seen:
     last_stack: Config | None
     git: sources.Git | None
     named: list[str]
+    private: tuple[str, ...]
     sources: dict[str, sources.Source]
     mounts: Mounts
     files: FileChanges

@@ -10,7 +10,7 @@ from opslib.compose.project import Project
 from opslib.compose.services import up
 from opslib.compose.stack import Stack
 from opslib.deploy import switch
-from opslib.deploy.files import below, parse_sums, relative
+from opslib.deploy.files import below, relative
 from opslib.deploy.files_step import staging
 from opslib.deploy.render import moved, to_text
 from opslib.deploy.seen import Seen
@@ -19,6 +19,7 @@ from opslib.migrate.steps import told
 from opslib.run import watchdog
 from opslib.run.step import Run, Step
 from opslib.state import releases
+from opslib.state.sums import parse_sums
 from opslib.target.transfer import put_bytes, read_file
 
 Memo = dict[str, Any]

@@ -44,6 +44,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     by image name what its build was made from. `in_place`: it was deployed in the project's own folder. `env` and
     `env_here` are digests of the env file there and here, `revision` is the schema's after it, `seconds` the whole
     deploy and `gap` the time from the first stop to healthy. `restored`: the release whose content it has again.
+    `private` are files of it that hold passwords, beside the env file.
     `backup`: the backup set that was made before it, which stays as long as the release does.
     """
 
@@ -65,6 +66,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     env_file: str | None = None
     env: str | None = None
     env_here: str | None = None
+    private: tuple[str, ...] = ()
     migration: dict[str, str | None] | None = None
     revision: str | None = None
     backup: str | None = None

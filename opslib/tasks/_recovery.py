@@ -21,10 +21,11 @@ class Recoveries(Mapping[str, Recovery]):
         from opslib.backup.restore import steps as restore
         from opslib.deploy import build
         from opslib.deploy import steps as deploy
+        from opslib.deploy.bare import steps as bare
         from opslib.migrate import steps as migrate
 
         found: dict[str, Recovery] = {}
-        for part in (build, deploy, migrate, take, restore):
+        for part in (build, deploy, migrate, take, restore, bare):
             found.update(part.RECOVERIES)
         return found
 

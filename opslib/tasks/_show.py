@@ -140,11 +140,14 @@ def one_set(ui: Ui, host: HostRecord) -> None:
     result, manifest = host.result, host.result["manifest"]
     ui.say(f"set {result['id']} of {manifest['host']}, project {manifest['project']}, by {manifest['by']}")
     ui.say(f"in {result['folder']}" + (f": {result['wrong']}" if result["wrong"] else ""))
+    if engine := manifest["engine"]:
+        ui.say(f"made on {engine['arch']} with Docker {engine['docker']}, Docker Compose {engine['compose']}")
     rows = [
-        [one["file"], size(one["bytes"]), size(one["raw_bytes"]), _counted(one["counts"])]
+        [one["file"], size(one["bytes"]), size(one["raw_bytes"]), _counted(one["counts"]),
+         " ".join(filter(None, (one["image"], str(one["facts"].get("server") or "").partition(" ")[0])))]
         for one in manifest["artifacts"]
-    ]
-    ui.table(["FILE", "SIZE", "CONTENT", "COUNTED"], rows, right=[1, 2])
+    ]  # fmt: skip
+    ui.table(["FILE", "SIZE", "CONTENT", "COUNTED", "MADE FROM"], rows, right=[1, 2])
     for one in manifest["artifacts"]:
         _by_hand(ui, f"to restore {one['file']} without opslib, in that folder:", one["by_hand"])
 

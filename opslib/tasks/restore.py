@@ -72,7 +72,44 @@ def _other_host(call: Call, name: str | None) -> Target | None:
     return call.another(name)
 
 
-@task("restore.all", changes=True, needs="data", one_host=True, default=True, help=_DATABASE)
+def _bare(call: Call, file: str | None, from_: str | None, files: str | None, others: dict[str, object]) -> Record:
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    from opslib.backup.restore.options import Options
+    from opslib.deploy.bare.options import BareOptions, FilesFrom
+    from opslib.deploy.bare.steps import steps
+    from opslib.deploy.options import DeployOptions
+    from opslib.errors import BadSettings
+    from opslib.tasks._show import restored, will_be_overwritten
+
+    given = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
+    if given:
+        raise BadSettings(f"--bare brings a whole set back: leave {', '.join(given)} out", left="everything")
+    choices: dict[str | None, FilesFrom | None] = {None: None, "here": "here", "set": "set"}
+    if files not in choices:
+        raise BadSettings(f"--files {files!r}: expected here or set", left="everything")
+    here = call.this_machine()
+    options = Options(file, here=here, root=call.root, origin=_other_host(call, from_), no_safety_copy=True)
+    with TemporaryDirectory(prefix="opslib-") as scratch:
+        bare = BareOptions(options, DeployOptions(call.root, here), Path(scratch), choices[files])
+
+        def made(run: Run) -> list[AnyStep]:
+            found = steps(run, bare)
+            will_be_overwritten(call.ui, run)
+            return found
+
+        return call.carry_out(made, show=restored)
+
+
+_WHOLE = {
+    **_DATABASE,
+    "bare": "Onto a host with nothing but Docker: project files, containers and data; overwrites nothing",
+    "files": "With --bare: the project's files from here (the default where they are) or as they are in the set",
+}
+
+
+@task("restore.all", changes=True, needs="data", one_host=True, default=True, help=_WHOLE)
 def all_(
     call: Call,
     file: str | None = None,
@@ -82,15 +119,28 @@ def all_(
     into: str | None = None,
     from_: str | None = None,
     no_safety_copy: bool = False,
+    bare: bool = False,
+    files: str | None = None,
 ) -> Record:
     """Put back all that a set or a file holds.
 
     Verified first; then what will be overwritten is shown, and asked for. A safety copy of it is made, everything is
     loaded beside the live data, compared, and swapped in. The last line says how to go back. With --into, one thing
-    goes to a place that is not there yet, and everything goes on running.
+    goes to a place that is not there yet, and everything goes on running. With --bare, a new machine gets the project
+    too, and it goes live.
     """
-    chosen = {"service": service, "database": database, "volume": volume, "into": into, "from_": from_}
-    return _restore(call, (), file, no_safety_copy=no_safety_copy, **chosen)
+    chosen = {"service": service, "database": database, "volume": volume, "into": into}
+    if bare and file is not None:
+        return _bare(call, file, from_, files, {**chosen, "no_safety_copy": no_safety_copy})
+    if files is not None and not bare:
+        raise _only_bare()
+    return _restore(call, (), file, no_safety_copy=no_safety_copy, from_=from_, **chosen)
+
+
+def _only_bare() -> Exception:
+    from opslib.errors import BadSettings
+
+    return BadSettings("--files goes with --bare", left="everything")
 
 
 @task("restore.undo", changes=True, needs="data", one_host=True)

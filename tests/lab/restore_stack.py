@@ -113,11 +113,21 @@ class Trial:
 
     def up(self) -> None:
         root = self.target.root
-        quoted = PASSWORD.replace("'", "\\'")
         put_bytes(self.target, COMPOSE.encode(), f"{root}/compose.yml")
-        put_bytes(self.target, f"IMAGES={self.images}\nPASSWORD='{quoted}'\n".encode(), f"{root}/.env")
+        put_bytes(self.target, self.env.encode(), f"{root}/.env")
         self.target.run(command("mkdir", "-p", f"{root}/up load's"))
         self.bring_up()
+        self.fill()
+
+    @property
+    def env(self) -> str:
+        """The env file."""
+        quoted = PASSWORD.replace("'", "\\'")
+        return f"IMAGES={self.images}\nPASSWORD='{quoted}'\n"
+
+    def fill(self) -> None:
+        """Something of everything."""
+        root = self.target.root
         self.sql("postgres", f"create role \"re'ader $\" login password 'x'; create database {ident(DATABASE)};")
         self.sql(
             DATABASE,

@@ -472,7 +472,9 @@ def test_a_plan_names_everything_and_does_nothing(trial: Trial, saved: tuple[str
     assert {f"postgres db/{DATABASE}", "redis cache/cache", "volume uploads"} <= titles
     assert shown["stops"] == ["app"]
     (item,) = [item for item in shown["items"] if item["title"] == f"postgres db/{DATABASE}"]
-    assert item["now"] == item["then"] == "3 tables, 3,500 rows"
+    held, _, made_from = item["then"].partition(", of postgres 15.")
+    assert item["now"] == held == "3 tables, 3,500 rows"
+    assert made_from.partition(" ")[2].startswith(f"in {trial.images}postgres:15 on a")
     names = [one["step"] for one in planned["plan"]]
     assert names[:2] == ["backup.prepare", "stop services"]
     assert {"load", "swap"} <= set(names)

@@ -143,6 +143,8 @@ def _single(manifest: Manifest | None, folder: str, name: str, *, here: bool, th
     if manifest is not None and named is not None:
         if _is_globals(named):
             raise BadSettings(f"{name} holds the roles of a server: they come back with a database that needs them")
+        if named.kind == "project":
+            raise BadSettings(f"{name} holds the project's own files: they come back with inv restore --bare")
         with_it = [
             one
             for one in manifest.artifacts
@@ -161,7 +163,8 @@ def choose(manifest: Manifest, options: Options) -> tuple[Artifact, ...]:
     found = tuple(
         artifact
         for artifact in manifest.artifacts
-        if (not options.kinds or artifact.kind in options.kinds)
+        if artifact.kind != "project"
+        and (not options.kinds or artifact.kind in options.kinds)
         and (options.service is None or artifact.service == options.service)
         and (options.database is None or artifact.name == options.database or _is_globals(artifact))
     )

@@ -68,15 +68,31 @@ def _running(ctx: Context, ids: list[str]) -> list[str]:
 
 
 def folder(ctx: Context, chosen: Chosen, recorded: str) -> str:
-    """A folder of the set on this machine: the same one, or, for a set of another host, the project's where the same
-    one is not there."""
-    if ctx.target.run(bash('[ -d "$1" ]', recorded), check=False).ended.ok:
+    """A folder of the set on this machine: the same one, the one at the same place in the project's folder, or, for a
+    set of another host, the project's where neither is there."""
+    moved = relocated(chosen, recorded, ctx.target.root)
+    if moved != recorded and is_folder(ctx, moved):
+        return moved
+    if is_folder(ctx, recorded):
         return recorded
     if chosen.manifest is not None and chosen.manifest.host != ctx.target.host.name:
         return ctx.target.root
     raise OpsError(
         f"the folder {recorded} is not there", host=ctx.target.host.name, left="everything", next=f"mkdir -p {recorded}"
     )
+
+
+def is_folder(ctx: Context, path: str) -> bool:
+    """Whether there is such a folder on the machine."""
+    return ctx.target.run(bash('[ -d "$1" ]', path), check=False).ended.ok
+
+
+def relocated(chosen: Chosen, recorded: str, root: str) -> str:
+    """A folder of the project where the set was made, in the project's folder here; any other as it is."""
+    old = chosen.manifest.root if chosen.manifest is not None else None
+    if old is None or not f"{recorded}/".startswith(f"{old}/"):
+        return recorded
+    return root + recorded[len(old) :]
 
 
 def service(ctx: Context, artifact: Artifact) -> str:

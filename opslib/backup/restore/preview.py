@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from opslib.backup import services
+from opslib.backup.manifest import Kind
 from opslib.backup.restore.context import Context
 from opslib.backup.restore.files import TreePart
 from opslib.backup.restore.locate import Chosen
@@ -18,7 +19,10 @@ from opslib.backup.restore.reload import ReloadPart
 
 def describe(ctx: Context, chosen: Chosen, parts: Sequence[AnyPart], options: Options) -> Preview:
     """The preview of these parts."""
-    items = tuple(Item(part.title, _now(part), words(part, part.counts) or _file(part)) for part in parts)
+    items = tuple(
+        Item(part.title, _now(part), (words(part, part.counts) or _file(part)) + made_by(chosen, part.file))
+        for part in parts
+    )
     stopping = services.to_stop(ctx.stack(), kept_running(parts)) if ctx.tools else []
     return Preview(
         source=chosen.title,
@@ -38,13 +42,31 @@ def words(part: AnyPart, counts: dict[str, Any] | None) -> str | None:
     """Counts as a person says them; None where there is nothing or nothing is known."""
     if counts is None:
         return None
+    if isinstance(part, TreePart):
+        return counted("volume", counts)
+    return counted(part.artifact.kind if isinstance(part, ReloadPart) else "postgres", counts)
+
+
+def counted(kind: Kind, counts: dict[str, Any]) -> str:
+    """The counts of an artifact of that kind as a person says them."""
     if counts and all(isinstance(entry, dict) for entry in counts.values()):
         return f"{sum(int(entry.get('keys', 0)) for entry in counts.values()):,} keys"
-    if isinstance(part, TreePart):
+    if kind in ("volume", "files"):
         return f"{counts.get('files', 0):,} files, {size(int(counts.get('bytes', 0)))}"
-    if isinstance(part, ReloadPart) and part.artifact.kind == "mysql":  # beside tables there are views, routines, …
+    if kind == "mysql":  # beside tables there are views, routines, …
         counts = {name: rows for name, rows in counts.items() if name.startswith("`")}
     return f"{len(counts)} tables, {sum(map(int, counts.values())):,} rows"
+
+
+def made_by(chosen: Chosen, file: str) -> str:
+    """What a database was dumped from: its server, its image and the machine; "" where nothing says so."""
+    manifest = chosen.manifest
+    artifact = next((one for one in chosen.artifacts if one.file == file), None)
+    if manifest is None or artifact is None or artifact.image is None:
+        return ""
+    version = str(artifact.facts.get("server") or "").partition(" ")[0]
+    server = f"{artifact.facts.get('flavour') or artifact.kind} {version}".rstrip()
+    return f", of {server} in {artifact.image}" + (f" on {manifest.engine.arch}" if manifest.engine else "")
 
 
 def size(count: int) -> str:
@@ -81,7 +103,7 @@ def _warnings(chosen: Chosen, parts: Sequence[AnyPart]) -> list[str]:
     found = []
     if chosen.manifest is not None and chosen.whole:
         named = {artifact.file for artifact in chosen.artifacts}
-        left = [artifact.title for artifact in chosen.manifest.artifacts if artifact.file not in named]
+        left = [one.title for one in chosen.manifest.artifacts if one.file not in named and one.kind != "project"]
         if left:
             found.append(f"not restored: {', '.join(left)}")
     for part in parts:

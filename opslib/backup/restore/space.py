@@ -14,6 +14,7 @@ from opslib.backup.restore.preview import size
 from opslib.backup.restore.reload import ReloadPart
 from opslib.command import bash
 from opslib.errors import OpsError
+from opslib.target.base import Target
 
 # $1 a folder, or one that will be made in it: the device's number and the free bytes there
 FREE = """d=$1; while [ ! -e "$d" ]; do case $d in */*) d=${d%/*} ;; *) d=. ;; esac; [ -n "$d" ] || d=/; done
@@ -45,11 +46,21 @@ def refuse_if_short(ctx: Context, chosen: Chosen, parts: Sequence[AnyPart]) -> N
     if chosen.sent:
         device, free = _read(ctx.target.run(bash(FREE, ctx.target.state)).text)
         needs.append(Need("what is sent", device, free, _sent(chosen)))
+    _refuse(ctx.target, needs)
+
+
+def refuse_short(target: Target, wanted: Sequence[tuple[str, str, int]]) -> None:
+    """The same for (what, folder of the machine, bytes)."""
+    looked = {folder: _read(target.run(bash(FREE, folder)).text) for folder in {folder for _, folder, _ in wanted}}
+    _refuse(target, [Need(what, *looked[folder], needed) for what, folder, needed in wanted])
+
+
+def _refuse(target: Target, needs: Sequence[Need]) -> None:
     short = too_short(needs)
     if short:
         raise OpsError(
             "there is not enough room: " + "; ".join(short),
-            host=ctx.target.host.name,
+            host=target.host.name,
             left="everything",
             next="make room, then run again: the old data stay there until the new ones are proven",
         )

@@ -51,7 +51,7 @@ def steps(run: Run, options: Options) -> list[AnyStep]:
     room, copy = safety.steps(ctx, run, parts, list(cold_ones.values()), options)
     return [
         fetch.step(chosen, folder), *room, *_still(ctx, parts, options), *copy, *cold.step(ctx, cold_ones),
-        _load(ctx, chosen, options, folder), _swap(ctx), standstill.start(ctx), _clean(ctx),
+        _load(ctx, chosen, options, folder), _swap(ctx), standstill.start(ctx), clean(ctx),
     ]  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def make_context(target: Target, options: Options) -> Context:
     return Context(target, ensure_tools(target, options.here), project, options.here)
 
 
-def _parts(memo: Memo) -> list[AnyPart]:
+def parts_of(memo: Memo) -> list[AnyPart]:
     return msgspec.convert(memo["parts"], list[AnyPart])
 
 
@@ -83,24 +83,44 @@ def _parts(memo: Memo) -> list[AnyPart]:
 
 def _load(ctx: Context, chosen: Chosen, options: Options, folder: str) -> AnyStep:
     def look(run: Run) -> Memo:
-        """Looked at once more: nobody writes any longer, so these are the counts that an undo must find again."""
-        parts = plan(ctx, chosen, options, run.id, folder)
-        if not run.plan:
-            parts = roles(ctx, parts)
-        run.facts["parts"] = parts
-        return _memo(ctx, run, parts)
+        return look_again(ctx, run, chosen, options, folder)
 
     def do(run: Run, memo: Memo) -> str:
-        for part in run.facts["parts"]:
-            run.target.tell(Progress(run.host, part.title, 0, part.raw_bytes or None))
-            part.load(ctx)
-            run.target.tell(Progress(run.host, part.title, part.raw_bytes, part.raw_bytes or None))
+        load(ctx, run)
         return f"{len(memo['parts'])} loaded and proven beside the live data"
 
     return Step("load", look, do, _unload, show=lambda memo: "; ".join(part["title"] for part in memo["parts"]))
 
 
-def _memo(ctx: Context, run: Run, parts: list[AnyPart]) -> Memo:
+def look_again(ctx: Context, run: Run, chosen: Chosen, options: Options, folder: str) -> Memo:
+    """What will be loaded, looked at once more: nobody writes any longer, so these are the counts that an undo must
+    find again."""
+    parts = plan(ctx, chosen, options, run.id, folder)
+    if not run.plan:
+        parts = roles(ctx, parts)
+    run.facts["parts"] = parts
+    return memo_of(ctx, run, parts)
+
+
+def load(ctx: Context, run: Run) -> None:
+    """Load every part beside what is live, and prove it."""
+    for part in run.facts["parts"]:
+        run.target.tell(Progress(run.host, part.title, 0, part.raw_bytes or None))
+        part.load(ctx)
+        run.target.tell(Progress(run.host, part.title, part.raw_bytes, part.raw_bytes or None))
+
+
+def swap(ctx: Context, run: Run) -> None:
+    """Put every part in the place of what is live, and say what was there and is there."""
+    for part in run.facts["parts"]:
+        part.swap(ctx)
+    run.result["restored"] = [
+        {"part": part.title, "before": part.before, "after": part.counts or part.holds(ctx) or {}}
+        for part in run.facts["parts"]
+    ]
+
+
+def memo_of(ctx: Context, run: Run, parts: list[AnyPart]) -> Memo:
     """What undoing needs; a database's settings, among which there may be secrets, it does not."""
     kept = msgspec.to_builtins(parts)
     for part in kept:
@@ -117,22 +137,17 @@ def _memo(ctx: Context, run: Run, parts: list[AnyPart]) -> Memo:
 
 def _unload(run: Run, memo: Memo) -> None:
     ctx = from_memo(run.target, memo)
-    for part in reversed(_parts(memo)):
+    for part in reversed(parts_of(memo)):
         part.unload(ctx)
 
 
 def _swap(ctx: Context) -> AnyStep:
     def look(run: Run) -> Memo:
-        return _memo(ctx, run, run.facts["parts"])
+        return memo_of(ctx, run, run.facts["parts"])
 
     def do(run: Run, memo: Memo) -> str:
         watchdog.disarm(run.target, run.id)
-        for part in run.facts["parts"]:
-            part.swap(ctx)
-        run.result["restored"] = [
-            {"part": part.title, "before": part.before, "after": part.counts or part.holds(ctx) or {}}
-            for part in run.facts["parts"]
-        ]
+        swap(ctx, run)
         if ctx.tools:
             watchdog.arm(run, _forward_script(ctx, run), ctx.tools)
         return f"{len(memo['parts'])} swapped in and compared"
@@ -143,7 +158,7 @@ def _swap(ctx: Context) -> AnyStep:
 def _forward_script(ctx: Context, run: Run) -> str:
     """What the watchdog does when the run ends here, all data being proven new: it commits, starts the services, and
     leaves the rest to the next run."""
-    entries = [{"step": REMOVE, "memo": _clean_memo(ctx, run), "final": True}, {"commit": True}]
+    entries = [{"step": REMOVE, "memo": clean_memo(ctx, run), "final": True}, {"commit": True}]
     text = "".join(f"\n{json.dumps(entry, ensure_ascii=False)}" for entry in entries)
     log = quote(path(run.target))
     names = run.facts.get("stopped") or []
@@ -157,7 +172,7 @@ def _swap_back(run: Run, memo: Memo) -> None:
     watchdog.disarm(run.target, memo["run"])
     if memo["stopped"]:  # after a reboot some may run again
         services.stop(run.target, ctx.stack(), memo["stopped"])
-    for part in reversed(_parts(memo)):
+    for part in reversed(parts_of(memo)):
         try:
             part.back(ctx)
         except (Cancelled, HostLost):
@@ -171,20 +186,20 @@ def _swap_back(run: Run, memo: Memo) -> None:
             ) from error
 
 
-def _clean(ctx: Context) -> AnyStep:
+def clean(ctx: Context) -> AnyStep:
     def look(run: Run) -> Memo:
-        return _clean_memo(ctx, run)
+        return clean_memo(ctx, run)
 
     return Step(REMOVE, look, _remove, final=True)
 
 
-def _clean_memo(ctx: Context, run: Run) -> Memo:
-    return {**_memo(ctx, run, run.facts["parts"]), "fetched": run.facts.get("fetched", ""), "mark": cold.mark(run)}
+def clean_memo(ctx: Context, run: Run) -> Memo:
+    return {**memo_of(ctx, run, run.facts["parts"]), "fetched": run.facts.get("fetched", ""), "mark": cold.mark(run)}
 
 
 def _remove(run: Run, memo: Memo) -> str:
     ctx = from_memo(run.target, memo)
-    for part in _parts(memo):
+    for part in parts_of(memo):
         part.clean(ctx)
     cold.forget(run, memo["mark"])
     if memo["fetched"]:

@@ -93,9 +93,10 @@ def test_what_compose_files_refer_to(tmp_path: Path) -> None:
         (tmp_path / name).write_text("services: {x: {env_file: deep.env}}\n")
     for name in ("inc.env", "web.env", "deep.env", "pw.txt"):
         (tmp_path / name).write_text("A=1\n")
-    found, absent = compose_files(tmp_path, ("a.yml",))
-    assert set(found) == {"a.yml", "b.yml", "c.yml", "d.yml", "inc.env", "web.env", "deep.env", "pw.txt"}
-    assert absent == ["absent.env"]
+    found = compose_files(tmp_path, ("a.yml",))
+    assert set(found.files) == {"a.yml", "b.yml", "c.yml", "d.yml", "inc.env", "web.env", "deep.env", "pw.txt"}
+    assert found.absent == ("absent.env",)
+    assert set(found.private) == {"inc.env", "web.env", "deep.env", "absent.env", "pw.txt"}
     assert project_name(tmp_path, ("a.yml", "b.yml")) == "shop"
     with pytest.raises(BadSettings, match="no compose file"):
         compose_files(tmp_path, ("none.yml",))

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opslib.compose.project import Mount, Project, Service
-from opslib.deploy.files import There, decide, mounts_of, parse_sums, sums
+from opslib.deploy.files import There, decide, mounts_of
 from opslib.deploy.sources import Source, read
+from opslib.state.sums import parse_sums, sums
 
 
 def one(text: str, mode: int = 0o644) -> Source:
