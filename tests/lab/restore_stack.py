@@ -49,9 +49,9 @@ services:
 volumes: {uploads: {labels: {owner: "th'em"}}, pg: {}, cache: {}, plain: {}}
 """
 
-# Files of all sorts in $1: owners, modes, links, holes, extended attributes, an ACL, odd names, a SQLite file.
-FILL = r"""
-import os, sqlite3, struct, sys
+# Files of all sorts in $1: owners, modes, links, holes, extended attributes, an ACL, odd names.
+TREE = r"""
+import os, struct, sys
 os.chdir(sys.argv[1]); os.chmod(".", 0o751); os.chown(".", 33, 44)
 os.makedirs("sub/deep"); os.chmod("sub", 0o2770)
 for name in ("-dash", "two words", "quo'te\"s $HOME `x` ü", "line\nbreak", "sub/deep/file"):
@@ -63,10 +63,17 @@ os.setxattr("sub/deep/file", b"system.posix_acl_access", struct.pack("<I", 2) + 
     struct.pack("<HHI", tag, perm, ident) for tag, perm, ident in
     ((1, 6, 0xFFFFFFFF), (2, 4, 1234), (4, 4, 0xFFFFFFFF), (16, 4, 0xFFFFFFFF), (32, 0, 0xFFFFFFFF))))
 with open("sparse", "wb") as file: file.truncate(64 << 20); file.seek(32 << 20); file.write(b"x")
+"""
+# A SQLite file among them.
+FILL = (
+    TREE
+    + r"""
+import sqlite3
 base = sqlite3.connect("app data.db"); base.execute("pragma journal_mode=wal")
 base.execute('create table "t a" (x)'); base.executemany('insert into "t a" values (?)', [(i,) for i in range(50)])
 base.commit(); base.close(); os.chown("app data.db", 1000, 1000)
 """
+)
 
 # What is in $1, as JSON: everything of a file that a restore must bring back.
 SEE = r"""

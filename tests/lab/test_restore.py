@@ -305,17 +305,6 @@ def test_a_set_of_another_host(trial: Trial, saved: tuple[str, dict[str, Any]], 
     assert not list((tmp_path / ".opslib").glob("restore-*"))
 
 
-def test_undo_as_often_as_one_likes(trial: Trial, saved: tuple[str, dict[str, Any]]) -> None:
-    made, good = saved
-    trial.redis("cache", "set later 1\n")
-    worked(trial.restore(made, kinds=("redis",), service="cache"))
-    assert trial.redis("cache", "get later\n") == []
-    worked(trial.restore(None))
-    assert trial.redis("cache", "get later\n") == ["1"]
-    worked(trial.restore(None))
-    assert trial.seen() == good
-
-
 def test_a_volume_that_is_gone_is_made_anew(trial: Trial, saved: tuple[str, dict[str, Any]]) -> None:
     made, good = saved
     volume = f"{trial.name}_uploads"

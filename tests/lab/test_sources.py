@@ -1,0 +1,206 @@
+"""What is true of every kind of source, on this machine and over SSH: each test is written once and runs for each kind
+against the real engine. `tests/lab/contract` says what a kind's data are. Chosen with `-k`, a kind runs alone: only the
+engines of the chosen tests are started."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opslib.backup import sets, verify
+from opslib.command import bash
+from opslib.run.fleet import look_on
+from opslib.run.record import Record
+from opslib.settings.model import Keep
+from opslib.target.docker import docker
+from tests.lab.contract import ELSEWHERE, ENGINES, SUBJECTS, Ground
+from tests.lab.contract.subject import Subject
+from tests.lab.project import refused, why, worked
+from tests.lab.watch import Watch
+
+pytestmark = pytest.mark.lab
+each_kind = pytest.mark.parametrize("subject", SUBJECTS, indirect=True)
+each_engine = pytest.mark.parametrize("subject", ENGINES, indirect=True)
+
+# One bit of the middle of $1 is another.
+_FLIP = """n=$(( $(stat -c %s -- "$1") / 2 )); b=$(od -An -tu1 -j "$n" -N 1 -- "$1")
+printf "\\\\$(printf %o $(( b ^ 1 )))" | dd of="$1" bs=1 seek="$n" conv=notrunc status=none"""
+
+
+@pytest.fixture(scope="module", params=["local", "ssh"])
+def ground(request: pytest.FixtureRequest, lab: dict[str, Any], ssh_config: Path) -> Iterator[Ground]:
+    """All kinds that are tested now in one project."""
+    chosen = {item.callspec.params.get("subject") for item in request.session.items if item.path == request.path}
+    made = Ground(request.param, lab["images_prefix"], [kind for kind in SUBJECTS if kind in chosen])
+    try:
+        made.begin()
+        yield made
+    finally:
+        made.remove()
+
+
+@pytest.fixture
+def subject(request: pytest.FixtureRequest, ground: Ground) -> Subject:
+    """One kind on the ground."""
+    return ground.subjects[request.param]
+
+
+@dataclass
+class Saved:
+    """A set of everything, and by kind what there was when it was made."""
+
+    id: str
+    good: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def saved(ground: Ground) -> Saved:
+    good = ground.seen()
+    secrets = {one.secret for one in ground.subjects.values()}
+    with Watch(*secrets) as watch:
+        made = worked(ground.backup())
+    assert watch.looks > 3
+    assert not watch.seen
+    assert not [secret for secret in secrets if secret in str(made) + str(ground.events)]
+    return Saved(str(made["set"]), good)
+
+
+@dataclass
+class Story:
+    """What there was by kind, one after the other, and what the restore says that it restored."""
+
+    ruined: dict[str, Any]
+    restored: dict[str, Any]
+    undone: dict[str, Any]
+    again: dict[str, Any]
+    after: dict[tuple[str, str], Any]
+    running: set[str]
+
+
+@pytest.fixture(scope="module")
+def story(ground: Ground, saved: Saved) -> Story:
+    """Everything is ruined and restored; that is undone, and the undoing is."""
+    before = ground.running
+    for one in ground.subjects.values():
+        one.ruin()
+    ruined = ground.seen()
+    result = worked(ground.restore(saved.id))
+    restored, running = ground.seen(), ground.running
+    worked(ground.restore(None))
+    undone = ground.seen()
+    worked(ground.restore(None))
+    assert before == running
+    after = {tuple(one["part"].split(" ", 1)): one["after"] for one in result["restored"]}
+    return Story(ruined, restored, undone, ground.seen(), after, running)
+
+
+@pytest.fixture(scope="module")
+def verified(ground: Ground, saved: Saved) -> dict[str, tuple[bool, str]]:
+    """By file, whether it is whole, and by what its inside was read."""
+    record = look_on("backup.verify", [ground.target], lambda run: verify.verify(run, saved.id, tools=ground.tools))
+    return {one["file"]: (one["ok"], one["content"]) for one in worked(record)["artifacts"]}
+
+
+@each_kind
+def test_a_set_holds_all_of_it_and_is_read_to_its_end(
+    ground: Ground, subject: Subject, saved: Saved, verified: dict[str, tuple[bool, str]]
+) -> None:
+    """Every hostile name is there, with its count; each artifact is read by its own format."""
+    mine = {one.name: one for one in ground.artifacts(saved.id) if one.kind == subject.kind}
+    assert {name: one.counts for name, one in mine.items() if name in subject.counts} == subject.counts
+    assert verified[mine[subject.name].file] == (True, subject.read)
+    assert all(verified[one.file][0] for one in mine.values())
+
+
+@each_kind
+def test_what_was_destroyed_comes_back(ground: Ground, subject: Subject, saved: Saved, story: Story) -> None:
+    """All data are as they were, and counted as the set says."""
+    assert story.ruined[subject.kind] != saved.good[subject.kind]
+    assert story.restored[subject.kind] == saved.good[subject.kind]
+    mine = {one.title: one.counts for one in ground.artifacts(saved.id)
+            if one.kind == subject.kind and one.name in subject.counts and one.facts.get("part") != "globals"}  # fmt: skip
+    after = {" ".join(words): counts for words, counts in story.after.items()}
+    assert {title: after[title] for title in mine} == mine
+
+
+@each_kind
+def test_a_restore_is_undone_and_done_again(subject: Subject, saved: Saved, story: Story) -> None:
+    assert story.undone[subject.kind] == story.ruined[subject.kind]
+    assert story.again[subject.kind] == saved.good[subject.kind]
+
+
+@each_kind
+def test_a_load_that_fails_leaves_nothing_half(ground: Ground, subject: Subject, saved: Saved) -> None:
+    """The artifact is what its manifest says, and cannot be loaded, or is not what it should be when it is."""
+    before = ground.running
+    file = ground.doctored(ground.file(saved.id, subject.kind, subject.name), subject.spoil, **subject.lies())
+    record = ground.restore(file)
+    assert why(record)
+    assert record.hosts[0].steps
+    assert subject.seen() == saved.good[subject.kind]
+    assert ground.running == before
+    beside = 'ls -A -- "$1" "$1/.opslib" | grep -e restore- -e opslib-new -e run.log || true'
+    assert not ground.target.run(bash(beside, ground.target.root)).lines
+
+
+@pytest.mark.parametrize("subject", ELSEWHERE, indirect=True)
+def test_it_goes_to_another_place(ground: Ground, subject: Subject, saved: Saved) -> None:
+    """Nothing that is there is touched, and no service stops."""
+    began = {one.name: one.started_at for one in ground.look().containers}
+    good = subject.content(subject.name)
+    file = ground.file(saved.id, subject.kind, subject.name)
+    worked(ground.restore(file, into=subject.into))
+    try:
+        assert subject.content(subject.into) == good
+        assert "is there already" in refused(ground.restore(file, into=subject.into))
+    finally:
+        subject.forget(subject.into)
+    assert {one.name: one.started_at for one in ground.look().containers} == began
+    assert subject.seen() == saved.good[subject.kind]
+
+
+@each_kind
+def test_an_artifact_that_is_cut_or_has_another_bit_is_refused(ground: Ground, subject: Subject, saved: Saved) -> None:
+    """Before anything is touched."""
+    for harm in ('truncate -s -1 -- "$1"', _FLIP):
+        file = ground.doctored(ground.file(saved.id, subject.kind, subject.name))
+        ground.harm(file, harm)
+        said = refused(ground.restore(file))
+        assert "SHA-256" in said or "bytes, the manifest says" in said
+
+
+@each_engine
+def test_a_wrong_password_makes_no_set_and_prunes_nothing(ground: Ground, subject: Subject, saved: Saved) -> None:
+    before = sets.list_sets(ground.target)
+    target = ground.way(sources=(subject.wrong,), keep=Keep(last=1))
+    with Watch("not the one") as watch:
+        record = ground.backup(target, kinds=(subject.kind,))
+    ground.assert_no_set(before, record)
+    assert subject.denied in why(record)
+    assert not watch.seen
+    assert "not the one" not in str(record.as_json()) + str(ground.events)
+
+
+@each_engine
+def test_an_engine_killed_while_it_dumps_makes_no_set(ground: Ground, subject: Subject, saved: Saved) -> None:
+    before, container = sets.list_sets(ground.target), subject.container
+    target = ground.way(sources=subject.sources, keep=Keep(last=1))
+    records: list[Record] = []
+    thread = threading.Thread(target=lambda: records.append(ground.backup(target, kinds=(subject.kind,))))
+    try:
+        with subject.dumping() as dumping:
+            thread.start()
+            dumping()
+            ground.target.run(docker(ground.host, "kill", container))
+    finally:
+        thread.join(120)
+        ground.up()
+    assert records, "the backup never ended"
+    ground.assert_no_set(before, records[0])
+    subject.tidy()
+    assert subject.seen() == saved.good[subject.kind]
