@@ -77,7 +77,7 @@ class Mongo(Project):
 
     def begin(self) -> None:
         """Bring it up with the same data in both."""
-        image, check = f"{self.images}mongo:7", {"test": CHECK, "interval": "3s", "retries": 40}
+        image, check = f"{self.images}mongo:7", self.healthy(*CHECK)
         own = {"MONGO_INITDB_ROOT_USERNAME": USER, "MONGO_INITDB_ROOT_PASSWORD": PASSWORD}
         services = {
             "app": self.idle(),

@@ -19,7 +19,7 @@ from opslib.images.ship import ship
 from opslib.images.tools import ensure_tools
 from opslib.run.fleet import Task, carry_out
 from opslib.run.record import Record
-from opslib.settings.model import Backup, Host
+from opslib.settings.model import Backup, Deploy, Host
 from opslib.settings.units import Address
 from opslib.target.base import Target
 from opslib.target.connect import connect
@@ -41,12 +41,18 @@ class Project:
         self.host = Host(
             name="one" if address else "local", path=f"{'' if address else '/tmp/'}{self.name}/a 'b' $c",
             address=address, project=self.name, compose=("compose.yml",), backup=Backup(**backup),
+            deploy=Deploy(stable=1.0),
         )  # fmt: skip
         self.events: list[Any] = []
         self.target = connect(self.host, self.events.append)
         self._ways: list[Target] = []
 
     # -- the stack
+
+    @staticmethod
+    def healthy(*test: str) -> dict[str, Any]:
+        """A health check that is made often while the container starts, and then seldom."""
+        return {"test": [*test], "interval": "30s", "start_period": "120s", "start_interval": "1s"}
 
     def idle(self, volumes: Sequence[str] = ()) -> dict[str, Any]:
         """A service that does nothing, and has to stop for a restore."""

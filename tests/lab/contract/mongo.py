@@ -60,7 +60,7 @@ class MongoSubject(Subject):
     def dumping(self) -> Iterator[Callable[[], None]]:
         """So much data that the dump takes its time when its file has begun."""
         large = 'import os\nshop.large.insert_many([{"b": os.urandom(1000000)} for _ in range(60)])'
-        for _ in range(3):
+        for _ in range(2):
             self.python(statements(large))
         begun = 'for f in "$1"/.*.part/mongo.*.zst; do [ ! -s "$f" ] || echo begun; done'
         folder = sets.directory(self.project.target)

@@ -102,7 +102,7 @@ class QdrantSubject(Subject):
     def dumping(self) -> Iterator[Callable[[], None]]:
         """The program's notes are a pipe, which holds it back."""
         notes = f"{self.project.target.state}/snapshots.qdrant.qdrant"
-        hold = 'mkfifo -- "$1"; exec 3>"$1"; echo held; read -r _; exec 3>&-; cat -- "$1"'
+        hold = 'set -e; mkdir -p -- "${1%/*}"; mkfifo -- "$1"; exec 3>"$1"; echo held; read -r _ || true; exec 3>&-; cat -- "$1"'
         target = self.project.way()
         process = target.start(bash(hold, notes, streams=True, limit=120.0))
 

@@ -50,10 +50,9 @@ class Subject:
 
     def service(self, images: str) -> dict[str, Any]:
         """Of the compose file."""
-        check = {"test": self.healthy, "interval": "1s", "retries": 90}
         return {
             "image": f"{images}{self.image}", "volumes": [":".join(self.volume)], "environment": self.environment,
-            "healthcheck": check, **({"command": self.command} if self.command else {}),
+            "healthcheck": self.project.healthy(*self.healthy), **({"command": self.command} if self.command else {}),
         }  # fmt: skip
 
     @property
