@@ -18,7 +18,7 @@ from opslib.run.fleet import look_on
 from opslib.run.record import Record
 from opslib.settings.model import Keep
 from opslib.target.docker import docker
-from tests.lab.contract import ELSEWHERE, ENGINES, SUBJECTS, Ground
+from tests.lab.contract import ELSEWHERE, ENGINES, OVER, SUBJECTS, Ground
 from tests.lab.contract.subject import Subject
 from tests.lab.project import refused, why, worked
 from tests.lab.watch import Watch
@@ -132,29 +132,36 @@ def test_a_restore_is_undone_and_done_again(subject: Subject, saved: Saved, stor
     assert story.again[subject.kind] == saved.good[subject.kind]
 
 
-@each_kind
-def test_a_load_that_fails_leaves_nothing_half(ground: Ground, subject: Subject, saved: Saved) -> None:
+@pytest.mark.parametrize("subject", OVER, indirect=True)
+def test_a_load_over_the_live_data_that_fails_is_undone(ground: Ground, subject: Subject, saved: Saved) -> None:
     """The artifact is what its manifest says, and cannot be loaded, or is not what it should be when it is."""
     before = ground.running
-    file = ground.doctored(ground.file(saved.id, subject.kind, subject.name), subject.spoil, **subject.lies())
-    record = ground.restore(file)
+    record = ground.restore(spoilt(ground, subject, saved))
     assert why(record)
-    assert record.hosts[0].steps
+    assert "swap" in [step.name for step in record.hosts[0].steps]
     assert subject.seen() == saved.good[subject.kind]
     assert ground.running == before
     beside = 'ls -A -- "$1" "$1/.opslib" | grep -e restore- -e opslib-new -e run.log || true'
     assert not ground.target.run(bash(beside, ground.target.root)).lines
 
 
+def spoilt(ground: Ground, subject: Subject, saved: Saved) -> str:
+    """Its artifact, whose loading fails."""
+    return ground.doctored(ground.file(saved.id, subject.kind, subject.name), subject.spoil, **subject.lies())
+
+
 @pytest.mark.parametrize("subject", ELSEWHERE, indirect=True)
 def test_it_goes_to_another_place(ground: Ground, subject: Subject, saved: Saved) -> None:
-    """Nothing that is there is touched, and no service stops."""
+    """Whole or not at all: what a load that fails has made is removed. Nothing that is there is touched, and no service
+    stops."""
     began = {one.name: one.started_at for one in ground.look().containers}
-    good = subject.content(subject.name)
     file = ground.file(saved.id, subject.kind, subject.name)
+    record = ground.restore(spoilt(ground, subject, saved), into=subject.into)
+    assert why(record)
+    assert record.hosts[0].steps
     worked(ground.restore(file, into=subject.into))
     try:
-        assert subject.content(subject.into) == good
+        assert subject.content(subject.into) == subject.content(subject.name)
         assert "is there already" in refused(ground.restore(file, into=subject.into))
     finally:
         subject.forget(subject.into)

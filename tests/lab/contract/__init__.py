@@ -26,6 +26,8 @@ ENGINES = [one.kind for one in _ALL if one.image]
 """The kinds with a server that asks for a password and can be gone."""
 ELSEWHERE = [one.kind for one in _ALL if one.into]
 """The kinds that can be restored to another place."""
+OVER = [one.kind for one in _ALL if one.over]
+"""The kinds whose artifacts are proven when the live data are gone: these come back when that fails."""
 assert set(SUBJECTS) == set(KINDS), "every kind of source has a subject"
 
 

@@ -24,6 +24,7 @@ class MongoSubject(Subject):
     name = SHOP
     counts = {SHOP: {"orders": 1500, ODD: 7, "empty": 0, "ring": 1}}
     read = "archive"
+    over = True
     into = "sh'op2"
     secret = PASSWORD
     sources = (Mongo(service="mongo", database=SHOP),)

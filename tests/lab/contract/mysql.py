@@ -69,6 +69,7 @@ class MysqlSubject(Subject):
     name = SHOP
     counts = {"accounts": {}, SHOP: COUNTS, QUOTED: {"`t`": 1}}
     read = "count"
+    over = True
     into = "other é"
     wrong = Mysql(service="mysql", password=Secret("not the one"))
     denied = "Access denied"

@@ -35,6 +35,7 @@ class QdrantSubject(Subject):
     name = ODD
     counts = {DOCS: {"points": POINTS}, ODD: {"points": 5}}
     read = "snapshot"
+    over = True
     into = "-new é"
     secret = KEY
     wrong = Qdrant(service="qdrant", api_key=Secret("not the one"))

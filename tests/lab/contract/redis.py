@@ -29,6 +29,7 @@ class RedisSubject(Subject):
     name = "redis"
     counts = {"redis": {"db0": {"keys": 402, "persistent": 401}, "db3": {"keys": 1, "persistent": 1}}}
     read = "redis-check-rdb"
+    over = True
     wrong = Redis(service="redis", password=Secret("not the one"))
     denied = "takes none of the"
     spoil = "cat"

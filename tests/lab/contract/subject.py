@@ -33,6 +33,8 @@ class Subject:
     """Of each of its artifacts, by name, as the manifest has them."""
     read: ClassVar[str]
     """What `backup.verify` reads its inside with."""
+    over: ClassVar[bool] = False
+    """Whether it is loaded over the live data, or proven in their place: not beside them."""
     into: ClassVar[str] = ""
     """Another place; "" where the kind has none."""
     secret: ClassVar[str] = PASSWORD
