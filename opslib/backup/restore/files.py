@@ -95,6 +95,8 @@ class TreePart(Part, frozen=True, kw_only=True, tag="tree"):
             ctx.target.run(docker(ctx.target.host, "volume", "rm", "--force", self.place.source))
         elif self.create is None or not _missing(ctx, self.place.source):
             ctx.target.run(ctx.script(exchange.DISCARD, self.place, self.id))
+            if self.create is not None:
+                ctx.target.run(bash('rmdir --ignore-fail-on-non-empty -- "$1"', self.place.source))
 
     def swap(self, ctx: Context) -> None:
         ctx.target.run(ctx.script(exchange.SWAP, self.place, self.id, *self.paths))

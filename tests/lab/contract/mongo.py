@@ -41,7 +41,7 @@ class MongoSubject(Subject):
     def ruin(self) -> None:
         self.python(statements('shop.orders.drop(); shop.intruder.insert_one({"a": 1}); shop.ring.drop_indexes(); '
                                'shop.few.drop(); shop[words["odd"]].delete_one({"_id": 1}); '
-                               'shop.command("dropUser", "writer")'))  # fmt: skip
+                               'shop.command("dropUser", "writer"); shop.command("createUser", "other", pwd="x", roles=[])'))  # fmt: skip
 
     def content(self, place: str) -> Any:
         found, _ = json.loads(self.python(SEE))

@@ -52,7 +52,8 @@ into @text from information_schema.tables where table_schema = database() and ta
 execute immediate @text;"""
 _SCHEMA = """select table_name, column_name, column_type, character_set_name, is_nullable, generation_expression
 from information_schema.columns where table_schema = database() order by table_name, ordinal_position;
-select table_name, table_type, engine, table_collation from information_schema.tables where table_schema = database()
+select table_name, table_type, engine,
+if(table_type = 'SEQUENCE', '', table_collation) from information_schema.tables where table_schema = database()
 order by 1; select routine_name, routine_type, definer, sql_mode, routine_definition from information_schema.routines
 where routine_schema = database() order by 1; select trigger_name, event_object_table, definer, action_statement
 from information_schema.triggers where trigger_schema = database() order by 1; select event_name, definer, starts,
