@@ -143,11 +143,12 @@ def bash(script: str, *args: str, **options: object) -> Command:
 
 
 def pipe(*commands: Command) -> Command:
-    """The commands joined by pipes; feed and streams are the first one's, the shortest limit counts."""
+    """The commands joined by pipes; feed and streams are the first one's, the shortest limit counts. Broken off, the
+    last one ends first: to it the end of another would look like the end of the data."""
     if not commands:
         raise ValueError("nothing to pipe")
     limits = [c.limit for c in commands if c.limit is not None]
-    breaks = [c.on_break for c in commands if c.on_break is not None]
+    breaks = [c.on_break for c in reversed(commands) if c.on_break is not None]
     return Command(
         tuple(stage for c in commands for stage in c.stages),
         feed=commands[0].feed,

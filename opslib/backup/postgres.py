@@ -11,7 +11,8 @@ from opslib.backup.database import Database, Read, Reading
 from opslib.backup.manifest import Artifact, Kind, file_name
 from opslib.backup.pack import beside, inside, pack, pack_command
 from opslib.engines import postgres
-from opslib.errors import BadSettings
+from opslib.errors import BadSettings, OpsError
+from opslib.events import Note
 from opslib.settings import model
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class PostgresDatabase:
         """Dump and count the same state: the count runs in the session whose snapshot the dump uses."""
         snapshot = postgres.Snapshot.take(stage.target, self.at, self.database)
         try:
+            self._refuse_unreadable(stage, snapshot.facts.pop("denied"), snapshot.facts.pop("hidden"))
             snapshot.begin_count()
             packed = pack(stage, self.title, self.file, dump_command(stage, self, snapshot.id))
             counts = snapshot.counts()
@@ -58,6 +60,21 @@ class PostgresDatabase:
                 facts={"part": "database", "database": self.database, "tool": self.tool, **snapshot.facts},
             )
         ]  # fmt: skip
+
+    def _refuse_unreadable(self, stage: Stage, denied: Sequence[str], hidden: Sequence[str]) -> None:
+        user = str(self.at.env["PGUSER"])
+        if denied:
+            lacks, give = "SELECT", "grant pg_read_all_data to it (PostgreSQL 14 and later)"
+        elif hidden:
+            lacks, give = "BYPASSRLS, and row-level security hides rows from it,", "alter role … bypassrls"
+        else:
+            return
+        named = ", ".join([*(denied or hidden)][:5]) + (", …" if len(denied or hidden) > 5 else "")
+        raise OpsError(
+            f"{self.title} could not be backed up: user {user} lacks {lacks} on {named}", host=stage.target.host.name,
+            left="everything: no backup set was made, nothing was pruned",
+            next=f"{give}, or name another user under `backup: sources:`",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +98,10 @@ class PostgresGlobals:
     def take(self, stage: Stage) -> list[Artifact]:
         """Dump the globals."""
         facts = postgres.globals_facts(stage.target, self.at)
-        program = inside(self.at, "pg_dumpall", "--globals-only", "-w")
+        options = [] if facts["passwords"] else ["--no-role-passwords"]
+        if options:
+            facts["warnings"] = [f"user {self.at.env['PGUSER']} may not read pg_authid: no role's password is in it"]
+        program = inside(self.at, "pg_dumpall", "--globals-only", "-w", *options)
         cmd = pack_command(stage, self.file, program, options=beside(self.at), env=_env(self.at, postgres.DOOR))
         packed = pack(stage, self.title, self.file, cmd)
         at = self.at
@@ -104,14 +124,21 @@ def dump_command(stage: Stage, source: PostgresDatabase, snapshot: str) -> Comma
 
 
 def find(target: Target, at: Instance, specs: Sequence[SourceSpec]) -> list[Source]:
-    """The roles, and each database that holds something. Raises BadSettings for a database of the host file that is
-    not there."""
+    """The roles, and each database that holds something; one that the user may not connect to is told of. Raises
+    BadSettings for a database of the host file that is not there, or out of reach."""
     sizes = postgres.databases(target, at)
+    closed = [name for name, size in sizes.items() if size is None]
     for spec in specs:
         if isinstance(spec, model.Postgres) and spec.database not in (None, *sizes):
             raise BadSettings(f"there is no database {spec.database!r} in service {at.service}", host=target.host.name)
+        if isinstance(spec, model.Postgres) and spec.database in closed:
+            raise BadSettings(f"user {at.env['PGUSER']} lacks CONNECT on database {spec.database!r} of {at.service}",
+                              host=target.host.name)  # fmt: skip
+    if closed:
+        text = f"user {at.env['PGUSER']} lacks CONNECT on {', '.join(closed)} of {at.service}: they are in no backup"
+        target.tell(Note(target.host.name, text, warning=True))
     # Half: a dump leaves the indexes out, and what is left shrinks.
-    each = [PostgresDatabase(at, name, size // 2, at.client) for name, size in sizes.items()]
+    each = [PostgresDatabase(at, name, size // 2, at.client) for name, size in sizes.items() if size is not None]
     return [PostgresGlobals(at, at.client), *each]
 
 
@@ -128,7 +155,7 @@ DATABASE = Database("postgres", find, _reading)
 
 def _env(at: Instance, database: str) -> dict[str, str | Secret]:
     variables = {name: value for name, value in at.env.items() if name != "PATH"}
-    return {**variables, "PGDATABASE": database, "PGOPTIONS": postgres.OPTIONS, "PGAPPNAME": "opslib"}
+    return {**variables, "PGDATABASE": database, **postgres.session(at)}
 
 
 def _by_hand(stage: Stage, source: PostgresDatabase) -> tuple[str, ...]:

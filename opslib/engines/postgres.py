@@ -19,25 +19,45 @@ if TYPE_CHECKING:
     from opslib.target.process import Process
 
 # Row security filters counts silently; off, it raises instead. No limit of the server's may end a long dump.
-OPTIONS = (
+_OPTIONS = (
     "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 -c row_security=off "
     "-c client_min_messages=warning"
 )
+# A backend that waits for a lock, or works on a long statement, does not see by itself that its client is gone.
+_CHECKING = " -c client_connection_check_interval=500ms"
 COUNTING = 6 * 3600.0  # seconds
+LARGE = "large objects"  # what they are counted under, which is the name of no table
 DOOR = "postgres"  # the database to connect to when none is meant: every server has it
 
+
+def session(at: Instance) -> dict[str, str | Secret]:
+    """The variables of every session of ours: no limit ends it, and it ends when its client does."""
+    checking = _CHECKING if major(at) >= 14 else ""
+    return {"PGOPTIONS": _OPTIONS + checking, "PGAPPNAME": "opslib"}
+
+
+def major(at: Instance) -> int:
+    """The server's major version."""
+    return int(at.version.split(".")[0] or 0)
+
+
 # Extensions' own tables come back with CREATE EXTENSION, not with the dump.
-_TABLES = """from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname not in ('pg_catalog', 'information_schema')
+_OWN = """from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where c.relpersistence <> 't' and n.nspname not in ('pg_catalog', 'information_schema')
 and n.nspname !~ '^pg_(toast|temp)' and not exists (select from pg_catalog.pg_depend d
 where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')"""
+_TABLES = f"{_OWN} and c.relkind = 'r'"
+# What a dump reads the contents of: tables (it locks partitioned ones), sequences.
+_READ = f"(select coalesce(json_agg(format('%I.%I', n.nspname, c.relname)), '[]') {_OWN} and c.relkind in"
 
 COUNT = f"""select format('select %L, count(*) from only %I.%I', format('%I.%I', n.nspname, c.relname),
 n.nspname, c.relname) {_TABLES} order by 1 \\gexec
+select '{LARGE}', count(*) from pg_catalog.pg_largeobject_metadata having count(*) > 0;
 """
-"""Prints `quoted.name|rows` for each table; partitions and children are counted each for itself."""
+"""Prints `quoted.name|rows` for each table, partitions and children each for itself; and how many large objects there
+are, if any."""
 
-PROPERTIES = """select json_build_object('size', pg_database_size(d.oid),
+PROPERTIES = f"""select json_build_object('size', pg_database_size(d.oid),
 'properties', json_build_object('owner', pg_get_userbyid(d.datdba), 'encoding', pg_encoding_to_char(d.encoding),
  'collate', d.datcollate, 'ctype', d.datctype, 'provider', coalesce(to_jsonb(d) ->> 'datlocprovider', 'c'),
  'locale', coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'),
@@ -47,17 +67,24 @@ PROPERTIES = """select json_build_object('size', pg_database_size(d.oid),
 'settings', coalesce((select json_agg(json_build_object('role', case when s.setrole = 0 then null
  else pg_get_userbyid(s.setrole) end, 'config', s.setconfig)) from pg_db_role_setting s
  where s.setdatabase = d.oid), '[]'),
-'extensions', coalesce((select json_object_agg(extname, extversion) from pg_extension), '{}'),
+'extensions', coalesce((select json_object_agg(extname, extversion) from pg_extension), '{{}}'),
+'denied', {_READ} ('r', 'p', 'S')
+ and not (has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select'))),
+'hidden', {_READ} ('r', 'p') and row_security_active(c.oid)),
 'server', current_setting('server_version')) from pg_database d where d.datname = current_database();
 """
-"""Prints one line of JSON: the facts of the database that is connected to."""
+"""Prints one line of JSON: the facts of the database that is connected to; and which tables the user may not read
+(`denied`), or only in part (`hidden`)."""
 
-_LIST = """select json_build_object('name', datname, 'size', pg_database_size(oid)) from pg_database
-where datallowconn and not datistemplate order by datname;
+# Its templates are made with every server; any other is somebody's.
+_LIST = """select json_build_object('name', datname, 'size', case when has_database_privilege(oid, 'connect')
+then pg_database_size(oid) end) from pg_database
+where datallowconn and datname not in ('template0', 'template1') order by datname;
 """
 _ROLES = """select json_build_object('roles', (select coalesce(json_agg(rolname order by rolname), '[]') from pg_roles
 where rolname !~ '^pg_'), 'tablespaces', (select coalesce(json_agg(spcname order by spcname), '[]') from pg_tablespace
-where spcname !~ '^pg_'), 'server', current_setting('server_version'));
+where spcname !~ '^pg_'), 'server', current_setting('server_version'),
+'passwords', has_table_privilege('pg_catalog.pg_authid', 'select'));
 """
 
 
@@ -65,8 +92,7 @@ def psql(host: Host, at: Instance, database: str, script: bytes | None, *, limit
     """A psql session in a database; its script, or what is written to it, comes on standard input. The database is
     named by a variable: an argument with `=` in it would be taken for connection settings, one with a dash for an
     option."""
-    env: dict[str, str | Secret] = {"PGDATABASE": database, "PGOPTIONS": OPTIONS, "PGAPPNAME": "opslib",
-                                    "PGCLIENTENCODING": "UTF8"}  # fmt: skip
+    env = {**session(at), "PGDATABASE": database, "PGCLIENTENCODING": "UTF8"}
     return at.tool(host, "psql", "-XqAtw", "-v", "ON_ERROR_STOP=1", env=env, feed=script, streams=script is None,
                    limit=limit)  # fmt: skip
 
@@ -79,18 +105,18 @@ def ask(target: Target, at: Instance, database: str, sql: str, *, limit: float =
         raise refused(target, at, database, error.stderr or error.what) from None
 
 
-def databases(target: Target, at: Instance) -> dict[str, int]:
-    """The databases that hold something, and their sizes in bytes. `postgres`, which every server has, counts only
-    where somebody made a table in it."""
+def databases(target: Target, at: Instance) -> dict[str, int | None]:
+    """The databases that hold something, and their sizes in bytes: None for one that the user may not connect to.
+    `postgres`, which every server has, counts only where somebody made a table in it."""
     tables, *lines = ask(target, at, DOOR, f"select count(*) {_TABLES};\n{_LIST}")
-    found = {one["name"]: int(one["size"]) for one in map(json.loads, lines)}
+    found = {one["name"]: one["size"] for one in map(json.loads, lines)}
     if tables == "0" and len(found) > 1:
         found.pop(DOOR, None)
     return found
 
 
 def globals_facts(target: Target, at: Instance) -> dict[str, Any]:
-    """The roles and tablespaces of the server, and its version."""
+    """The roles and tablespaces of the server, its version, and whether the user may read the roles' passwords."""
     found: dict[str, Any] = json.loads(ask(target, at, DOOR, _ROLES)[0])
     return found
 

@@ -10,8 +10,6 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from opslib.engines.postgres import OPTIONS
-
 
 def ident(name: str) -> str:
     """A quoted identifier."""
@@ -53,10 +51,6 @@ def knows_restrict(version: str) -> bool:
         return False
     major, minor = int(found[1]), int(found[2] or 0)
     return major >= 18 or minor >= _FIRST_WITH_RESTRICT.get(major, 1 << 30)
-
-
-# No limit of the server's may end a restore in its middle.
-LOADER_ENV = {"PGOPTIONS": OPTIONS, "PGCLIENTENCODING": "UTF8", "PGAPPNAME": "opslib"}
 
 
 # -- looking
@@ -174,7 +168,7 @@ _RIGHTS = {"C": "create", "c": "connect", "T": "temporary"}
 
 def grants(database: str, item: str, roles: Sequence[str]) -> list[str]:
     """The statements for one entry of a database's access list (`role=CTc/grantor`)."""
-    grantee, rest = _role(item)
+    grantee, rest = role_of(item)
     letters = rest.lstrip("=").split("/", 1)[0]
     if grantee and grantee not in roles:
         return []
@@ -188,7 +182,7 @@ def grants(database: str, item: str, roles: Sequence[str]) -> list[str]:
     return lines
 
 
-def _role(item: str) -> tuple[str, str]:
+def role_of(item: str) -> tuple[str, str]:
     """The role at the beginning of an access list's entry, unquoted, and what follows."""
     if not item.startswith('"'):
         name, sign, rest = item.partition("=")

@@ -25,6 +25,9 @@ def test_pipe_joins_and_keeps_what_counts() -> None:
     assert joined.streams
     assert joined.limit == 5
     assert joined.on_break == command("x")
+    both = pipe(command("a", on_break=command("end", "a")), command("b", on_break=command("end", "b"))).on_break
+    assert both is not None
+    assert both.stages[0].argv[-2:] == ("( exec end b )", "( exec end a )")  # to b the end of a is the end of the data
 
 
 def test_what_is_no_command() -> None:

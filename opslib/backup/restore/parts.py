@@ -6,6 +6,7 @@ from opslib.backup.restore.context import Place
 from opslib.backup.restore.files import TreePart
 from opslib.backup.restore.part import Part
 from opslib.backup.restore.postgres import PostgresPart
+from opslib.backup.restore.postgres_inplace import PostgresInPlace
 from opslib.backup.restore.redis import RedisPart
 from opslib.backup.restore.redis_volume import RedisVolumePart
 from opslib.backup.restore.reload import ReloadPart
@@ -19,4 +20,4 @@ class ColdPart(Part, frozen=True, kw_only=True, tag="cold"):
     place: Place
 
 
-AnyPart = PostgresPart | RedisPart | RedisVolumePart | ReloadPart | TreePart | SqlitePart | ColdPart
+AnyPart = PostgresPart | PostgresInPlace | RedisPart | RedisVolumePart | ReloadPart | TreePart | SqlitePart | ColdPart

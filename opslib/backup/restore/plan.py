@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from opslib.backup.databases import DATABASES
 from opslib.backup.manifest import FILE, Artifact
 from opslib.backup.redis_users import Accounts
-from opslib.backup.restore import files, old, places, postgres, redis, sqlite
+from opslib.backup.restore import files, old, places, postgres, postgres_inplace, redis, sqlite
 from opslib.backup.restore.context import Context, Place, read_artifact
 from opslib.backup.restore.elsewhere import redirect
 from opslib.backup.restore.files import TreePart
@@ -46,6 +46,7 @@ def plan(
         ident = f"o0-{short}"
         part = cast(AnyPart, old.part(ctx, chosen, options, ident, folder, lambda one: makers[one.kind](
             ctx, chosen, one, ident, folder)))  # fmt: skip
+        (part,) = postgres_inplace.settle(ctx, [part], chosen, options, run_id)
         return [part if options.into is None else redirect(ctx, [part], options.into)]
     parts: list[AnyPart] = []
     for kind, make in makers.items():
@@ -61,6 +62,7 @@ def plan(
                 at = ctx.instance(places.service(ctx, artifact))
                 places.refuse_newer(ctx, at, str(artifact.facts.get("server") or ""))
             parts.append(make(ctx, chosen, artifact, ident, folder))
+    parts = postgres_inplace.settle(ctx, parts, chosen, options, run_id)
     if options.into is not None:
         return [redirect(ctx, parts, options.into)]
     trees = [part for part in parts if isinstance(part, TreePart)]

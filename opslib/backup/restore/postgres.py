@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opslib.backup.restore.context import LONG, Context, read_artifact, unpacked
@@ -11,14 +11,16 @@ from opslib.backup.restore.part import Part, differing
 from opslib.command import Command, Secret, pipe
 from opslib.engines import postgres_restore as pg
 from opslib.engines.instance import Instance
-from opslib.engines.postgres import COUNT, PROPERTIES, counts_from, psql
+from opslib.engines.postgres import COUNT, LARGE, PROPERTIES, counts_from, major, psql, session
+from opslib.engines.postgres_inplace import FORGET_SUBSCRIPTIONS
 from opslib.engines.sqltext import role_statements, roles_created
 from opslib.errors import CommandFailed, OpsError
 
 
 class PostgresPart(Part, frozen=True, kw_only=True, tag="postgres"):
     """`live` is the database, `old_oid` the one that has this name now (None: none has), `form` how it was dumped
-    (custom, tar, directory, plain), `globals` the artifact with the roles, `new_roles` those that this server lacks."""
+    (custom, tar, directory, plain), `globals` the artifact with the roles, `new_roles` those that this server lacks,
+    `notes` what is to be said before the question."""
 
     service: str
     live: str
@@ -29,6 +31,7 @@ class PostgresPart(Part, frozen=True, kw_only=True, tag="postgres"):
     new_roles: tuple[str, ...] = ()
     properties: dict[str, Any] = {}
     settings: tuple[dict[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def overwrites(self) -> bool:
@@ -46,21 +49,15 @@ class PostgresPart(Part, frozen=True, kw_only=True, tag="postgres"):
 
     def load(self, ctx: Context) -> None:
         db = ctx.instance(self.service)
-        here = _seen(ctx, db)
-        at = pg.maintenance(self.live, here)
-        if self.globals and self.new_roles:
-            made = role_statements(read_artifact(ctx, self.folder, self.globals), self.new_roles)
-            # psql prints the line of an error unless it is terse, and there are passwords' hashes in these.
-            roles_sql = Secret(f"\\set VERBOSITY terse\nbegin;\n{made}commit;\n")
-            ctx.target.run(psql(ctx.target.host, db, at, b"").with_(feed=roles_sql))
-        roles, tablespaces = _names(ctx, db, at)
-        major = int(db.version.split(".")[0])
-        script = pg.create_database(self.new, self.properties, major=major, roles=roles, tablespaces=tablespaces)
+        at = pg.maintenance(self.live, oids(ctx, db))
+        self.make_roles(ctx, db, at)
+        roles, tablespaces = names(ctx, db, at)
+        script = pg.create_database(self.new, self.properties, major=major(db), roles=roles, tablespaces=tablespaces)
         run_sql(ctx, db, at, script)
         ctx.target.run(load_command(ctx, db, self.folder, self.file, pg.loader(self.new, self.form)))
         if self.counts is not None:
             seen = count_tables(ctx, db, self.new)
-            if seen != self.counts:
+            if not same(self.counts, seen):
                 raise differing(self.title, self.counts, seen, ctx.target.host.name)
         run_sql(ctx, db, self.new, "analyze;")
         after = pg.apply_properties(self.new, self.properties, self.settings, roles)
@@ -68,31 +65,48 @@ class PostgresPart(Part, frozen=True, kw_only=True, tag="postgres"):
             run_sql(ctx, db, at, after)
 
     def unload(self, ctx: Context) -> None:
-        db = ctx.instance(self.service)
-        at = pg.maintenance(self.live, _seen(ctx, db))
+        db = ctx.instance(self.service, fresh=True)
+        here = oids(ctx, db)
+        at = pg.maintenance(self.live, here)
+        if self.new in here:  # one with a subscription cannot be dropped
+            run_sql(ctx, db, self.new, FORGET_SUBSCRIPTIONS)
+        run_sql(ctx, db, at, pg.drop_databases([self.new]))
+        self.drop_roles(ctx, db, at)
+
+    def make_roles(self, ctx: Context, db: Instance, at: str) -> None:
+        """Make the roles that the server lacks, connected to the database `at`."""
+        if self.globals and self.new_roles:
+            made = role_statements(read_artifact(ctx, self.folder, self.globals), self.new_roles)
+            # psql prints the line of an error unless it is terse, and there are passwords' hashes in these.
+            roles_sql = Secret(f"\\set VERBOSITY terse\nbegin;\n{made}commit;\n")
+            ctx.target.run(psql(ctx.target.host, db, at, b"").with_(feed=roles_sql))
+
+    def drop_roles(self, ctx: Context, db: Instance, at: str) -> None:
+        """Remove them again, all or some or none of which are there."""
         drops = "".join(f"drop role if exists {pg.ident(role)};\n" for role in self.new_roles)
-        run_sql(ctx, db, at, f"{pg.drop_databases([self.new])}\n{drops}")
+        if drops:
+            run_sql(ctx, db, at, drops)
 
     def swap(self, ctx: Context) -> None:
         db = ctx.instance(self.service)
-        here = _seen(ctx, db)
+        here = oids(ctx, db)
         if here.get(self.live) != self.old_oid or self.new not in here:
             raise OpsError(f"{self.title} is no longer what was looked at", host=ctx.target.host.name)
         script = pg.swap(self.live, self.new, self.old if self.old_oid else None)
         run_sql(ctx, db, pg.maintenance(self.live, here), script)
-        after = _seen(ctx, db)
+        after = oids(ctx, db)
         if after.get(self.live) != here[self.new] or after.get(self.old) != self.old_oid:
             raise OpsError(f"{self.title} could not be swapped in", host=ctx.target.host.name)
 
     def back(self, ctx: Context) -> None:
-        db = ctx.instance(self.service)
-        here = _seen(ctx, db)
+        db = ctx.instance(self.service, fresh=True)
+        here = oids(ctx, db)
         script = pg.swap_back(
             self.live, self.new, self.old, old_is=self.old_oid, oids=here, connect=self.connect
         )  # fmt: skip
         if script:
             run_sql(ctx, db, pg.maintenance(self.live, here), script)
-        if _seen(ctx, db).get(self.live) != self.old_oid:
+        if oids(ctx, db).get(self.live) != self.old_oid:
             raise OpsError(f"the old {self.title} could not be put back", host=ctx.target.host.name)
 
     def holds(self, ctx: Context) -> dict[str, Any] | None:
@@ -100,7 +114,7 @@ class PostgresPart(Part, frozen=True, kw_only=True, tag="postgres"):
 
     def clean(self, ctx: Context) -> None:
         db = ctx.instance(self.service)
-        at = pg.maintenance(self.live, _seen(ctx, db))
+        at = pg.maintenance(self.live, oids(ctx, db))
         run_sql(ctx, db, at, pg.drop_databases([self.old]))
 
 
@@ -110,7 +124,7 @@ def run_sql(ctx: Context, db: Instance, database: str, script: str, *, limit: fl
     return ctx.target.run(psql(ctx.target.host, db, database, feed, limit=limit)).lines
 
 
-def _seen(ctx: Context, db: Instance) -> dict[str, str]:
+def oids(ctx: Context, db: Instance) -> dict[str, str]:
     """The databases of the server and their oids."""
     return {entry["name"]: entry["oid"] for entry in databases(ctx, db)}
 
@@ -125,7 +139,8 @@ def databases(ctx: Context, db: Instance) -> list[dict[str, Any]]:
     return found
 
 
-def _names(ctx: Context, db: Instance, at: str) -> tuple[list[str], list[str]]:
+def names(ctx: Context, db: Instance, at: str) -> tuple[list[str], list[str]]:
+    """The roles and the tablespaces of the server."""
     script = "select json_agg(rolname) from pg_roles;\nselect json_agg(spcname) from pg_tablespace;"
     roles, tablespaces = run_sql(ctx, db, at, script)
     return json.loads(roles), json.loads(tablespaces)
@@ -133,7 +148,7 @@ def _names(ctx: Context, db: Instance, at: str) -> tuple[list[str], list[str]]:
 
 def missing_roles(ctx: Context, db: Instance, folder: str, file: str) -> tuple[str, ...]:
     """The roles of a globals artifact that the server does not have."""
-    present = set(_names(ctx, db, "template1")[0])
+    present = set(names(ctx, db, "template1")[0])
     return tuple(role for role in roles_created(read_artifact(ctx, folder, file)) if role not in present)
 
 
@@ -143,17 +158,27 @@ def facts_now(ctx: Context, db: Instance, database: str) -> dict[str, Any]:
     return facts
 
 
+def loader_env(db: Instance) -> dict[str, str | Secret]:
+    """The variables of a program that loads."""
+    return {**session(db), "PGCLIENTENCODING": "UTF8"}
+
+
 def load_command(ctx: Context, db: Instance, folder: str, file: str, program: Sequence[str]) -> Command:
     """The artifact, unpacked, into a program of the engine's container. Both exit codes count: the program takes a
     dead decompressor for the end. (A container that shares the engine's process ids would be faster and is no way:
     PostgreSQL takes the violent end of any process that is left to it for a crash of its own.)"""
-    into = db.tool(ctx.target.host, *program, env=pg.LOADER_ENV, streams=True)
+    into = db.tool(ctx.target.host, *program, env=loader_env(db), streams=True)
     return pipe(unpacked(ctx, folder, file), into)
 
 
 def count_tables(ctx: Context, db: Instance, database: str) -> dict[str, int]:
     """Rows of each table, named as the manifest names them."""
     return counts_from(run_sql(ctx, db, database, COUNT))
+
+
+def same(wanted: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
+    """Whether the counts are those of the set. An older set does not count large objects."""
+    return {**wanted, LARGE: wanted.get(LARGE, seen.get(LARGE))} == {**seen, LARGE: seen.get(LARGE)}
 
 
 def database_now(ctx: Context, db: Instance, database: str) -> tuple[dict[str, Any], dict[str, int] | None]:

@@ -15,6 +15,7 @@ from opslib.backup.restore.parts import AnyPart, ColdPart
 from opslib.backup.restore.postgres import PostgresPart
 from opslib.backup.restore.redis import RedisPart
 from opslib.backup.restore.reload import ReloadPart
+from opslib.engines.postgres import LARGE
 
 
 def describe(ctx: Context, chosen: Chosen, parts: Sequence[AnyPart], options: Options) -> Preview:
@@ -55,6 +56,8 @@ def counted(kind: Kind, counts: dict[str, Any]) -> str:
         return f"{counts.get('files', 0):,} files, {size(int(counts.get('bytes', 0)))}"
     if kind == "mysql":  # beside tables there are views, routines, …
         counts = {name: rows for name, rows in counts.items() if name.startswith("`")}
+    if isinstance(part, PostgresPart):
+        counts = {name: rows for name, rows in counts.items() if name != LARGE}
     return f"{len(counts)} tables, {sum(map(int, counts.values())):,} rows"
 
 
@@ -114,4 +117,6 @@ def _warnings(chosen: Chosen, parts: Sequence[AnyPart]) -> list[str]:
             found.append(f"{part.title} is without {', '.join(part.exclude)}: what of it is there stays as it is")
         if isinstance(part, TreePart) and part.globs:
             found.append(f"{part.title} is {', '.join(part.globs)} alone: all else there stays as it is")
+        if isinstance(part, PostgresPart):
+            found += part.notes
     return found

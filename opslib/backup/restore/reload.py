@@ -58,7 +58,7 @@ class ReloadPart(Part, frozen=True, kw_only=True, tag="reload"):
         if self.before is None:
             replace.drop(ctx.target, ctx.instance(self.service), self.name)
         else:
-            folder, old = self._safety_copy(ctx)
+            folder, old = safety_copy(ctx, self.copy, self.artifact.kind, self.service, self.name, self.title)
             self._put(ctx, folder, old, old.counts)
         if self.new_accounts:
             self._accounts.drop(ctx.target, ctx.instance(self.service), self.new_accounts)
@@ -96,17 +96,19 @@ class ReloadPart(Part, frozen=True, kw_only=True, tag="reload"):
         if counts is not None and (seen is None or _without(seen, moving) != _without(counts, moving)):
             raise differing(self.title, counts, seen or {}, ctx.target.host.name)
 
-    def _safety_copy(self, ctx: Context) -> tuple[str, Artifact]:
-        if self.copy:
-            found = sets.find(ctx.target, self.copy)
-            for artifact in found.manifest.artifacts if found.manifest else ():
-                if (artifact.kind, artifact.service, artifact.name) == (self.artifact.kind, self.service, self.name):
-                    return found.folder, artifact
-        raise OpsError(
-            f"{self.title} was being overwritten, and there is no safety copy of what it was",
-            host=ctx.target.host.name,
-            next="restore the same file again, or another set: inv backup.list shows them",
-        )
+
+def safety_copy(ctx: Context, copy: str, kind: str, service: str, name: str, title: str) -> tuple[str, Artifact]:
+    """The folder and the artifact of what was live, in the set `copy`. Raises OpsError where none was made."""
+    if copy:
+        found = sets.find(ctx.target, copy)
+        for artifact in found.manifest.artifacts if found.manifest else ():
+            if (artifact.kind, artifact.service, artifact.name) == (kind, service, name):
+                return found.folder, artifact
+    raise OpsError(
+        f"{title} was being overwritten, and there is no safety copy of what it was",
+        host=ctx.target.host.name,
+        next="restore the same file again, or another set: inv backup.list shows them",
+    )
 
 
 def _without(counts: dict[str, Any], names: set[str]) -> dict[str, Any]:

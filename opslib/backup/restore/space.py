@@ -82,6 +82,11 @@ def too_short(needs: Sequence[Need]) -> list[str]:
     return found
 
 
+def room(ctx: Context, part: AnyPart) -> int:
+    """The bytes that may be used beside the live data of a part."""
+    return int(_read(_look(ctx, part))[1] / MARGIN)
+
+
 def _look(ctx: Context, part: AnyPart) -> str:
     """What FREE says of the place that the part goes to."""
     if isinstance(part, PostgresPart | ReloadPart):

@@ -42,7 +42,7 @@ def shown(cmd: Command) -> str:
     text = cmd.masked()
     for name, script in (("PACK", _PACK), ("INSIDE", _INSIDE), ("TAR", tree.PACK), ("READ", redis._READ)):
         text = text.replace(quote(script), name)
-    return text.replace(quote(postgres.OPTIONS), "OPTIONS")
+    return text.replace(quote(str(postgres.session(PG)["PGOPTIONS"])), "OPTIONS")
 
 
 RUN = "docker run --rm --init --name opslib-N --pull never --user 0:0 --network none --label opslib=1 --log-driver none"

@@ -1,0 +1,179 @@
+"""A PostgreSQL database that is loaded over the live one, where two of them cannot be exchanged by a rename."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from opslib.backup.manifest import Artifact
+from opslib.backup.restore import postgres
+from opslib.backup.restore.context import LONG, SET, UNPACK, Context, unpacked
+from opslib.backup.restore.part import differing
+from opslib.backup.restore.postgres import PostgresPart
+from opslib.backup.restore.reload import safety_copy
+from opslib.command import Command, pipe
+from opslib.engines import postgres_inplace as place
+from opslib.engines import postgres_restore as pg
+from opslib.engines.instance import Instance
+from opslib.errors import CommandFailed, OpsError
+from opslib.events import Note
+from opslib.target.docker import mount, run_in
+
+if TYPE_CHECKING:
+    from opslib.backup.restore.locate import Chosen
+    from opslib.backup.restore.options import Options
+    from opslib.backup.restore.parts import AnyPart
+
+
+class PostgresInPlace(PostgresPart, frozen=True, kw_only=True, tag="postgres-in-place"):
+    """`copy` is the set that holds the safety copy ("" where none is made); `atomic`: emptied and filled in one
+    transaction."""
+
+    copy: str = ""
+    atomic: bool = True
+
+    @property
+    def mark(self) -> str:
+        """The schema that tells that something was overwritten."""
+        return f"opslib_{self.id}"
+
+    def load(self, ctx: Context) -> None:
+        """Read it to its end: nothing is made beside the live data."""
+        program = place.reader(self.form)
+        if program is not None:
+            ctx.target.run(postgres.load_command(ctx, ctx.instance(self.service), self.folder, self.file, program))
+
+    def unload(self, ctx: Context) -> None:
+        """Nothing was made beside the live data."""
+
+    def swap(self, ctx: Context) -> None:
+        db = ctx.instance(self.service)
+        if postgres.oids(ctx, db).get(self.live) != self.old_oid:
+            raise OpsError(f"{self.title} is no longer what was looked at", host=ctx.target.host.name)
+        self.make_roles(ctx, db, self.live)
+        self._put(ctx, db, self.folder, self.file, self.form, self.counts, self.properties, self.settings)
+
+    def back(self, ctx: Context) -> None:
+        db = ctx.instance(self.service, fresh=True)
+        if self._marked(ctx, db):
+            folder, old = safety_copy(ctx, self.copy, "postgres", self.service, self.live, self.title)
+            self._put(ctx, db, folder, old.file, "custom", old.counts, *_recorded(old))
+        self.drop_roles(ctx, db, self.live)
+        self.clean(ctx)
+
+    def clean(self, ctx: Context) -> None:
+        postgres.run_sql(ctx, ctx.instance(self.service), self.live, place.unmark(self.mark))
+
+    def _marked(self, ctx: Context, db: Instance) -> bool:
+        return postgres.run_sql(ctx, db, self.live, place.is_marked(self.mark)) == ["t"]
+
+    def _put(self, ctx: Context, db: Instance, folder: str, file: str, form: str, counts: dict[str, Any] | None,
+             properties: Mapping[str, Any], settings: Sequence[Mapping[str, Any]]) -> None:  # fmt: skip
+        program = place.loader(form, self.mark, atomic=self.atomic)
+        try:
+            said = ctx.target.run(load_command(ctx, db, self.live, folder, file, form, program)).ended.stderr
+        except CommandFailed as error:
+            said = error.stderr or error.what
+        else:
+            said = "" if self._marked(ctx, db) else f"the dump was not read to its end: {said}"
+        if said:
+            raise OpsError(f"{self.title} could not be loaded: {said.strip()}", host=ctx.target.host.name)
+        seen = postgres.count_tables(ctx, db, self.live)
+        if counts is not None and not postgres.same(counts, seen):
+            raise differing(self.title, counts, seen, ctx.target.host.name)
+        postgres.run_sql(ctx, db, self.live, "analyze;")
+        self._apply(ctx, db, properties, settings)
+
+    def _apply(self, ctx: Context, db: Instance, properties: Mapping[str, Any],
+               settings: Sequence[Mapping[str, Any]]) -> None:  # fmt: skip
+        """Settings, rights and comment. Who is no superuser may set only some of them, which is no reason to leave the
+        data out."""
+        now = postgres.facts_now(ctx, db, self.live)
+        roles, _ = postgres.names(ctx, db, self.live)
+        script = place.reset_properties(self.live, now["properties"], now["settings"])
+        if properties.get("owner") in roles:
+            script += f"\nalter database {pg.ident(self.live)} owner to {pg.ident(properties['owner'])};"
+        script += "\n" + pg.apply_properties(self.live, properties, settings, roles)
+        try:
+            postgres.run_sql(ctx, db, self.live, f"begin;\n{script}\ncommit;")
+        except CommandFailed as error:
+            if "permission denied" not in error.stderr and "must be" not in error.stderr:
+                raise
+            text = f"{self.title}: its settings and rights are as they were: {error.stderr.strip()}"
+            ctx.target.tell(Note(ctx.target.host.name, text, warning=True))
+
+
+def load_command(ctx: Context, db: Instance, database: str, folder: str, file: str, form: str,
+                 program: Sequence[str]) -> Command:  # fmt: skip
+    """The artifact, unpacked, into the loader. Plain SQL is followed by END, if it could be unpacked to its end."""
+    if form == "plain":
+        words = ("bash", "-c", f'{UNPACK}unpack "$1" && printf "\\n%s\\n" "$2"', "opslib", f"{SET}/{file}", place.END)
+        raw = run_in(ctx.target.host, ctx.tools, *words, mounts=[mount("bind", folder, SET, readonly=True)], limit=LONG)
+    else:
+        raw = unpacked(ctx, folder, file)
+    env = {**postgres.loader_env(db), "PGDATABASE": database}
+    return pipe(raw, db.tool(ctx.target.host, *program, env=env, streams=True))
+
+
+def _recorded(artifact: Artifact) -> tuple[dict[str, Any], tuple[dict[str, Any], ...]]:
+    return dict(artifact.facts.get("properties") or {}), tuple(artifact.facts.get("settings") or ())
+
+
+def settle(ctx: Context, parts: Sequence[AnyPart], chosen: Chosen, options: Options, copy: str) -> list[AnyPart]:
+    """The same parts; a database that cannot be exchanged by a rename is loaded in place, with the reason among its
+    notes.
+
+    Raises OpsError where a server lacks an extension, or the user can do neither.
+    """
+    from opslib.backup.restore import space
+
+    extensions = {one.file: dict(one.facts.get("extensions") or {}) for one in chosen.artifacts}
+    rooms: dict[str, int] = {}
+    found: list[AnyPart] = []
+    for part in parts:
+        if isinstance(part, PostgresPart):
+            wanted = {} if chosen.single else extensions.get(part.file, {})
+            part = _with_extensions(ctx, part, wanted) if wanted else part
+            if options.into is None and part.old_oid is not None and part.connect:
+                if part.service not in rooms:
+                    rooms[part.service] = space.room(ctx, part)
+                part = _settle(ctx, part, "" if options.no_safety_copy else copy, rooms[part.service], wanted)
+                rooms[part.service] -= part.needs
+        found.append(part)
+    return found
+
+
+def _settle(ctx: Context, part: PostgresPart, copy: str, room: int, wanted: Mapping[str, str]) -> PostgresPart:
+    db = ctx.instance(part.service)
+    seen = json.loads("".join(postgres.run_sql(ctx, db, part.live, place.LOOK)))
+    atomic = part.needs <= room
+    why = place.reason(seen, wanted, room=atomic)
+    if not why:
+        return part
+    forbidden = place.forbids(seen)
+    if forbidden:
+        raise OpsError(
+            f"{part.title} can be neither exchanged ({why}) nor emptied: {forbidden}", host=ctx.target.host.name,
+            left="everything", next=f"name a superuser of service {part.service} under `backup: sources:`",
+        )  # fmt: skip
+    how = "in one transaction" if atomic else "emptied first, then filled"
+    kept = {name: getattr(part, name) for name in part.__struct_fields__}
+    kept["notes"] = (*part.notes, f"{part.title} is loaded in place, {how}: {why}")
+    kept["needs"] = part.needs if atomic else max(0, part.needs - int(seen["size"]))
+    return PostgresInPlace(**kept, copy=copy, atomic=atomic)
+
+
+def _with_extensions(ctx: Context, part: PostgresPart, wanted: Mapping[str, str]) -> PostgresPart:
+    db = ctx.instance(part.service)
+    available = json.loads("".join(postgres.run_sql(ctx, db, "template1", place.AVAILABLE)))
+    missing = place.lacking(wanted, available)
+    if missing:
+        raise OpsError(
+            f"{part.title} needs what service {part.service} does not have: extension {', '.join(missing)}",
+            host=ctx.target.host.name, left="everything",
+            next=f"give service {part.service} an image that has it, and deploy",
+        )  # fmt: skip
+    return replace(part, notes=(*part.notes, *place.older(wanted, available)))
