@@ -49,6 +49,7 @@ IMAGES = (
     DEBIAN,
     PYTHON,
     Image("postgres", "15", 30),
+    Image("postgres", "17", 50, preloaded=False),
     Image("redis", "7", 15),
     Image("nginx", "1", 15),
     BUSYBOX,
@@ -164,7 +165,8 @@ def _build(image: Image, recipe: str) -> None:
         (context / "real").mkdir()
         for path in _real(image):
             shutil.copyfile(path, context / "real" / path.name)
-    argv = [engine.client(), "build", "-q", "--build-arg", f"IMAGES={PREFIX}", "--label", f"{RECIPE_LABEL}={recipe}"]
+    args = ["--build-arg", f"IMAGES={PREFIX}", "--build-arg", f"TAG={image.tag}"]
+    argv = [engine.client(), "build", "-q", *args, "--label", f"{RECIPE_LABEL}={recipe}"]
     if image == PYTHON:
         bare = f"{PREFIX}python:bare"
         run([*argv, "--target", "bare", "-t", bare, context], limit=900)

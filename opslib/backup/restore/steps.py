@@ -152,7 +152,12 @@ def _swap(ctx: Context) -> AnyStep:
             watchdog.arm(run, _forward_script(ctx, run), ctx.tools)
         return f"{len(memo['parts'])} swapped in and compared"
 
-    return Step("swap", look, do, _swap_back, show=lambda memo: f"{len(memo['parts'])} parts, by renames")
+    return Step("swap", look, do, _swap_back, show=_how)
+
+
+def _how(memo: Memo) -> str:
+    over = sum(part["part"] in ("reload", "postgres-in-place") for part in memo["parts"])
+    return f"{len(memo['parts'])} parts, " + (f"{over} of them loaded over what is live" if over else "by renames")
 
 
 def _forward_script(ctx: Context, run: Run) -> str:
