@@ -21,17 +21,22 @@ APP, APP_PASSWORD = "app $x ü", "the app's own"
 
 COMPOSE = """
 services:
-  app: {image: "${IMAGES}busybox:1", command: [sleep, "100000"], init: true, stop_grace_period: 1s}
+  app:
+    image: ${IMAGES}busybox:1
+    command: [sleep, "100000"]
+    init: true
+    stop_grace_period: 1s
+    depends_on: {db: {condition: service_healthy}, tiny: {condition: service_healthy}}
   db:
     image: ${IMAGES}postgres:15
     environment: {POSTGRES_USER: "-own er ü", POSTGRES_PASSWORD: "${PASSWORD}", POSTGRES_DB: first}
-    healthcheck: {test: [CMD, pg_isready, -q], interval: 1s, retries: 60}
+    healthcheck: {test: [CMD, pg_isready, -q, -h, 127.0.0.1], interval: 1s, retries: 60}
     volumes: ["pg:/var/lib/postgresql/data"]
   tiny:
     image: ${IMAGES}postgres:15
     command: [postgres, -c, max_wal_size=32MB, -c, min_wal_size=32MB, -c, autovacuum=off]
     environment: {POSTGRES_PASSWORD: x, POSTGRES_DB: full}
-    healthcheck: {test: [CMD, pg_isready, -q], interval: 1s, retries: 60}
+    healthcheck: {test: [CMD, pg_isready, -q, -h, 127.0.0.1], interval: 1s, retries: 60}
     tmpfs: ["/var/lib/postgresql/data:size=200m"]
 volumes: {pg: {}}
 """
@@ -110,6 +115,7 @@ class Databases(Trial):
         for name in (SWAPPED, IN_PLACE):
             self.sql(name, RICH)
             self.sql("postgres", around(name))
+        self.sql("postgres", f"alter database {ident(SWAPPED)} is_template true;")
         self.sql(IN_PLACE, "create subscription later connection 'dbname=x' publication y with (connect = false);")
         self.sql(
             OWNED,

@@ -30,6 +30,7 @@ from tests.lab.restore_stack import USER, docker_says, ident
 from tests.lab.test_restore import failed, liar, refused, worked
 
 pytestmark = pytest.mark.lab
+ALL = ["app", "db", "tiny"]
 
 
 @pytest.fixture(scope="module", params=["local", "ssh"])
@@ -83,7 +84,7 @@ def test_several_databases_come_back_each_in_its_way(stack: Databases, saved: tu
     now = stack.look_at()
     for name, text in good.items():
         assert now[name] == text, name
-    assert stack.running() == ["app", "db", "tiny"]
+    assert stack.running() == ALL
     assert {one["after"].get("large objects") for one in result["restored"]} == {2, None}
     left = "select datname from pg_database where datname like 'opslib%' union select nspname from pg_namespace where nspname like 'opslib%'"
     assert stack.sql(IN_PLACE, left) == []
@@ -119,7 +120,7 @@ def test_what_fails_in_place_is_undone(stack: Databases, saved: tuple[str, dict[
     assert stack.sql(IN_PLACE, "select count(*) from fine; select to_regclass('people') is null;") == ["1", "t"]
     worked(stack.restore(made, **only))
     assert stack.look_at(IN_PLACE) == {IN_PLACE: good[IN_PLACE]}
-    assert stack.running() == ["app", "db", "tiny"]
+    assert stack.running() == ALL
 
 
 def test_a_user_who_is_no_superuser(stack: Databases, saved: tuple[str, dict[str, str]]) -> None:
@@ -309,7 +310,7 @@ def test_the_engine_is_killed_in_the_middle_of_a_restore(stack: Databases, saved
     target = killing(stack, lambda: None)
     assert failed(stack.restore(made, target, **only))  # started again, and found as it was
     target.close()
-    assert stack.running() == ["app", "db", "tiny"]
+    assert stack.running() == ALL
     stack.sql(SWAPPED, "select * from later")
 
     target = killing(stack, lambda: in_volume("mv /x/global/pg_control /x/away"))
@@ -321,7 +322,7 @@ def test_the_engine_is_killed_in_the_middle_of_a_restore(stack: Databases, saved
     assert "app" not in stack.running()
     in_volume("mv /x/away /x/global/pg_control")
     worked(stack.carry_out("anything", lambda run: []))
-    assert stack.running() == ["app", "db", "tiny"]
+    assert stack.running() == ALL
     stack.sql(SWAPPED, "select * from later")
     worked(stack.restore(made, **only))
     assert stack.look_at(SWAPPED) == {SWAPPED: good[SWAPPED]}

@@ -21,8 +21,13 @@ services:
   db:
     image: %s
     environment: {POSTGRES_USER: "-own er ü", POSTGRES_PASSWORD: "x", POSTGRES_DB: first}
-    healthcheck: {test: [CMD, pg_isready, -q], interval: 1s, retries: 60}
+    healthcheck: {test: [CMD, pg_isready, -q, -h, 127.0.0.1], interval: 1s, retries: 60}
     volumes: ["pg:/var/lib/postgresql/data"]
+  app:
+    image: %s
+    entrypoint: [sleep, "100000"]
+    init: true
+    depends_on: {db: {condition: service_healthy}}
 volumes: {pg: {}}
 """
 HELD = "select md5(string_agg(t::text, ',' order by id)) from people t; select n from mv; select md5(lo_get(4243));"
@@ -40,7 +45,7 @@ def both(lab: dict[str, Any]) -> Iterator[list[Trial]]:
             one = Trial("local", lab["images_prefix"])
             found.append(one)
             one.target.run(command("mkdir", "-p", one.target.root))
-            put_bytes(one.target, (COMPOSE % image).encode(), f"{one.target.root}/compose.yml")
+            put_bytes(one.target, (COMPOSE % (image, image)).encode(), f"{one.target.root}/compose.yml")
             put_bytes(one.target, b"", f"{one.target.root}/.env")
             one.bring_up()
         yield found
