@@ -56,7 +56,7 @@ def counted(kind: Kind, counts: dict[str, Any]) -> str:
         return f"{counts.get('files', 0):,} files, {size(int(counts.get('bytes', 0)))}"
     if kind == "mysql":  # beside tables there are views, routines, …
         counts = {name: rows for name, rows in counts.items() if name.startswith("`")}
-    if isinstance(part, PostgresPart):
+    if kind == "postgres":
         counts = {name: rows for name, rows in counts.items() if name != LARGE}
     return f"{len(counts)} tables, {sum(map(int, counts.values())):,} rows"
 
