@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib import resources
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from opslib.backup.byhand import decompress, docker_words, joined
@@ -16,6 +15,7 @@ from opslib.backup.mongo_replace import MongoReplace
 from opslib.backup.pack import LONG, beside, inside, pack, pack_command, script
 from opslib.command import pipe
 from opslib.engines import mongo
+from opslib.engines.mongo_bson import program
 from opslib.engines.mongo_inventory import Contents, contents, facts_of, witnesses_differ
 from opslib.errors import BadSettings, OpsError
 from opslib.settings import model
@@ -112,7 +112,7 @@ def counts(seen: Contents, database: str) -> dict[str, int]:
 
 def reader() -> str:
     """The program that reads an archive."""
-    return resources.files("opslib.engines").joinpath("mongo_archive.py").read_text(encoding="utf-8")
+    return program("mongo_archive")
 
 
 def dump_command(stage: Stage, source: MongoDump) -> Command:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from opslib.backup.pack import LONG
 from opslib.command import pipe
 from opslib.engines import mongo
-from opslib.engines.mongo_inventory import Contents, contents, differences, facts_of, plain
+from opslib.engines.mongo_inventory import Contents, contents, differences, plain
 from opslib.errors import OpsError
 from opslib.events import Note
 from opslib.target.docker import run_in
@@ -59,10 +59,8 @@ class MongoReplace:
         mongo.ask(target, at, *(mongo.command(one, dropDatabase=1) for one in names if one != "admin"))
 
     def load(self, target: Target, at: Instance, raw: Command, name: str, facts: Mapping[str, Any]) -> None:
-        """mongorestore, then what the archive does not hold goes, then everything is compared. Of an archive that no
-        manifest tells about, only the databases in it are touched."""
-        if "part" not in facts:
-            facts = self._found(target, raw, name)
+        """mongorestore, then what the archive does not hold goes, then everything is compared. `only` of the facts are
+        the databases that are touched of a server; all of them where it is not there."""
         whole, source = facts.get("part") == "server", str(facts.get("database") or "")
         if whole and name not in ("", self.whole):
             raise OpsError(f"the archive holds a whole server of MongoDB, which cannot become database {name}",
@@ -79,18 +77,6 @@ class MongoReplace:
         program = ("python3", "-c", self.reader())
         read = run_in(target.host, ensure_tools(target), *program, options=["-i"], env=env, limit=LONG)
         return contents(target.run(pipe(raw, read)).lines)
-
-    def _found(self, target: Target, raw: Command, name: str) -> dict[str, Any]:
-        seen = self._read(target, raw)
-        held = sorted({database for database, _ in seen.raw} - {"", "admin"})
-        if name in ("", self.whole):
-            return {"part": "server", "only": held, **facts_of(seen, "")}
-        if len(held) != 1:
-            raise OpsError(
-                f"the archive holds {', '.join(held) or 'no database'}: it cannot become database {name}",
-                host=target.host.name, left="everything", next="restore it without --database and --into",
-            )  # fmt: skip
-        return {"part": "database", "database": held[0], **facts_of(seen, held[0])}
 
     def _accounts(self, target: Target, at: Instance, raw: Command, facts: Mapping[str, Any]) -> bool:
         """Whether users and roles are restored: not where the account that opslib has logged in with would come back
@@ -145,7 +131,7 @@ class MongoReplace:
     ) -> None:
         """Logged in anew, for the users may be others now: what the archive does not hold goes, then indexes, options
         and accounts are compared. Documents are counted by whom calls this."""
-        databases = [name] if name else facts.get("only") or list(mongo.databases(target, at))
+        databases = [name] if name else facts["only"] if "only" in facts else list(mongo.databases(target, at))
         seen = mongo.inventory(target, at, databases, count=False)
         kept = {f"{name}.{one}" if name else one for one in (*facts["indexes"], *facts["views"])}
         if replayed:  # the oplog may have made collections and indexes

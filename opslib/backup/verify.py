@@ -11,6 +11,7 @@ from opslib.backup.databases import DATABASES
 from opslib.backup.manifest import Artifact
 from opslib.backup.pack import DIGEST, LONG, script
 from opslib.backup.sets import DAMAGED, SetInfo, find
+from opslib.backup.unpack import printing
 from opslib.command import Command, bash, command
 from opslib.engines import sqlite
 from opslib.errors import CommandFailed, OpsError, Unhealthy
@@ -30,9 +31,8 @@ while [ $# -gt 0 ]; do
   else echo 'has another SHA-256 than the manifest says'; fi; shift 3
 done"""
 
-# $1 the file, then the program that reads what is in it.
-_READ = """set -o pipefail; file=$1; shift
-case $file in *.gz) gzip -dc -- "$file" ;; *) zstd -dcq -- "$file" ;; esac | "$@" """
+# $1 how many words the program has that prints what is in the file, then these, then the program that reads it.
+_READ = 'set -o pipefail; n=$1; shift; "${@:1:n}" | "${@:n+1}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +135,9 @@ def reading_of(target: Target, folder: str, artifact: Artifact, tools: str, at: 
 
     def read(program: Sequence[str], near: Sequence[str]) -> Command:
         options = ["--security-opt", "label=disable", "--env", "TINI_SUBREAPER=1", *near]
+        printed = printing(artifact, f"/set/{artifact.file}")
         return run_in(
-            target.host, tools, "bash", "-c", _READ, "opslib", f"/set/{artifact.file}", *program,
+            target.host, tools, "bash", "-c", _READ, "opslib", str(len(printed)), *printed, *program,
             mounts=[mount("bind", folder, "/set", readonly=True)], options=options, limit=LONG,
         )  # fmt: skip
 

@@ -12,11 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# $1 the data folder, $2 the id, $3 the artifact, $4 dump file, $5 append-only folder ("": one file), $6 append-only
-# file, $7 owner, $8 the manifest's line
+# Needs `unpack FILE`. $1 the data folder, $2 the id, $3 the artifact, $4 dump file, $5 append-only folder ("": one
+# file), $6 append-only file, $7 owner, $8 the manifest's line
 LOAD = """set -euo pipefail; umask 077; cd -- "$1"; new=.opslib-new-$2
-rm -rf -- "$new"; mkdir -- "$new"; case $3 in *.gz) gzip -dc -- "$3" ;; *) zstd -dcq -- "$3" ;; esac >"$new/$4"
-[ "$(head -c 5 -- "$new/$4")" = REDIS ] || { echo "the artifact holds no RDB file" >&2; exit 1; }
+rm -rf -- "$new"; mkdir -- "$new"; unpack "$3" >"$new/$4"
+case $(head -c 5 -- "$new/$4") in REDIS | VALKE) ;; *) echo "the artifact holds no RDB file" >&2; exit 1 ;; esac
+heads=$({ LC_ALL=C grep -azoP '(REDIS|VALKEY)\\d{3,4}\\xfa(\\x09redis|\\x0avalkey)-ver' -- "$new/$4" || true; } |
+  tr -dc '\\0' | wc -c)
+[ "$heads" -le 1 ] || { echo "several RDB files are joined in it" >&2; exit 1; }
+# redis-cli --rdb leaves a mark behind the end, which the server refuses in an append-only file
+if tail -c 40 -- "$new/$4" | LC_ALL=C grep -aqxE '[0-9a-f]{40}' &&
+  [ "$(tail -c 49 -- "$new/$4" | head -c 1 | od -An -tx1)" = ' ff' ]; then truncate -s -40 -- "$new/$4"; fi
 if [ -n "$5" ]; then
   mkdir -- "$new/$5"; ln -- "$new/$4" "$new/$5/$6.1.base.rdb"
   printf '%s\\n' "$8" >"$new/$5/$6.manifest"

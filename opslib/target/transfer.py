@@ -62,6 +62,22 @@ def stream_out(target: Target, cmd: Command, sink: Callable[[bytes], object], mo
     return done
 
 
+def relay(source: Target, cmd: Command, target: Target, into: Command, moved: Moved = _nothing) -> None:
+    """What a command prints on one machine goes to the standard input of a command on another. Both must end well."""
+    process = target.start(into.with_(streams=True))
+    try:
+        stream_out(source, cmd, process.write, moved)
+        process.end_input()
+        while process.read():
+            pass
+    except BaseException:
+        target.abandon(process)
+        raise
+    ended = target.finish(process)
+    if not ended.ok:
+        raise target.failure(into, ended)
+
+
 # $1 path, $2 mode, $3 length, $4 digest: compared with what was written, read back.
 _PUT = """set -eu; umask 077; part=$1.$$.part; trap 'rm -f -- "$part"' EXIT
 mkdir -p -- "$(dirname -- "$1")"; cat >"$part"; chmod -- "$2" "$part"

@@ -8,9 +8,10 @@ from typing import Any
 
 from opslib.backup import sets
 from opslib.backup.manifest import Manifest
-from opslib.backup.restore.context import UNPACK, Context, DoesNotStart, Place, from_memo
+from opslib.backup.restore.context import Context, DoesNotStart, Place, from_memo
 from opslib.backup.restore.locate import Chosen
 from opslib.backup.restore.places import mounted
+from opslib.backup.unpack import UNPACK
 from opslib.command import bash
 from opslib.engines.known import ENGINES
 from opslib.errors import OpsError

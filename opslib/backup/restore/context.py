@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
+from opslib.backup.unpack import UNPACK
 from opslib.command import Command, bash, command
 from opslib.errors import Cancelled, HostLost, OpsError
 from opslib.target.docker import docker, mount, run_in
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
 LONG = 24 * 3600.0  # seconds that moving data may take
 ANSWER = 60.0  # seconds that an engine may take to answer after its start
 STARTS = 3  # an engine that ends again so often does not start
-# The raw bytes of an artifact, in a script: `unpack FILE`. What packs it, its first bytes say; a folder comes as tar.
-UNPACK = """unpack() { [ ! -d "$1" ] || { tar -C "$1" -cf - .; return; }
-  case $(head -c 4 -- "$1" | od -An -tx1 | tr -d ' \\n') in
-    1f8b*) gzip -dc -- "$1" ;; 28b52ffd) zstd -dcq -- "$1" ;; *) cat -- "$1" ;; esac; }
-"""
 INSIDE = "/opslib-data"
 SET = "/opslib-set"
 

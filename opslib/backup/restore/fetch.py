@@ -1,5 +1,5 @@
-"""Files on this machine, or on another host, are sent to a folder of the host that only its user can read, and removed
-at the end."""
+"""Files on this machine, on another host or in an archive come to a folder of the host that only its user can read, and
+are removed at the end."""
 
 from __future__ import annotations
 
@@ -8,19 +8,26 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from opslib.backup.restore import packed
+from opslib.backup.restore.context import LONG, Context
 from opslib.backup.restore.locate import Chosen
 from opslib.command import bash
 from opslib.events import Progress
 from opslib.run.step import AnyStep, Run, Step
-from opslib.target.transfer import get, put
+from opslib.target.docker import mount, run_in
+from opslib.target.transfer import get, put, relay
 
 if TYPE_CHECKING:
     from opslib.target.base import Target
 
 Memo = dict[str, Any]
 
+# $1 the name of a folder that comes on standard input as tar
+_UNPACK = """set -e; umask 077; cd /out; mkdir -- "$1"; tar -C "./$1" --no-same-owner -x
+chown -R --reference=. -- "./$1\""""
 
-def step(chosen: Chosen, folder: str) -> AnyStep:
+
+def step(ctx: Context, chosen: Chosen, folder: str) -> AnyStep:
     names = [chosen.single] if chosen.single else [artifact.file for artifact in chosen.artifacts]
 
     def look(run: Run) -> Memo | None:
@@ -29,13 +36,18 @@ def step(chosen: Chosen, folder: str) -> AnyStep:
 
     def do(run: Run, memo: Memo) -> str:
         run.target.run(bash('umask 077; mkdir -p -- "$1" && chmod 700 -- "$1"', folder))
-        for name in names:
-            if chosen.origin is None:
+        if chosen.packed is not None:
+            file = chosen.packed.file
+            packed.unpack(ctx, chosen, folder, lambda done: run.target.tell(Progress(run.host, file, done)))
+        for name in names if chosen.packed is None else ():
+            if chosen.origin is None and (Path(chosen.folder) / name).is_dir():
+                _send_folder(ctx, Path(chosen.folder) / name, f"{folder}/{name}")
+            elif chosen.origin is None:
                 _send(run, Path(chosen.folder) / name, f"{folder}/{name}")
             else:
                 _pass_on(run, chosen.origin, f"{chosen.folder}/{name}", f"{folder}/{name}")
         run.facts["fetched"] = folder
-        return f"{len(names)} files sent"
+        return f"{len(names)} files {'unpacked' if chosen.packed and not chosen.here else 'sent'}"
 
     return Step("fetch", look, do, remove, show=_shown)
 
@@ -48,6 +60,17 @@ def _shown(memo: Memo) -> str:
 def _send(run: Run, source: Path, path: str) -> None:
     total = source.stat().st_size
     put(run.target, source, path, moved=lambda done: run.target.tell(Progress(run.host, source.name, done, total)))
+
+
+def _send_folder(ctx: Context, source: Path, path: str) -> None:
+    """As one stream; there it is unpacked by the tools image, because a host need not have tar."""
+    assert ctx.here is not None
+    folder, name = posixpath.split(path)
+    words = ("bash", "-c", _UNPACK, "opslib", name)
+    into = run_in(ctx.target.host, ctx.tools, *words, mounts=[mount("bind", folder, "/out")],
+                  options=["-i", "--security-opt", "label=disable"], limit=LONG)  # fmt: skip
+    raw = bash('tar -C "$1" -c .', str(source), limit=LONG)
+    relay(ctx.here, raw, ctx.target, into, lambda done: ctx.target.tell(Progress(ctx.target.host.name, name, done)))
 
 
 def _pass_on(run: Run, origin: Target, source: str, path: str) -> None:

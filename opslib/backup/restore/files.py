@@ -7,8 +7,9 @@ from typing import Any
 
 from opslib.backup import chosen
 from opslib.backup.restore import exchange
-from opslib.backup.restore.context import UNPACK, Context, Place
+from opslib.backup.restore.context import Context, Place
 from opslib.backup.restore.part import Part, differing
+from opslib.backup.unpack import UNPACK
 from opslib.command import Command, bash
 from opslib.engines import sqlite, tree
 from opslib.errors import OpsError

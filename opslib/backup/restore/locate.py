@@ -1,4 +1,4 @@
-"""What `--file X` stands for: a set, one artifact of a set, or plain SQL; on the host or on this machine."""
+"""What `--file X` stands for: a set, one artifact of one, or what some script made; on the host or on this machine."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from opslib.target.transfer import read_file
 if TYPE_CHECKING:
     from opslib.backup.formats.recognise import Format
     from opslib.backup.restore.options import Options
+    from opslib.backup.restore.packed import Packed
+    from opslib.engines.mongo_inventory import Contents
     from opslib.target.base import Target
 
 
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 class Chosen:
     """What was found: the artifacts to restore of the set that `manifest` describes, or `single`, a file or folder that
     is no artifact of a set. They lie in `folder`: on this machine when `here`, on another host where `origin` is set.
-    `whole`: not just one artifact was named. `seen` is what a single file was found to be, once it was looked into."""
+    `whole`: not just one artifact was named. `seen` is what a single file was found to be, once it was looked into, and
+    `held` what one of MongoDB holds. `packed`: the set is in one archive."""
 
     folder: str
     here: bool
@@ -34,11 +37,13 @@ class Chosen:
     seen: Format | None = None
     whole: bool = True
     origin: Target | None = None
+    held: Contents | None = None
+    packed: Packed | None = None
 
     @property
     def sent(self) -> bool:
-        """Whether the files have to be brought to the host first."""
-        return self.here or self.origin is not None
+        """Whether the files have to be brought to the host, or out of their archive, first."""
+        return self.here or self.origin is not None or self.packed is not None
 
     @property
     def title(self) -> str:
@@ -46,7 +51,8 @@ class Chosen:
         where = " on this machine" if self.here else f" on {self.origin.host.name}" if self.origin else ""
         if self.manifest is None:
             return f"{self.folder}/{self.single}{where}"
-        return f"set {self.manifest.id} of {self.manifest.host}, made {self.manifest.created[:19]}Z{where}"
+        packed = f" in {self.folder}/{self.packed.file}" if self.packed else ""
+        return f"set {self.manifest.id} of {self.manifest.host}, made {self.manifest.created[:19]}Z{packed}{where}"
 
 
 def locate(target: Target, options: Options) -> Chosen:

@@ -13,8 +13,7 @@ from msgspec.structs import replace
 from opslib.backup.databases import DATABASES
 from opslib.backup.formats.recognise import Format
 from opslib.backup.manifest import Artifact, Kind
-from opslib.backup.mongo import WHOLE
-from opslib.backup.restore import places, postgres, single
+from opslib.backup.restore import old_mongo, places, postgres, single
 from opslib.backup.restore.context import Context
 from opslib.backup.restore.files import TreePart
 from opslib.backup.restore.locate import Chosen
@@ -41,9 +40,6 @@ def part(ctx: Context, chosen: Chosen, options: Options, ident: str, folder: str
     if options.kinds and seen.kind not in (*options.kinds, "sql"):
         raise BadSettings(f"{chosen.single} is no backup of {options.kinds[0]}: it is of {seen.kind}",
                           host=ctx.target.host.name)  # fmt: skip
-    if seen.kind == "set":
-        raise BadSettings(f"{chosen.single} is a whole set in one archive", host=ctx.target.host.name,
-                          left="everything", next="unpack it, and name its folder")  # fmt: skip
     size = seen.size * (PACKED if seen.compression else 1)
     if seen.kind == "volume":
         return _volume(ctx, chosen, options, size, make)
@@ -53,17 +49,17 @@ def part(ctx: Context, chosen: Chosen, options: Options, ident: str, folder: str
     places.refuse_newer(ctx, at, seen.facts.get("rdb") or seen.facts.get("server_version") or "")
     if at.kind == "postgres":
         return _postgres(ctx, chosen, options, at, ident, folder, size)
-    if seen.form in ("dump-folder", "full"):
-        raise BadSettings(f"{chosen.single} is a {seen.form} of {seen.kind}: only an archive of one can be restored",
-                          host=ctx.target.host.name, left="everything",
-                          next="mongodump --archive makes one" if seen.kind == "mongo" else "")  # fmt: skip
+    if seen.form == "full":
+        raise BadSettings(f"{chosen.single} is a snapshot of all collections of Qdrant", host=ctx.target.host.name,
+                          left="everything", next="unpack it, and restore the snapshots in it one by one")  # fmt: skip
     if seen.form in ("mysqldump", "plain"):
         size, _ = single.read_sql(ctx, chosen, mysqltext.leaves_its_database)
     artifact = _artifact(chosen, at.kind, at.service, size)
     replacing = DATABASES[at.kind].replace
     if at.kind == "mongo":
-        artifact = replace(artifact, name=options.database or WHOLE)
-    elif replacing is not None:
+        name, counts, facts = old_mongo.place(ctx, at, chosen, options)
+        return make(replace(artifact, name=name, counts=counts, facts={**artifact.facts, **facts}))
+    if replacing is not None:
         known = replacing.names(ctx.target, at)
         artifact = replace(artifact, name=_database(ctx, at, options, known, seen.facts.get("database")))
     return replace(make(artifact), counts=None)
@@ -80,7 +76,11 @@ def _artifact(chosen: Chosen, kind: str, service: str | None, size: int, **facts
 
 
 def _told(seen: Format) -> dict[str, Any]:
-    return {"old": seen.form, **({"server": seen.facts["server_version"]} if "server_version" in seen.facts else {})}
+    return {
+        "old": seen.form,
+        "ended": seen.complete is True,
+        **({"server": seen.facts["server_version"]} if "server_version" in seen.facts else {}),
+    }
 
 
 # -- databases

@@ -15,11 +15,12 @@ from opslib.backup.redis_users import Accounts, listing, put
 from opslib.backup.restore import exchange, places
 from opslib.backup.restore.context import LONG, Context, Place, read_artifact
 from opslib.backup.restore.part import Part, differing
+from opslib.backup.unpack import UNPACK
 from opslib.command import bash
 from opslib.engines import redis, redis_acl, redis_restore, redis_save
 from opslib.engines.instance import Instance
 from opslib.errors import OpsError
-from opslib.target.docker import docker
+from opslib.target.docker import docker, mount, run_in
 from opslib.target.transfer import put_bytes
 
 LEFT = "what the safety copy holds"
@@ -45,7 +46,7 @@ class RedisFiles(Part, frozen=True, kw_only=True):
         line = redis_restore.manifest_line(self.appendfilename)
         words = [self.id, ctx.set_path(self.folder, self.file), self.dbfilename, self.appenddirname,
                  self.appendfilename, self.owner, line]  # fmt: skip
-        ctx.target.run(ctx.script(redis_restore.LOAD, self.place, *words, set_folder=self.folder))
+        ctx.target.run(ctx.script(UNPACK + redis_restore.LOAD, self.place, *words, set_folder=self.folder))
 
 
 class RedisPart(RedisFiles, frozen=True, kw_only=True, tag="redis"):
@@ -55,6 +56,24 @@ class RedisPart(RedisFiles, frozen=True, kw_only=True, tag="redis"):
     functions: dict[str, list[str]] | None = None
     globals: str = ""
     new_accounts: tuple[str, ...] = ()
+
+    def load(self, ctx: Context) -> None:
+        super().load(ctx)
+        if self.counts is None:
+            self._check(ctx)
+
+    def _check(self, ctx: Context) -> None:
+        """Of a file of another script's making nothing else is known: the server's own program reads it."""
+        kind = "volume" if self.place.kind == "volume" else "bind"
+        folder = "/".join(part for part in ("/x", self.place.sub, f".opslib-new-{self.id}") if part)
+        check = run_in(ctx.target.host, ctx.instance(self.service).image, f"{folder}/{self.dbfilename}",
+                       mounts=[mount(kind, self.place.source, "/x", readonly=True)],
+                       options=["--entrypoint", "redis-check-rdb"], limit=LONG)  # fmt: skip
+        result = ctx.target.run(check, check=False)
+        if not result.ended.ok:
+            said = "\n    ".join((result.text or result.ended.stderr).splitlines()[-3:])
+            raise OpsError(f"{self.file} is damaged, says redis-check-rdb: {said}", host=ctx.target.host.name,
+                           next="take another file")  # fmt: skip
 
     def unload(self, ctx: Context) -> None:
         ctx.target.run(ctx.script(exchange.DISCARD, self.place, self.id))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from opslib.backup.restore import exchange
-from opslib.backup.restore.context import UNPACK, Context, Place
+from opslib.backup.restore.context import Context, Place
 from opslib.backup.restore.files import present
 from opslib.backup.restore.part import Part, differing
+from opslib.backup.unpack import UNPACK
 from opslib.engines.sqlite import BESIDE, COUNT, counts_from
 from opslib.errors import CommandFailed
 

@@ -9,13 +9,12 @@ or wholly old (it is undone, by this run or the next).
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from opslib.backup import services
-from opslib.backup.restore import check, cold, fetch, safety, single, space, standstill
+from opslib.backup.restore import check, cold, fetch, packed, safety, single, space, standstill
 from opslib.backup.restore.context import LONG, Context, from_memo
 from opslib.backup.restore.locate import Chosen, locate
 from opslib.backup.restore.options import Options
@@ -42,7 +41,9 @@ def steps(run: Run, options: Options) -> list[AnyStep]:
     check.verify(target, chosen)
     ctx = make_context(target, options)
     if chosen.single and ctx.tools:
-        chosen = replace(chosen, seen=single.look(ctx, chosen))
+        chosen = single.opened(ctx, chosen)
+        if chosen.seen is not None and chosen.seen.kind == "set":
+            chosen = packed.opened(ctx, chosen, options)
     folder = f"{target.state}/restore-{run.id}" if chosen.sent else chosen.folder
     cold_ones = cold.look(ctx, chosen) if ctx.tools else {}
     parts = plan(ctx, chosen, options, run.id, folder, cold_ones)
@@ -50,7 +51,7 @@ def steps(run: Run, options: Options) -> list[AnyStep]:
     run.result["restore"] = describe(ctx, chosen, parts, options).as_json()
     room, copy = safety.steps(ctx, run, parts, list(cold_ones.values()), options)
     return [
-        fetch.step(chosen, folder), *room, *_still(ctx, parts, options), *copy, *cold.step(ctx, cold_ones),
+        fetch.step(ctx, chosen, folder), *room, *_still(ctx, parts, options), *copy, *cold.step(ctx, cold_ones),
         _load(ctx, chosen, options, folder), _swap(ctx), standstill.start(ctx), clean(ctx),
     ]  # fmt: skip
 

@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 
 from opslib.engines import mongo_archive
-from opslib.engines.mongo_archive import Bad, fields, load_crc64, takes
+from opslib.engines.mongo_archive import takes
+from opslib.engines.mongo_bson import Bad, Stream, fields, load_crc64, program
 
 crc64 = load_crc64()
-PROGRAM = Path(mongo_archive.__file__).read_text()
+PROGRAM = program("mongo_archive")
 END = b"\xff\xff\xff\xff"
 
 
@@ -89,7 +90,7 @@ def reading(data: bytes) -> list[Any]:
     import io
 
     said: list[Any] = []
-    mongo_archive.Archive(mongo_archive.Stream(io.BytesIO(data), None), said.append).read()
+    mongo_archive.Archive(Stream(io.BytesIO(data), None), said.append).read()
     return said
 
 

@@ -1,0 +1,135 @@
+"""What is read to its end before anything is touched: archives of files, RDB files, SQL."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import random
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from opslib.backup.formats.tarred import wrong
+from opslib.backup.restore.context import Context
+from opslib.backup.restore.locate import Chosen
+from opslib.backup.restore.old import around
+from opslib.backup.restore.single import opened, read_sql
+from opslib.backup.unpack import UNPACK
+from opslib.engines import mysqltext, sqltext
+from opslib.engines.redis_restore import LOAD
+from opslib.errors import OpsError
+from opslib.settings.model import Host
+from opslib.target.local import Local
+
+SAMPLES = Path(__file__).parents[1] / "backup/formats/samples"
+
+
+def tar(*names: str, size: int = 3000, form: int = tarfile.GNU_FORMAT) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=form) as archive:
+        for name in names:
+            entry = tarfile.TarInfo(name)
+            entry.size = size
+            archive.addfile(entry, io.BytesIO(os.urandom(size - 1) + b"x"))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT])
+def test_a_whole_tar_archive(form: int) -> None:
+    assert wrong(io.BytesIO(tar("a", "b/ü", form=form))) == ""
+    assert wrong(io.BytesIO(tar())) == ""
+
+
+def test_a_tar_archive_that_is_cut_anywhere() -> None:
+    whole = tar("a", "b", "c")
+    end = 3 * (512 + 3072)
+    for cut in [*random.Random(1).sample(range(1, end), 48), 512 + 3072, end]:
+        assert wrong(io.BytesIO(whole[:cut])), cut
+
+
+def test_a_tar_archive_with_a_damaged_head() -> None:
+    """tar takes it for the end, where it is not the first."""
+    for number in range(3):
+        data = bytearray(tar("a", "b", "c"))
+        data[number * (512 + 3072) + 5] ^= 1
+        assert wrong(io.BytesIO(bytes(data)))
+
+
+def test_two_tar_archives_joined() -> None:
+    assert "two archives are joined" in wrong(io.BytesIO(tar("a") + tar("b")))
+
+
+def chosen(path: Path) -> tuple[Context, Chosen]:
+    here = Local(Host(name="local", path=str(path.parent)))
+    return Context(here, "", "x", here), Chosen(str(path.parent), True, single=path.name)
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(OpsError) as raised:
+        opened(*chosen(path))
+    return raised.value.what
+
+
+def test_a_file_on_this_machine_is_read_here(tmp_path: Path) -> None:
+    volume = tmp_path / "it's $a volume"
+    volume.write_bytes(gzip.compress(tar("v/a", "v/b")))
+    found = opened(*chosen(volume)).seen
+    assert found is not None
+    assert (found.kind, around(found.names)) == ("volume", "v")
+    volume.write_bytes(gzip.compress(tar("a") + tar("b")))
+    assert "two archives are joined" in refused(volume)
+    volume.write_bytes(tar("a")[:2000])
+    assert "its end is not there" in refused(volume)
+
+
+SQL = {
+    "pg-plain.sql": sqltext.leaves_its_database, "mariadb-app.sql": mysqltext.leaves_its_database,
+    "mariadb-databases.sql": mysqltext.leaves_its_database,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_sql(tmp_path: Path, packed: bool) -> None:
+    def read(name: str, data: bytes) -> tuple[int, bool]:
+        (tmp_path / "x.txt").write_bytes(gzip.compress(data) if packed else data)
+        return read_sql(*chosen(tmp_path / "x.txt"), SQL[name])
+
+    for name in ("pg-plain.sql", "mariadb-app.sql"):
+        data = (SAMPLES / name).read_bytes()
+        assert read(name, data)[0] == len(data)
+        with pytest.raises(OpsError, match="last line of a dump 2 times"):
+            read(name, data + data)
+    with pytest.raises(OpsError, match=r"CREATE DATABASE.*\(it holds databases? `"):
+        read("mariadb-databases.sql", (SAMPLES / "mariadb-databases.sql").read_bytes())
+
+
+def loaded(folder: Path, data: bytes) -> subprocess.CompletedProcess[str]:
+    (folder / "x").write_bytes(data)
+    words = [str(folder), "id", str(folder / "x"), "dump.rdb", "aof", "a", f"{os.getuid()}:{os.getgid()}", "line"]
+    return subprocess.run(["bash", "-c", UNPACK + LOAD, "opslib", *words], capture_output=True, text=True, check=False)
+
+
+def test_an_rdb_file_whatever_packs_it(tmp_path: Path) -> None:
+    data = (SAMPLES / "redis.rdb").read_bytes()
+    for one in (data, gzip.compress(data)):
+        assert loaded(tmp_path, one).returncode == 0
+        assert (tmp_path / ".opslib-new-id/dump.rdb").read_bytes() == data
+        assert (tmp_path / ".opslib-new-id/aof/a.1.base.rdb").read_bytes() == data
+
+
+def test_the_mark_of_redis_cli_is_taken_off(tmp_path: Path) -> None:
+    data = (SAMPLES / "redis-cli.rdb").read_bytes()
+    assert loaded(tmp_path, data).returncode == 0
+    assert (tmp_path / ".opslib-new-id/dump.rdb").read_bytes() == data[:-40]
+
+
+def test_rdb_files_that_are_joined_and_what_is_none(tmp_path: Path) -> None:
+    data = (SAMPLES / "redis.rdb").read_bytes()
+    assert "several RDB files are joined" in loaded(tmp_path, data * 2).stderr
+    valkey = b"VALKEY080\xfa\x0avalkey-ver\x059.0.1\xfe\x00\xff" + b"\x01" * 8
+    assert "several" in loaded(tmp_path, valkey * 2).stderr
+    assert loaded(tmp_path, valkey).returncode == 0
+    assert "no RDB file" in loaded(tmp_path, b"select 1;").stderr
