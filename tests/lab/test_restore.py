@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import pickle
@@ -21,10 +20,10 @@ from opslib.command import bash
 from opslib.run.record import Record
 from opslib.settings.model import Host
 from opslib.target.connect import connect
-from opslib.target.docker import docker, exec_in, mount, run_in
-from opslib.target.transfer import get, put, put_bytes
+from opslib.target.docker import docker, mount, run_in
+from opslib.target.transfer import get, put
 from tests.conftest import ROOT, missing
-from tests.lab.restore_stack import DATABASE, SEE, USER, Trial, docker_says
+from tests.lab.restore_stack import DATABASE, Trial, docker_says
 
 pytestmark = pytest.mark.lab
 SERVER = "test-restore"  # a server of its own, whose line may be cut
@@ -115,90 +114,6 @@ def test_one_artifact_from_this_machine(trial: Trial, saved: tuple[str, dict[str
 def artifacts(trial: Trial, made: str, *beginnings: str) -> list[str]:
     names = trial.target.run(bash('ls "$1"', trial.path(made))).lines
     return [name for name in names if name.startswith(beginnings)]
-
-
-def dump(trial: Trial) -> bytes:
-    env = {"PGUSER": USER, "PGDATABASE": DATABASE}
-    cmd = exec_in(trial.host, trial.container("db"), "pg_dump", env=env)
-    return trial.target.run(cmd).out
-
-
-def test_plain_sql(trial: Trial, saved: tuple[str, dict[str, Any]], tmp_path: Path) -> None:
-    made, good = saved
-    text = dump(trial)
-    put_bytes(trial.target, text, f"{trial.target.root}/a dump.sql")
-    trial.ruin()
-    worked(trial.restore("a dump.sql", database=DATABASE))
-    assert trial.rows() == good["rows"][:2]
-
-    trial.sql(DATABASE, "truncate facts")
-    here = tmp_path / "here.sql.gz"
-    here.write_bytes(gzip.compress(text))
-    worked(trial.restore(str(here), database=DATABASE, service="db"))
-    assert trial.rows() == good["rows"][:2]
-
-    assert trial.restore(str(here)).exit == 2  # two databases: which one?
-    bad = {
-        "connect.sql": b"select 1;\n\\connect other\ncreate table x (a int);\n",
-        "create.sql": b"create /* */\n database x;\n",
-        "cut.sql": text[: len(text) // 2],
-    }
-    for name, content in bad.items():
-        (tmp_path / name).write_bytes(content)
-        put_bytes(trial.target, content, f"{trial.target.root}/{name}")
-        for file in (name, str(tmp_path / name)):
-            assert refused(trial.restore(file, database=DATABASE))
-    (tmp_path / "cut.sql.gz").write_bytes(here.read_bytes()[:-20])
-    assert refused(trial.restore(str(tmp_path / "cut.sql.gz"), database=DATABASE))
-    (tmp_path / "wrong.sql").write_bytes(b"create table y (a int);\ninsert into nowhere values (1);\n")
-    assert "nowhere" in failed(trial.restore(str(tmp_path / "wrong.sql"), database=DATABASE))
-    assert trial.rows() == good["rows"][:2]
-    assert trial.running() == ALL
-    worked(trial.restore(made))
-    assert trial.seen() == good
-
-
-def test_files_that_old_scripts_made(trial: Trial, saved: tuple[str, dict[str, Any]], tmp_path: Path) -> None:
-    """What they are, their bytes say: none has a telling name. Some lie here, some there."""
-    made, good = saved
-    db, env = trial.container("db"), {"PGUSER": USER, "PGDATABASE": DATABASE}
-
-    def inside(container: str, script: str) -> bytes:
-        return trial.target.run(exec_in(trial.host, container, "sh", "-c", script, env=env)).out
-
-    custom = tmp_path / "custom"
-    custom.write_bytes(inside(db, "pg_dump -Fc"))
-    put_bytes(
-        trial.target, inside(db, "cd /tmp && pg_dump -Fd -f d >&2 && tar -czf - d; rm -rf d"), _there(trial, "dir")
-    )
-    rdb = tmp_path / "cache"
-    rdb.write_bytes(gzip.compress(inside(trial.container("plain"), "redis-cli save >&2; cat dump.rdb")))
-    around = run_in(trial.host, f"{trial.images}debian:bookworm-slim", "tar", "-C", "/", "-czf", "-", "x",
-                    mounts=[mount("volume", f"{trial.name}_uploads", "/x")])  # fmt: skip
-    put_bytes(trial.target, trial.target.run(around).out, _there(trial, "old volume"))
-    trial.ruin()
-
-    worked(trial.restore(str(custom), database=DATABASE))
-    assert trial.rows() == good["rows"][:2]
-    trial.sql(DATABASE, "truncate facts")
-    worked(trial.restore("./dir", database=DATABASE))
-    assert trial.rows() == good["rows"][:2]
-    worked(trial.restore(str(rdb), service="plain"))
-    assert trial.redis("plain", "get key:7\n", "get intruder\n") == ["value"]
-    assert "--volume" in str(trial.restore("./old volume").hosts[0].error)
-    worked(trial.restore("./old volume", volume="uploads"))
-    held = json.loads(trial.python(SEE, volume=f"{trial.name}_uploads"))
-    assert held.keys() == good["volume"].keys()
-    (tmp_path / "photo.sql").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
-    assert "PNG" in refused(trial.restore(str(tmp_path / "photo.sql")))
-    (tmp_path / "empty").write_bytes(b"")
-    assert "empty" in refused(trial.restore(str(tmp_path / "empty")))
-    worked(trial.restore(made))
-    assert trial.seen() == good
-
-
-def _there(trial: Trial, name: str) -> str:
-    return f"{trial.target.root}/{name}"
 
 
 def liar(trial: Trial, made: str, tmp_path: Path, change: Any) -> str:

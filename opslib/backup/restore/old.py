@@ -52,16 +52,21 @@ def part(ctx: Context, chosen: Chosen, options: Options, ident: str, folder: str
     if seen.form == "full":
         raise BadSettings(f"{chosen.single} is a snapshot of all collections of Qdrant", host=ctx.target.host.name,
                           left="everything", next="unpack it, and restore the snapshots in it one by one")  # fmt: skip
+    section = ""
     if seen.form in ("mysqldump", "plain"):
-        size, _ = single.read_sql(ctx, chosen, mysqltext.leaves_its_database)
-    artifact = _artifact(chosen, at.kind, at.service, size)
+        sql = single.read_sql(ctx, chosen)
+        size, section = sql.bytes, _section(ctx, chosen, options, sql.holds)
+        if sql.suspect:
+            single.refuse_leaving(ctx, chosen, mysqltext.leaves_its_database, section)
+    artifact = _artifact(chosen, at.kind, at.service, size, section=section)
     replacing = DATABASES[at.kind].replace
     if at.kind == "mongo":
         name, counts, facts = old_mongo.place(ctx, at, chosen, options)
         return make(replace(artifact, name=name, counts=counts, facts={**artifact.facts, **facts}))
     if replacing is not None:
         known = replacing.names(ctx.target, at)
-        artifact = replace(artifact, name=_database(ctx, at, options, known, seen.facts.get("database")))
+        own = section or seen.facts.get("database")
+        artifact = replace(artifact, name=_database(ctx, at, options, known, own))
     return replace(make(artifact), counts=None)
 
 
@@ -123,6 +128,19 @@ def _database(ctx: Context, at: Instance, options: Options, known: Collection[st
     )
 
 
+def _section(ctx: Context, chosen: Chosen, options: Options, holds: Collection[str]) -> str:
+    """The database that is taken out of a mysqldump of several; "" for one that names none."""
+    if not holds or options.database in holds:
+        return str(options.database) if holds else ""
+    if len(holds) == 1:
+        return next(iter(holds))
+    raise BadSettings(
+        f"{chosen.single} holds the databases {', '.join(holds)}"
+        + (f", and not {options.database}" if options.database else ""),
+        host=ctx.target.host.name, left="everything", next="name the one that is wanted with --database",
+    )  # fmt: skip
+
+
 def _postgres(
     ctx: Context, chosen: Chosen, options: Options, at: Instance, ident: str, folder: str, size: int
 ) -> PostgresPart:
@@ -133,8 +151,11 @@ def _postgres(
         raise BadSettings(f"{chosen.single} holds the roles of a server", host=ctx.target.host.name,
                           next=f"docker exec -i {at.container} psql -U postgres <{chosen.single}")  # fmt: skip
     if form == "plain":
-        size, restrict = single.read_sql(ctx, chosen, sqltext.leaves_its_database)
-        if restrict:
+        sql = single.read_sql(ctx, chosen)
+        size = sql.bytes
+        if sql.suspect:
+            single.refuse_leaving(ctx, chosen, sqltext.leaves_its_database)
+        if sql.restrict:
             _refuse_old_psql(ctx, chosen, at)
     names = [one["name"] for one in postgres.databases(ctx, at) if one["connect"] and not one["template"]]
     known = [name for name in names if name != "postgres"] or names

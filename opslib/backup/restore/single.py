@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import resources
 
 from opslib.backup.formats.look import LOOK
@@ -13,7 +13,7 @@ from opslib.backup.formats.recognise import Format, NotRecognised, recognise
 from opslib.backup.manifest import FILE
 from opslib.backup.restore.context import LONG, SET, Context
 from opslib.backup.restore.locate import Chosen
-from opslib.backup.unpack import UNPACK
+from opslib.backup.unpack import SECTION, UNPACK, section_program
 from opslib.command import Command, bash
 from opslib.engines.mongo_bson import program
 from opslib.engines.mongo_inventory import Contents, contents
@@ -38,7 +38,7 @@ harmless='^-- ((PostgreSQL|MySQL|MariaDB) (database )?dump|Dumped from database 
 unpack "$1" | grep -aiE '\\\\|database|use ' | grep -avE "$harmless" | head -n 1 | grep -aq . && echo suspect
 ends='^-- (PostgreSQL database dump complete|Dump completed on [-0-9: ]+)$'
 printf 'ends %s\\n' "$(unpack "$1" | tr -d '\\r' | grep -acE "$ends")"
-unpack "$1" | grep -aE '^-- Current Database: ' | head -n 50 | sed 's/^.*: /holds /'
+unpack "$1" | grep -aE '^-- Current Database: ' | sort -u | head -n 200 | sed 's/^.*: /holds /'
 exit 0"""
 
 
@@ -100,34 +100,51 @@ def _read(ctx: Context, chosen: Chosen, script: str, *words: str) -> list[str]:
                        left="everything", next="take another file") from None  # fmt: skip
 
 
-def read_sql(ctx: Context, chosen: Chosen, leaves: Callable[[Iterator[bytes]], str | None]) -> tuple[int, bool]:
-    """Read plain SQL to its end: its length unpacked, and whether it begins with `\\restrict`. `leaves` finds the
-    statement by which it would leave its database. Raises OpsError where there is one, or where dumps are joined."""
-    path, host = f"{chosen.folder}/{chosen.single}", ctx.target.host.name
-    said = _read_lines(ctx, chosen)
-    held = list(dict.fromkeys(line.partition(" ")[2] for line in said if line.startswith("holds ")))
-    ends = next(int(line.split()[1]) for line in said if line.startswith("ends "))
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """What was seen of plain SQL when it was read to its end: `bytes` its length unpacked, `restrict` whether it begins
+    with `\\restrict`, `suspect` whether a line of it may leave its database, `holds` the databases that a mysqldump of
+    several names."""
+
+    bytes: int
+    restrict: bool
+    suspect: bool
+    holds: tuple[str, ...]
+
+
+def read_sql(ctx: Context, chosen: Chosen) -> Sql:
+    """Read plain SQL to its end. Raises OpsError where dumps are joined in it."""
+    target, cmd = reading(ctx, chosen, _SQL)
+    said: dict[str, list[str]] = {}
+    for line in target.lines(cmd):
+        word, _, rest = line.partition(" ")
+        said.setdefault(word, []).append(rest)
+    path, ends = f"{chosen.folder}/{chosen.single}", int(said["ends"][0])
     if ends > 1:
-        raise OpsError(f"{path} has the last line of a dump {ends} times: dumps are joined in it", host=host,
-                       left="everything", next="take them apart, and restore one")  # fmt: skip
-    found = leaves(_lines(ctx, chosen)) if "suspect" in said else None
-    if found is not None:
-        holds = f" (it holds {'databases' if len(held) > 1 else 'database'} {', '.join(held)})" if held else ""
         raise OpsError(
-            f"{path} would leave its database and write elsewhere, perhaps into the live one: {found}{holds}",
-            host=host,
+            f"{path} has the last line of a dump {ends} times: dumps are joined in it",
+            host=ctx.target.host.name, left="everything", next="take them apart, and restore one",
+        )  # fmt: skip
+    holds = (one.strip()[1:-1].replace("``", "`") for one in said.get("holds", ()))
+    return Sql(int(said["raw"][0]), "restrict" in said, "suspect" in said, tuple(dict.fromkeys(holds)))
+
+
+def refuse_leaving(
+    ctx: Context, chosen: Chosen, leaves: Callable[[Iterator[bytes]], str | None], section: str = ""
+) -> None:
+    """Raise OpsError where `leaves` finds a statement by which the SQL, or one database's `section` of it, would leave
+    its database. Rare, because only what looks like trouble is read so closely."""
+    if section:
+        python = sys.executable if chosen.here and ctx.here is not None else "python3"
+        target, cmd = reading(ctx, chosen, SECTION, python, section_program(), section)
+    else:
+        target, cmd = reading(ctx, chosen, f'{UNPACK}unpack "$1"')
+    found = leaves(line + b"\n" for line in target.raw_lines(cmd))
+    if found is not None:
+        raise OpsError(
+            f"{chosen.folder}/{chosen.single} would leave its database and write elsewhere, perhaps into the live one: "
+            f"{found}",
+            host=ctx.target.host.name,
             left="everything",
             next="make the dump of one database alone (without --create, --databases), or take that line out",
         )
-    return int(said[0].split()[1]), "restrict" in said
-
-
-def _read_lines(ctx: Context, chosen: Chosen) -> list[str]:
-    target, cmd = reading(ctx, chosen, _SQL)
-    return target.run(cmd).lines
-
-
-def _lines(ctx: Context, chosen: Chosen) -> Iterator[bytes]:
-    """The file's lines, read here: rare, because only what looks like trouble is read closely."""
-    target, cmd = reading(ctx, chosen, f'{UNPACK}unpack "$1"')
-    return (line + b"\n" for line in target.raw_lines(cmd))

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from opslib.backup.formats.tarred import wrong
+from opslib.backup.mysql_section import section
 from opslib.backup.restore.context import Context
 from opslib.backup.restore.locate import Chosen
 from opslib.backup.restore.old import around
-from opslib.backup.restore.single import opened, read_sql
+from opslib.backup.restore.single import Sql, opened, read_sql, refuse_leaving
 from opslib.backup.unpack import UNPACK
-from opslib.engines import mysqltext, sqltext
+from opslib.engines import mysqltext
 from opslib.engines.redis_restore import LOAD
 from opslib.errors import OpsError
 from opslib.settings.model import Host
@@ -85,25 +86,38 @@ def test_a_file_on_this_machine_is_read_here(tmp_path: Path) -> None:
     assert "its end is not there" in refused(volume)
 
 
-SQL = {
-    "pg-plain.sql": sqltext.leaves_its_database, "mariadb-app.sql": mysqltext.leaves_its_database,
-    "mariadb-databases.sql": mysqltext.leaves_its_database,
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("packed", [False, True])
 def test_sql(tmp_path: Path, packed: bool) -> None:
-    def read(name: str, data: bytes) -> tuple[int, bool]:
+    def read(data: bytes) -> Sql:
         (tmp_path / "x.txt").write_bytes(gzip.compress(data) if packed else data)
-        return read_sql(*chosen(tmp_path / "x.txt"), SQL[name])
+        return read_sql(*chosen(tmp_path / "x.txt"))
 
-    for name in ("pg-plain.sql", "mariadb-app.sql"):
+    for name in ("pg-plain.sql", "mariadb-app.sql", "mariadb-databases.sql"):
         data = (SAMPLES / name).read_bytes()
-        assert read(name, data)[0] == len(data)
+        assert read(data).bytes == len(data)
         with pytest.raises(OpsError, match="last line of a dump 2 times"):
-            read(name, data + data)
-    with pytest.raises(OpsError, match=r"CREATE DATABASE.*\(it holds databases? `"):
-        read("mariadb-databases.sql", (SAMPLES / "mariadb-databases.sql").read_bytes())
+            read(data + data)
+    assert read(data).holds == ("app",)
+    read(data)
+    with pytest.raises(OpsError, match="CREATE DATABASE"):
+        refuse_leaving(*chosen(tmp_path / "x.txt"), mysqltext.leaves_its_database)
+    refuse_leaving(*chosen(tmp_path / "x.txt"), mysqltext.leaves_its_database, "app")
+
+
+def test_one_database_of_a_mysqldump_of_several() -> None:
+    one = (SAMPLES / "mariadb-databases.sql").read_bytes()
+    first = one.index(b"--\n-- Current Database")
+    head, body, last = one[:first], one[first : one.index(b"/*!40103 SET TIME_ZONE=@OLD")], b"-- Dump completed on x\n"
+    other = body.replace(b"`app`", b"`o``x`").replace(b"INSERT", b"REPLACE")
+    lines = (head + body + other + last).splitlines(keepends=True)
+    mine, theirs = (b"".join(section(lines, name)) for name in (b"app", b"o`x"))
+    assert b"INSERT INTO" in mine and b"REPLACE INTO" not in mine
+    assert b"REPLACE INTO" in theirs and b"INSERT INTO" not in theirs
+    for text in (mine, theirs):
+        assert text.startswith(head) and text.endswith(last)
+        assert mysqltext.leaves_its_database(text.splitlines(keepends=True)) is None
+        assert text.count(b"/*!50001 VIEW `v`") == 1
+    assert b"".join(section(lines, b"no")) == head + b"--\n" + last  # begins the comment of the first
 
 
 def loaded(folder: Path, data: bytes) -> subprocess.CompletedProcess[str]:
