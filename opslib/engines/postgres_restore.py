@@ -32,19 +32,13 @@ _DIRECTORY = """d=$(mktemp -d) && trap 'rm -rf -- "$d"' EXIT && tar -C "$d" -xf 
 "$@" "${t%/toc.dat}" """
 
 
-# pg_restore reads a dump in custom format to its end and no further.
-_CUSTOM = """"$@" || exit; [ "$(head -c 1 | wc -c)" = 0 ] || {
-  echo 'something follows the end of the dump: two of them in one file?' >&2; exit 1; }"""
-
-
 def loader(database: str, form: str) -> tuple[str, ...]:
     """The program that loads a dump from standard input in one transaction that the first error ends. `form` is
     custom, tar (pg_dump's own), directory (in a tar archive) or plain."""
     if form == "plain":
         return ("psql", "-Xqw", "-1", "-v", "ON_ERROR_STOP=1", "-o", "/dev/null", "-d", conninfo(database))
     restore = ("pg_restore", "-1", "--exit-on-error", "-w", "-d", conninfo(database))
-    wrapped = {"directory": _DIRECTORY, "custom": _CUSTOM}.get(form)
-    return ("sh", "-c", wrapped, "sh", *restore) if wrapped else restore
+    return ("sh", "-c", _DIRECTORY, "sh", *restore) if form == "directory" else restore
 
 
 _FIRST_WITH_RESTRICT = {17: 6, 16: 10, 15: 14, 14: 19, 13: 22}

@@ -17,9 +17,6 @@ from typing import Any
 LOAD = """set -euo pipefail; umask 077; cd -- "$1"; new=.opslib-new-$2
 rm -rf -- "$new"; mkdir -- "$new"; unpack "$3" >"$new/$4"
 case $(head -c 5 -- "$new/$4") in REDIS | VALKE) ;; *) echo "the artifact holds no RDB file" >&2; exit 1 ;; esac
-heads=$({ LC_ALL=C grep -azoP '(REDIS|VALKEY)\\d{3,4}\\xfa(\\x09redis|\\x0avalkey)-ver' -- "$new/$4" || true; } |
-  tr -dc '\\0' | wc -c)
-[ "$heads" -le 1 ] || { echo "several RDB files are joined in it" >&2; exit 1; }
 # redis-cli --rdb leaves a mark behind the end, which the server refuses in an append-only file
 if tail -c 40 -- "$new/$4" | LC_ALL=C grep -aqxE '[0-9a-f]{40}' &&
   [ "$(tail -c 49 -- "$new/$4" | head -c 1 | od -An -tx1)" = ' ff' ]; then truncate -s -40 -- "$new/$4"; fi

@@ -370,6 +370,8 @@ def test_what_is_refused(stand: Stand, good: dict[str, Any], dumps: dict[str, by
         "nothing": (dumps["none"], "holds no database"),
         "cut rdb": (dumps["rdb"][:-20], "its end is not there"),
         "two volumes": (gzip.compress(gzip.decompress(dumps["volume"]) * 2), "two archives are joined"),
+        "two customs": (dumps["custom"] * 2, "two dumps are joined"),
+        "two rdbs": (dumps["rdb"] * 2, "two dumps are joined"),
         "two sql": (dumps["sql"] * 2, "last line of a dump 2 times"),
         "two mysqldumps": (dumps["mysqldump"] * 2, "last line of a dump 2 times"),
         "connect": (b"select 1;\n\\connect other\n", "would leave its database"),
@@ -415,9 +417,7 @@ def test_what_is_found_out_beside_the_live_data(
     cases: dict[str, tuple[bytes, str]] = {
         "cut": (dumps["custom"][:-300], ""),
         "wrong": (b"create table y (a int);\ninsert into nowhere values (1);\n", "nowhere"),
-        "two customs": (dumps["custom"] * 2, "something follows the end"),
         "flipped rdb": (dumps["rdb"].replace(b"value", b"valve", 1), "redis-check-rdb"),
-        "two rdbs": (dumps["rdb"] * 2, "several RDB files are joined"),
     }
     for number, (name, (data, said)) in enumerate(cases.items()):
         (tmp_path / name).write_bytes(data)

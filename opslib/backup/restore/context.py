@@ -40,12 +40,14 @@ class Place(Struct, frozen=True, kw_only=True):
 @dataclass(slots=True)
 class Context:
     """One restore on one machine. Without a Docker engine `tools` is "" and everything runs on the machine itself.
-    `here` is this machine, where it is another."""
+    `here` is this machine, where it is another. `proven` are files of which it is known that they do not leave their
+    database: reading them so closely takes long."""
 
     target: Target
     tools: str
     project: str
     here: Target | None = None
+    proven: set[str] = field(default_factory=set)
     _stack: Stack | None = field(default=None, repr=False)
     _instances: dict[str, Instance] = field(default_factory=dict, repr=False)
 

@@ -27,7 +27,9 @@ _UNPACK = """set -e; umask 077; cd /out; mkdir -- "$1"; tar -C "./$1" --no-same-
 chown -R --reference=. -- "./$1\""""
 
 
-def step(ctx: Context, chosen: Chosen, folder: str) -> AnyStep:
+def step(chosen: Chosen, folder: str, ctx: Context | None = None) -> AnyStep:
+    """`ctx` is needed for a folder of another script's making, and for a set in an archive."""
+
     names = [chosen.single] if chosen.single else [artifact.file for artifact in chosen.artifacts]
 
     def look(run: Run) -> Memo | None:
@@ -36,11 +38,11 @@ def step(ctx: Context, chosen: Chosen, folder: str) -> AnyStep:
 
     def do(run: Run, memo: Memo) -> str:
         run.target.run(bash('umask 077; mkdir -p -- "$1" && chmod 700 -- "$1"', folder))
-        if chosen.packed is not None:
+        if chosen.packed is not None and ctx is not None:
             file = chosen.packed.file
             packed.unpack(ctx, chosen, folder, lambda done: run.target.tell(Progress(run.host, file, done)))
         for name in names if chosen.packed is None else ():
-            if chosen.origin is None and (Path(chosen.folder) / name).is_dir():
+            if chosen.origin is None and ctx is not None and (Path(chosen.folder) / name).is_dir():
                 _send_folder(ctx, Path(chosen.folder) / name, f"{folder}/{name}")
             elif chosen.origin is None:
                 _send(run, Path(chosen.folder) / name, f"{folder}/{name}")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from opslib.backup.formats.recognise import Format
     from opslib.backup.restore.options import Options
     from opslib.backup.restore.packed import Packed
+    from opslib.backup.restore.single import Sql
     from opslib.engines.mongo_inventory import Contents
     from opslib.target.base import Target
 
@@ -27,7 +28,7 @@ class Chosen:
     """What was found: the artifacts to restore of the set that `manifest` describes, or `single`, a file or folder that
     is no artifact of a set. They lie in `folder`: on this machine when `here`, on another host where `origin` is set.
     `whole`: not just one artifact was named. `seen` is what a single file was found to be, once it was looked into, and
-    `held` what one of MongoDB holds. `packed`: the set is in one archive."""
+    `held` what one of MongoDB holds, `sql` what plain SQL shows. `packed`: the set is in one archive."""
 
     folder: str
     here: bool
@@ -38,6 +39,7 @@ class Chosen:
     whole: bool = True
     origin: Target | None = None
     held: Contents | None = None
+    sql: Sql | None = None
     packed: Packed | None = None
 
     @property

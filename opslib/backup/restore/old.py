@@ -53,11 +53,9 @@ def part(ctx: Context, chosen: Chosen, options: Options, ident: str, folder: str
         raise BadSettings(f"{chosen.single} is a snapshot of all collections of Qdrant", host=ctx.target.host.name,
                           left="everything", next="unpack it, and restore the snapshots in it one by one")  # fmt: skip
     section = ""
-    if seen.form in ("mysqldump", "plain"):
-        sql = single.read_sql(ctx, chosen)
-        size, section = sql.bytes, _section(ctx, chosen, options, sql.holds)
-        if sql.suspect:
-            single.refuse_leaving(ctx, chosen, mysqltext.leaves_its_database, section)
+    if chosen.sql is not None:
+        size, section = chosen.sql.bytes, _section(ctx, chosen, options, chosen.sql.holds)
+        single.refuse_leaving(ctx, chosen, mysqltext.leaves_its_database, section)
     artifact = _artifact(chosen, at.kind, at.service, size, section=section)
     replacing = DATABASES[at.kind].replace
     if at.kind == "mongo":
@@ -151,11 +149,10 @@ def _postgres(
         raise BadSettings(f"{chosen.single} holds the roles of a server", host=ctx.target.host.name,
                           next=f"docker exec -i {at.container} psql -U postgres <{chosen.single}")  # fmt: skip
     if form == "plain":
-        sql = single.read_sql(ctx, chosen)
-        size = sql.bytes
-        if sql.suspect:
-            single.refuse_leaving(ctx, chosen, sqltext.leaves_its_database)
-        if sql.restrict:
+        assert chosen.sql is not None
+        size = chosen.sql.bytes
+        single.refuse_leaving(ctx, chosen, sqltext.leaves_its_database)
+        if chosen.sql.restrict:
             _refuse_old_psql(ctx, chosen, at)
     names = [one["name"] for one in postgres.databases(ctx, at) if one["connect"] and not one["template"]]
     known = [name for name in names if name != "postgres"] or names

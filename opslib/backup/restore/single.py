@@ -60,9 +60,16 @@ def opened(ctx: Context, chosen: Chosen) -> Chosen:
         seen = replace(seen, size=int(target.run(cmd).text.split()[0]))
     chosen = replace(chosen, seen=seen)
     if seen.tar or seen.form == "tar" or seen.kind == "qdrant":
-        text = resources.files("opslib.backup.formats").joinpath("tarred.py").read_text(encoding="utf-8")
-        _read(ctx, chosen, _THROUGH, text)
-    return replace(chosen, held=_mongo(ctx, chosen, seen)) if seen.kind == "mongo" else chosen
+        _read(ctx, chosen, _THROUGH, _program("tarred"))
+    if seen.form in ("custom", "rdb"):
+        _read(ctx, chosen, _THROUGH, _program("joined"), seen.kind)
+    if seen.kind == "mongo":
+        return replace(chosen, held=_mongo(ctx, chosen, seen))
+    return replace(chosen, sql=_sql(ctx, chosen)) if seen.form in ("plain", "mysqldump") else chosen
+
+
+def _program(name: str) -> str:
+    return resources.files("opslib.backup.formats").joinpath(f"{name}.py").read_text(encoding="utf-8")
 
 
 def _look(ctx: Context, chosen: Chosen) -> Format:
@@ -112,8 +119,8 @@ class Sql:
     holds: tuple[str, ...]
 
 
-def read_sql(ctx: Context, chosen: Chosen) -> Sql:
-    """Read plain SQL to its end. Raises OpsError where dumps are joined in it."""
+def _sql(ctx: Context, chosen: Chosen) -> Sql:
+    """Raises OpsError where dumps are joined in it."""
     target, cmd = reading(ctx, chosen, _SQL)
     said: dict[str, list[str]] = {}
     for line in target.lines(cmd):
@@ -133,7 +140,9 @@ def refuse_leaving(
     ctx: Context, chosen: Chosen, leaves: Callable[[Iterator[bytes]], str | None], section: str = ""
 ) -> None:
     """Raise OpsError where `leaves` finds a statement by which the SQL, or one database's `section` of it, would leave
-    its database. Rare, because only what looks like trouble is read so closely."""
+    its database. Only what looks like trouble is read so closely."""
+    if chosen.sql is None or not chosen.sql.suspect or chosen.single in ctx.proven:
+        return
     if section:
         python = sys.executable if chosen.here and ctx.here is not None else "python3"
         target, cmd = reading(ctx, chosen, SECTION, python, section_program(), section)
@@ -148,3 +157,4 @@ def refuse_leaving(
             left="everything",
             next="make the dump of one database alone (without --create, --databases), or take that line out",
         )
+    ctx.proven.add(chosen.single)

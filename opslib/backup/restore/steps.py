@@ -51,7 +51,7 @@ def steps(run: Run, options: Options) -> list[AnyStep]:
     run.result["restore"] = describe(ctx, chosen, parts, options).as_json()
     room, copy = safety.steps(ctx, run, parts, list(cold_ones.values()), options)
     return [
-        fetch.step(ctx, chosen, folder), *room, *_still(ctx, parts, options), *copy, *cold.step(ctx, cold_ones),
+        fetch.step(chosen, folder, ctx), *room, *_still(ctx, parts, options), *copy, *cold.step(ctx, cold_ones),
         _load(ctx, chosen, options, folder), _swap(ctx), standstill.start(ctx), clean(ctx),
     ]  # fmt: skip
 

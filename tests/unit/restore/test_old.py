@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from opslib.backup.formats import joined
 from opslib.backup.formats.tarred import wrong
 from opslib.backup.mysql_section import section
 from opslib.backup.restore.context import Context
 from opslib.backup.restore.locate import Chosen
 from opslib.backup.restore.old import around
-from opslib.backup.restore.single import Sql, opened, read_sql, refuse_leaving
+from opslib.backup.restore.single import opened, refuse_leaving
 from opslib.backup.unpack import UNPACK
 from opslib.engines import mysqltext
 from opslib.engines.redis_restore import LOAD
@@ -88,20 +89,24 @@ def test_a_file_on_this_machine_is_read_here(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_sql(tmp_path: Path, packed: bool) -> None:
-    def read(data: bytes) -> Sql:
+    def read(data: bytes) -> tuple[Context, Chosen]:
         (tmp_path / "x.txt").write_bytes(gzip.compress(data) if packed else data)
-        return read_sql(*chosen(tmp_path / "x.txt"))
+        ctx, one = chosen(tmp_path / "x.txt")
+        return ctx, opened(ctx, one)
 
     for name in ("pg-plain.sql", "mariadb-app.sql", "mariadb-databases.sql"):
         data = (SAMPLES / name).read_bytes()
-        assert read(data).bytes == len(data)
+        found = read(data)
+        assert found[1].sql is not None
+        assert found[1].sql.bytes == len(data)
         with pytest.raises(OpsError, match="last line of a dump 2 times"):
             read(data + data)
-    assert read(data).holds == ("app",)
-    read(data)
+    found = read(data)
+    assert found[1].sql is not None
+    assert found[1].sql.holds == ("app",)
     with pytest.raises(OpsError, match="CREATE DATABASE"):
-        refuse_leaving(*chosen(tmp_path / "x.txt"), mysqltext.leaves_its_database)
-    refuse_leaving(*chosen(tmp_path / "x.txt"), mysqltext.leaves_its_database, "app")
+        refuse_leaving(*found, mysqltext.leaves_its_database)
+    refuse_leaving(*found, mysqltext.leaves_its_database, "app")
 
 
 def test_one_database_of_a_mysqldump_of_several() -> None:
@@ -140,10 +145,22 @@ def test_the_mark_of_redis_cli_is_taken_off(tmp_path: Path) -> None:
     assert (tmp_path / ".opslib-new-id/dump.rdb").read_bytes() == data[:-40]
 
 
-def test_rdb_files_that_are_joined_and_what_is_none(tmp_path: Path) -> None:
-    data = (SAMPLES / "redis.rdb").read_bytes()
-    assert "several RDB files are joined" in loaded(tmp_path, data * 2).stderr
-    valkey = b"VALKEY080\xfa\x0avalkey-ver\x059.0.1\xfe\x00\xff" + b"\x01" * 8
-    assert "several" in loaded(tmp_path, valkey * 2).stderr
-    assert loaded(tmp_path, valkey).returncode == 0
+@pytest.mark.parametrize(
+    "kind, data",
+    [
+        ("postgres", (SAMPLES / "pg-custom").read_bytes()), ("redis", (SAMPLES / "redis.rdb").read_bytes()),
+        ("redis", (SAMPLES / "redis-cli.rdb").read_bytes()),
+        ("redis", b"VALKEY080\xfa\x0avalkey-ver\x059.0.1\xfe\x00\xff" + b"\x01" * 8),
+    ],
+)  # fmt: skip
+def test_dumps_that_are_joined(kind: str, data: bytes) -> None:
+    assert joined.wrong(io.BytesIO(data), kind) == ""
+    assert f"after {len(data):,} bytes" in joined.wrong(io.BytesIO(data * 2), kind)
+    for gap in range(-len(data) - 20, -len(data) + 20):  # at the seam of two chunks
+        long = data + b"x" * (joined.CHUNK + gap)
+        assert joined.wrong(io.BytesIO(long), kind) == ""
+        assert f"after {len(long):,} bytes" in joined.wrong(io.BytesIO(long + data), kind)
+
+
+def test_what_is_no_rdb_file(tmp_path: Path) -> None:
     assert "no RDB file" in loaded(tmp_path, b"select 1;").stderr
