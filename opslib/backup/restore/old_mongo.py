@@ -53,9 +53,7 @@ def _chosen(ctx: Context, chosen: Chosen, options: Options, held: list[str]) -> 
     assert chosen.held is not None
     if options.database in held:
         return options.database
-    own = any(
-        place == ("", "oplog") or (place[0] == "admin" and place[1] != "system.version") for place in chosen.held.raw
-    )
+    own = any(name != "system.version" for database, name in chosen.held.raw if database in ("", "admin"))
     if len(held) == 1 and (options.database or options.into or not own):
         return held[0]
     if options.database or options.into:

@@ -7,24 +7,36 @@ import io
 import os
 import random
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from opslib.backup.formats import joined
+from opslib.backup.formats.recognise import Format
 from opslib.backup.formats.tarred import wrong
+from opslib.backup.mongo import WHOLE
 from opslib.backup.mysql_section import section
 from opslib.backup.restore.context import Context
 from opslib.backup.restore.locate import Chosen
 from opslib.backup.restore.old import around
+from opslib.backup.restore.old_mongo import databases, place
+from opslib.backup.restore.options import Options
 from opslib.backup.restore.single import opened, refuse_leaving
 from opslib.backup.unpack import UNPACK
 from opslib.engines import mysqltext
+from opslib.engines.instance import Instance
+from opslib.engines.mongo_bson import program
+from opslib.engines.mongo_inventory import contents
 from opslib.engines.redis_restore import LOAD
-from opslib.errors import OpsError
+from opslib.errors import BadSettings, OpsError
 from opslib.settings.model import Host
 from opslib.target.local import Local
+from tests.unit.engines.test_mongo_archive import META, ORDERS, beginning, block, end
+from tests.unit.engines.test_mongo_archive import WHOLE as SERVER
+from tests.unit.engines.test_mongo_folder import tarred, written
 
 SAMPLES = Path(__file__).parents[1] / "backup/formats/samples"
 
@@ -153,7 +165,8 @@ def test_the_mark_of_redis_cli_is_taken_off(tmp_path: Path) -> None:
         ("redis", b"VALKEY080\xfa\x0avalkey-ver\x059.0.1\xfe\x00\xff" + b"\x01" * 8),
     ],
 )  # fmt: skip
-def test_dumps_that_are_joined(kind: str, data: bytes) -> None:
+def test_dumps_that_are_joined(kind: str, data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joined, "CHUNK", 5000)
     assert joined.wrong(io.BytesIO(data), kind) == ""
     assert f"after {len(data):,} bytes" in joined.wrong(io.BytesIO(data * 2), kind)
     for gap in range(-len(data) - 20, -len(data) + 20):  # at the seam of two chunks
@@ -164,3 +177,73 @@ def test_dumps_that_are_joined(kind: str, data: bytes) -> None:
 
 def test_what_is_no_rdb_file(tmp_path: Path) -> None:
     assert "no RDB file" in loaded(tmp_path, b"select 1;").stderr
+
+
+# -- what mongodump wrote
+
+
+def test_an_archive_on_this_machine_is_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "it's called dump.sql"
+    path.write_bytes(gzip.compress(SERVER))
+    held = opened(*chosen(path)).held
+    assert held is not None
+    assert held.inventory.counts == {"shop.orders": 400, "shop.empty": 0}
+    for cut in random.Random(4).sample(range(20, len(SERVER)), 5):
+        path.write_bytes(SERVER[:cut])
+        assert refused(path)
+    path.write_bytes(SERVER + SERVER)
+    assert "something else follows" in refused(path)
+    whole = gzip.compress(SERVER)
+    path.write_bytes(whole[:-30] + bytes([whole[-30] ^ 8]) + whole[-29:])
+    assert refused(path)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_folder_of_mongodump_on_this_machine(tmp_path: Path, packed: bool) -> None:
+    folder = written(tmp_path / "d ü")
+    path = tarred(folder, tmp_path / "x.png", "w:gz", "d ü") if packed else folder
+    found = opened(*chosen(path))
+    assert found.seen is not None and found.held is not None
+    assert found.seen.size > 1000
+    assert databases(found.held) == ["shop"]
+
+
+def placed(data: bytes, **options: str) -> tuple[str, dict[str, int], dict[str, Any]]:
+    said = subprocess.run([sys.executable, "-c", program("mongo_archive")], input=data, capture_output=True, check=True)
+    here = Local(Host(name="local", path="."))
+    one = Chosen(
+        "/", True, single="x", seen=Format("mongo", "archive"), held=contents(said.stdout.decode().splitlines())
+    )
+    instance = Instance("mongo", "db", "c", "i", "7", "", 0, "", 0)
+    return place(Context(here, "", "x"), instance, one, Options("x", **options))
+
+
+SHOP = (
+    beginning(("shop", "orders", "collection", META))
+    + block("shop", "orders", *ORDERS)
+    + end("shop", "orders", *ORDERS)
+)
+TWO = (
+    beginning(("shop", "orders", "collection", META), ("blog", "posts", "collection", META))
+    + block("shop", "orders", *ORDERS) + end("shop", "orders", *ORDERS) + end("blog", "posts")
+)  # fmt: skip
+
+
+def test_where_the_databases_of_a_dump_go() -> None:
+    name, counts, facts = placed(SHOP)
+    assert (name, counts, facts["part"], facts["database"]) == ("shop", {"orders": 400}, "database", "shop")
+    assert placed(SHOP, database="other")[0] == "other"
+    assert placed(SHOP, into="other")[0] == "shop"
+    name, counts, facts = placed(TWO)
+    assert (name, counts, facts["only"]) == (WHOLE, {"shop.orders": 400, "blog.posts": 0}, ["blog", "shop"])
+    assert placed(TWO, database="blog")[:2] == ("blog", {"posts": 0})
+    for options in ({"database": "other"}, {"into": "other"}):
+        with pytest.raises(BadSettings, match="holds the databases blog, shop"):
+            placed(TWO, **options)
+    assert placed(SERVER)[0] == WHOLE  # with its users
+
+
+def test_a_dump_of_nothing_is_refused() -> None:
+    """mongodump ends well for a database that is not there; restoring that would leave nothing."""
+    with pytest.raises(OpsError, match="holds no database"):
+        placed(beginning())
