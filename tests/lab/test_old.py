@@ -261,7 +261,7 @@ def test_mysqldump(stand: Stand, good: dict[str, Any], dumps: dict[str, bytes], 
         stand.maria("truncate goods; create table intruder (a int)")
         stand.back(file, database="shop")
         assert stand.maria("show tables") == ["goods"]
-    assert "holds the databases shop, other |" in stand.no(several)
+    assert "holds the databases other, shop |" in stand.no(several)
     assert stand.maria("show tables", "other") == ["t"]
     assert stand.seen() == good
 
@@ -375,7 +375,7 @@ def test_what_is_refused(stand: Stand, good: dict[str, Any], dumps: dict[str, by
         "newer rdb": (b"REDIS0099" + dumps["rdb"][9:], "RDB 99"),
     }  # fmt: skip
     for number, (name, (data, said)) in enumerate(cases.items()):
-        options = {"service": "db"} if name == "connect" else {}
+        options = {"connect": {"service": "db"}, "use": {"service": "shop"}}.get(name, {})
         options |= {"database": DATABASE} if "sql" in name or name == "connect" else {}
         file: str | Path = tmp_path / name
         if number % 2:
