@@ -10,10 +10,11 @@ from msgspec.structs import replace
 
 from opslib.backup.manifest import Artifact
 from opslib.backup.restore import postgres
-from opslib.backup.restore.context import LONG, SET, UNPACK, Context, unpacked
+from opslib.backup.restore.context import LONG, SET, Context, unpacked
 from opslib.backup.restore.part import differing
 from opslib.backup.restore.postgres import PostgresPart
 from opslib.backup.restore.reload import safety_copy
+from opslib.backup.unpack import UNPACK
 from opslib.command import Command, pipe
 from opslib.engines import postgres_inplace as place
 from opslib.engines import postgres_restore as pg
