@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from opslib.command import Secret, bash
 from opslib.engines.find import find_instances
 from opslib.events import Note
 from opslib.settings.model import Mysql
-from tests.lab.contract import Ground
+from tests.lab.contract import Ground, on_ground
 from tests.lab.contract.mysql import QUOTED, SHOP, USER, MysqlSubject
 from tests.lab.project import refused, why, worked
 
@@ -21,13 +20,9 @@ pytestmark = pytest.mark.lab
 
 
 @pytest.fixture(scope="module", params=["local", "ssh"])
-def ground(request: pytest.FixtureRequest, lab: dict[str, Any], ssh_config: Path) -> Iterator[Ground]:
-    made = Ground(request.param, lab["images_prefix"], ["mysql"])
-    try:
-        made.begin()
+def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
+    with on_ground(request, "mysql") as made:
         yield made
-    finally:
-        made.remove()
 
 
 @pytest.fixture(scope="module")

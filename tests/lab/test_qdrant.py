@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from opslib.backup import sets
 from opslib.command import Secret, bash
 from opslib.engines import qdrant
 from opslib.target.transfer import put_bytes
-from tests.lab.contract import Ground
+from tests.lab.contract import Ground, on_ground
 from tests.lab.contract.qdrant import DOCS, KEY, ODD, QdrantSubject, alias
 from tests.lab.project import refused, why, worked
 
@@ -22,13 +21,9 @@ pytestmark = pytest.mark.lab
 
 
 @pytest.fixture(scope="module", params=["local", "ssh"])
-def ground(request: pytest.FixtureRequest, lab: dict[str, Any], ssh_config: Path) -> Iterator[Ground]:
-    made = Ground(request.param, lab["images_prefix"], ["qdrant"])
-    try:
-        made.begin()
+def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
+    with on_ground(request, "qdrant") as made:
         yield made
-    finally:
-        made.remove()
 
 
 @pytest.fixture(scope="module")

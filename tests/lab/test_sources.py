@@ -7,7 +7,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from opslib.run.fleet import look_on
 from opslib.run.record import Record
 from opslib.settings.model import Keep
 from opslib.target.docker import docker
-from tests.lab.contract import ELSEWHERE, ENGINES, OVER, SUBJECTS, Ground
+from tests.lab.contract import ELSEWHERE, ENGINES, OVER, SUBJECTS, Ground, on_ground
 from tests.lab.contract.subject import Subject
 from tests.lab.project import refused, why, worked
 from tests.lab.watch import Watch
@@ -33,15 +32,11 @@ printf "\\\\$(printf %o $(( b ^ 1 )))" | dd of="$1" bs=1 seek="$n" conv=notrunc 
 
 
 @pytest.fixture(scope="module", params=["local", "ssh"])
-def ground(request: pytest.FixtureRequest, lab: dict[str, Any], ssh_config: Path) -> Iterator[Ground]:
+def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
     """All kinds that are tested now in one project."""
     chosen = {item.callspec.params.get("subject") for item in request.session.items if item.path == request.path}
-    made = Ground(request.param, lab["images_prefix"], [kind for kind in SUBJECTS if kind in chosen])
-    try:
-        made.begin()
+    with on_ground(request, *(kind for kind in SUBJECTS if kind in chosen)) as made:
         yield made
-    finally:
-        made.remove()
 
 
 @pytest.fixture

@@ -3,8 +3,11 @@ true of them all."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
+
+import pytest
 
 from opslib.backup.manifest import KINDS
 from tests.lab.contract.mongo import MongoSubject
@@ -53,3 +56,15 @@ class Ground(Project):
     def seen(self) -> dict[str, Any]:
         """By kind, everything that a restore must bring back."""
         return {kind: one.seen() for kind, one in self.subjects.items()}
+
+
+@contextmanager
+def on_ground(request: pytest.FixtureRequest, *kinds: str) -> Iterator[Ground]:
+    """A ground of these kinds on the target that a fixture's parameter names, `local` or `ssh`."""
+    request.getfixturevalue("ssh_config")
+    made = Ground(request.param, request.getfixturevalue("lab")["images_prefix"], kinds)
+    try:
+        made.begin()
+        yield made
+    finally:
+        made.remove()

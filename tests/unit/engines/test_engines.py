@@ -50,7 +50,7 @@ def test_a_tree_is_packed_and_counted_alike(tmp_path: Path) -> None:
     with open(folder / "sparse", "wb") as file:
         file.truncate(50_000_000)
     read, write = os.pipe()
-    done = run(tree.PACK, str(folder), "./app.db", "./app.db-wal", "--", ".", told=write)
+    done = run(tree.PACK, str(folder), "", "", "./app.db", "./app.db-wal", "--", ".", told=write)
     os.close(write)
     counts = tree.counts_from(os.fdopen(read).read().splitlines())
     assert done.returncode == 0, done.stderr
@@ -67,7 +67,7 @@ def test_a_tree_is_packed_and_counted_alike(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_fails_the_pack(tmp_path: Path) -> None:
     read, write = os.pipe()
-    done = run(tree.PACK, str(tmp_path), "--", "./not there", told=write)
+    done = run(tree.PACK, str(tmp_path), "", "", "--", "./not there", told=write)
     os.close(write)
     os.close(read)
     assert done.returncode != 0
