@@ -23,9 +23,10 @@ LOOKING = 600.0  # seconds
 _MARKS = " -o ".join(f"-name {name}" for name in MARKERS)
 _NAMES = " -o ".join(f"-iname '*.{ending}'" for ending in ("db", "sqlite", "sqlite3", "db3", "s3db", "sqlitedb"))
 
+# `read` ends at a zero byte: `-N` would pass over them, all of those in a file of zeros.
 # stdin: "N PATH" for each file below place N that a release wrote. Paths are printed in base64: any byte may be in one.
 _SCAN = f"""export LC_ALL=C; list=$(mktemp); cat >"$list"
-magic() {{ while IFS= read -r -d '' f; do IFS= read -r -N 15 head <"$f" && [ "$head" = '{MAGIC}' ] &&
+magic() {{ while IFS= read -r -d '' f; do IFS= read -r -d '' -n 15 head <"$f" && [ "$head" = '{MAGIC}' ] &&
   printf 'sqlite %s\\n' "$(printf %s "${{f#"$p"}}" | base64 -w0)"; done; }}
 for p in /scan/*; do
   n=${{p##*/}}; printf 'place %s\\n' "$n"
