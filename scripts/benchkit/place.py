@@ -18,7 +18,7 @@ EXAMPLE = CHECKOUT / "examples" / "rag-engine-mini"
 BIN = CHECKOUT / ".venv" / "bin"
 SERVER = "bench"
 DEPLOYED = "bench-nochange"  # the Compose project that is live on the server
-PRELOADED = ("postgres:15", "redis:7", "nginx:1", "python:3.11-slim", "debian:bookworm-slim")
+PRELOADED = ("postgres:15", "redis:7", "qdrant:v1.15.4", "nginx:1", "python:3.11-slim", "debian:bookworm-slim")
 _OWN = shutil.ignore_patterns(".env", ".env.[!e]*", ".git", ".opslib", "backups", "uploads", "__pycache__")
 _SSH = """Host {name}
   HostName {address}

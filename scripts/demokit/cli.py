@@ -13,7 +13,7 @@ from .folder import Folder, demo_folder
 from .screen import CHECKOUT, INV, DemoError, Screen
 
 TEXT = """Deploys examples/rag-engine-mini on this machine and on a server reached over SSH, deploys a second version,
-backs both up, destroys their data, restores them, and compares row by row and file by file.
+backs both up, destroys their data, restores them, and compares rows, points and files one by one.
 Everything is in OPSLIB_DEMO_DIR (default ~/.cache/opslib-demo). It may be run again."""
 
 

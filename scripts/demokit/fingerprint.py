@@ -3,14 +3,15 @@
     docker exec -i opslib-demo-api-1 python - <scripts/demokit/fingerprint.py
 
 Each part is the number of its lines and the SHA-256 of all of them: every row of every table, every entry of every key
-in Redis but Celery's notes on its workers, every row of the SQLite file, every upload with its owner, mode and digest.
+in Redis but Celery's notes on its workers, every point of every collection in Qdrant with its vector and payload, every
+row of the SQLite file, every upload with its owner, mode and digest.
 """
 
 import hashlib
 import json
 import sqlite3
 
-from app import audit, searches, store
+from app import audit, searches, store, vectors
 
 parts = {}
 
@@ -44,6 +45,24 @@ def redis():
             yield from (json.dumps([key, entry]) for entry in read[searches.client.type(key)](key))
 
 
+def collections():
+    return sorted(one["name"] for one in vectors.ask("GET", "/collections")["collections"])
+
+
+def points(collection):
+    body = {"limit": 1000, "with_payload": True, "with_vector": True, "offset": None}
+    while True:
+        page = vectors.ask("POST", f"/collections/{collection}/points/scroll", body)
+        yield from (json.dumps(point, sort_keys=True) for point in page["points"])
+        if (body := {**body, "offset": page["next_page_offset"]})["offset"] is None:
+            return
+
+
+def settings():
+    for name in collections():
+        yield json.dumps([name, vectors.ask("GET", f"/collections/{name}")["config"]["params"]], sort_keys=True)
+
+
 def uploads():
     for path in store.UPLOADS.rglob("*"):
         about = path.stat()
@@ -56,6 +75,9 @@ for table in postgres("SELECT tablename AS line FROM pg_tables WHERE schemaname 
 part("sequences", lambda: postgres("SELECT sequencename || ' ' || last_value AS line FROM pg_sequences"))
 part("indexes", lambda: postgres("SELECT indexdef AS line FROM pg_indexes WHERE schemaname = 'public'"))
 part("redis", redis)
+part("collections", settings)
+for collection in collections():
+    part(f"points {collection}", lambda collection=collection: points(collection))
 part("sqlite audit.db", lambda: sqlite3.connect(f"file:{audit.FILE}?mode=ro", uri=True).iterdump())
 part("uploads", uploads)
 print(json.dumps(parts, indent=1))

@@ -96,9 +96,13 @@ class Folder:
 
     def _env(self, name: str, port: int, settings: str) -> None:
         path = self.project / name
-        if path.exists():
-            return
         text = re.sub(r"(?m)=$", lambda _: f"={secrets.token_urlsafe(32)}", (EXAMPLE / ".env.example").read_text())
+        if path.exists():  # of an earlier version of the example, perhaps: it lacks what is new
+            there = path.read_text()
+            names = re.findall(r"(?m)^(\w+)=", there)
+            new = [line for line in text.splitlines() if re.match(r"\w+=", line) and line.split("=")[0] not in names]
+            path.write_text("".join(f"{line}\n" for line in [there.rstrip("\n"), *new]))
+            return
         text = re.sub(r"(?m)^(HTTP_PORT)=.*", rf"\1={port}", text)
         text = re.sub(r"(?m)^(APP_VERSION)=.*", r"\1=1", text)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

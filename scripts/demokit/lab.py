@@ -11,7 +11,7 @@ from .place import SERVER
 from .screen import CHECKOUT, DemoError, Screen
 
 LAB = CHECKOUT / "scripts" / "lab"
-SERVER_IMAGES = "postgres,redis,nginx"  # what the stack does not build itself
+SERVER_IMAGES = "postgres,redis,qdrant,nginx"  # what the stack does not build itself
 
 
 def status(screen: Screen) -> dict[str, Any]:

@@ -55,7 +55,7 @@ IMAGES = (
     BUSYBOX,
     Image("mongo", "7", 40, preloaded=False, real="OPSLIB_MONGO_TOOLS"),
     Image("mariadb", "10.11", 35, preloaded=False),
-    Image("qdrant", "v1", 15, registry="qdrant/qdrant:latest", preloaded=False, real="OPSLIB_QDRANT_BINARY"),
+    Image("qdrant", "v1.15.4", 15, registry="qdrant/qdrant:v1.15.4", preloaded=False, real="OPSLIB_QDRANT_BINARY"),
     SERVER,
 )
 

@@ -41,6 +41,11 @@ assert not page.exception and not page.error, (page.exception, page.error)
 print(json.dumps({one.label: int(one.value.replace(",", "")) for one in page.metric}), len(page.dataframe))
 """
 
+DEMO = (
+    ROOT / "scripts/demokit"
+)  # its fingerprint reads every row, entry, point and file; its destroy spares none of them
+RAG_DATA = ("table", "redis", "points", "sqlite", "uploads")
+
 # What somebody with the api's own account can ruin.
 DESTROY = """
 from app.store import db
@@ -199,7 +204,9 @@ def _free_port() -> int:
 @pytest.fixture(scope="module")
 def server(lab: dict[str, Any]) -> Iterator[dict[str, Any]]:
     words = [str(ROOT / "scripts/lab"), "server", SERVER]
-    made = subprocess.run([*words, "--images", "postgres,mongo", "--json"], capture_output=True, text=True, check=False)
+    made = subprocess.run(
+        [*words, "--images", "postgres,mongo,redis,qdrant,nginx", "--json"], capture_output=True, text=True, check=False
+    )
     if made.returncode != 0:
         missing(f"no server of the tests' own: {made.stderr}")
     yield next(one for one in json.loads(made.stdout)["servers"] if one["name"] == SERVER)
@@ -294,6 +301,51 @@ def test_research_dashboard_shows_its_six_collections(copy: Copy) -> None:
     wait_for_health(here)
 
 
+@pytest.mark.parametrize("copy", ["rag-engine-mini"], indirect=True)
+def test_rag_engine_mini_finds_by_vectors_and_gets_every_point_back(copy: Copy) -> None:
+    hosts = ",".join(place.host for place in copy.places)
+    copy.inv("deploy", "--host", hosts)
+    before = {}
+    for place in copy.places:
+        place.docker("exec", copy.container("api"), "python", "-m", "app.seed", "40")
+        up = dict.fromkeys(("postgres", "redis", "vectors"), "up")
+        assert place.get("HTTP_PORT", "/health") == (200, up)
+        misspelt = urllib.parse.quote("duplicats rankd twice")
+        assert place.get("HTTP_PORT", f"/search?q={misspelt}") == (200, [])
+        status, near = place.get("HTTP_PORT", f"/similar?q={misspelt}&limit=3")
+        assert (status, len(near), "duplicates" in near[0]["text"]) == (200, 3, True)
+        status, stats = place.get("HTTP_PORT", "/stats")
+        assert (status, stats["documents"], stats["vectors"]) == (200, 40, stats["chunks"])
+        before[place.host] = fingerprint(copy, place)
+        assert before[place.host]["points chunks"]["lines"] == stats["chunks"]
+
+    copy.inv("backup.all", "--host", hosts)
+    for place in copy.places:
+        place.docker("exec", "-i", copy.container("api"), "python", "-", data=(DEMO / "destroy.py").read_text())
+        assert place.get("HTTP_PORT", f"/similar?q={misspelt}") == (200, [])
+        after = fingerprint(copy, place)
+        lost = [name for name, part in before[place.host].items() if after.get(name) != part]
+        assert all(any(name.startswith(kind) for name in lost) for kind in RAG_DATA), lost
+    copy.on_each("restore", "--file", "latest", "--yes")
+    for place in copy.places:
+        wait_for_health(place, "HTTP_PORT")
+        assert fingerprint(copy, place) == before[place.host]
+
+    here = copy.places[0]
+    pause(here, copy.container("vectors"))
+    assert here.get("HTTP_PORT", "/health") == (503, {**up, "vectors": "down"})
+    here.docker("unpause", copy.container("vectors"))
+    wait_for_health(here, "HTTP_PORT")
+
+
+def fingerprint(copy: Copy, place: Place) -> dict[str, dict[str, Any]]:
+    script = (DEMO / "fingerprint.py").read_text()
+    found: dict[str, dict[str, Any]] = json.loads(
+        place.docker("exec", "-i", copy.container("api"), "python", "-", data=script)
+    )
+    return found
+
+
 def counts(place: Place) -> dict[str, int]:
     """How many documents the api says there are, to someone who has logged in."""
     status, token = place.get("API_PORT", "/login", {"username": "admin", "password": place.setting("ADMIN_PASSWORD")})
@@ -315,7 +367,7 @@ def pause(place: Place, container: str) -> None:
                 raise
 
 
-def wait_for_health(place: Place) -> None:
+def wait_for_health(place: Place, port: str = "API_PORT") -> None:
     deadline = time.monotonic() + 30
-    while place.get("API_PORT", "/health")[0] != 200:
+    while place.get(port, "/health")[0] != 200:
         assert time.monotonic() < deadline, "the api does not find its database again"

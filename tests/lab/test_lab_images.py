@@ -174,7 +174,7 @@ def test_mariadb_first_start(run: Run, tmp_path: Path) -> None:
 
 
 def test_qdrant_snapshot_round_trip(run: Run) -> None:
-    name = run("qdrant:v1", "-e", "QDRANT__SERVICE__API_KEY=key", "-p", "127.0.0.1::6333")
+    name = run("qdrant:v1.15.4", "-e", "QDRANT__SERVICE__API_KEY=key", "-p", "127.0.0.1::6333")
 
     def call(method: str, path: str, body: Any = None, kind: str = "application/json", key: str = "key") -> Any:
         data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()

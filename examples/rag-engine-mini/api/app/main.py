@@ -11,11 +11,13 @@ from fastapi import FastAPI, Header, HTTPException, Query, Request, Response, Up
 from fastapi.responses import JSONResponse
 from kombu.exceptions import OperationalError as BrokerError
 
-from app import audit, searches, store
+from app import audit, searches, store, vectors
 from app.worker import make_chunks
 
 API_KEY = os.environ["API_KEY"].encode()
 HEALTH_SECONDS = 3
+Asked = Annotated[str, Query(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+Limit = Annotated[int, Query(ge=1, le=100)]
 
 app = FastAPI(title="rag-engine-mini")
 
@@ -23,6 +25,7 @@ app = FastAPI(title="rag-engine-mini")
 @app.exception_handler(psycopg.OperationalError)
 @app.exception_handler(redis.ConnectionError)
 @app.exception_handler(BrokerError)
+@app.exception_handler(vectors.VectorsError)
 def unavailable(request: Request, error: Exception) -> JSONResponse:
     """A database that does not answer is 503, and what it said stays in here."""
     return JSONResponse({"detail": "a database does not answer, try again later"}, 503)
@@ -30,19 +33,20 @@ def unavailable(request: Request, error: Exception) -> JSONResponse:
 
 @app.get("/health")
 async def health(response: Response) -> dict[str, str]:
-    """200 when PostgreSQL and Redis both answered within HEALTH_SECONDS, else 503."""
+    """200 when PostgreSQL, Redis and Qdrant all answered within HEALTH_SECONDS, else 503."""
 
     async def ask(check: Any) -> str:
         try:
             await asyncio.wait_for(asyncio.to_thread(check), HEALTH_SECONDS)
-        except (psycopg.Error, redis.RedisError, OSError, TimeoutError):
+        except (psycopg.Error, redis.RedisError, vectors.VectorsError, OSError, TimeoutError):
             return "down"
         return "up"
 
-    postgres, queue = await asyncio.gather(ask(store.check), ask(searches.check))
-    if "down" in (postgres, queue):
+    checks = {"postgres": store.check, "redis": searches.check, "vectors": vectors.check}
+    found = dict(zip(checks, await asyncio.gather(*map(ask, checks.values())), strict=True))
+    if "down" in found.values():
         response.status_code = 503
-    return {"postgres": postgres, "redis": queue}
+    return found
 
 
 @app.get("/version")
@@ -79,10 +83,7 @@ def get_documents(
 
 
 @app.get("/search")
-def get_search(
-    q: Annotated[str, Query(min_length=1, max_length=200, pattern=r"^[^\x00]*$")],
-    limit: Annotated[int, Query(ge=1, le=100)] = 10,
-) -> list[dict[str, Any]]:
+def get_search(q: Asked, limit: Limit = 10) -> list[dict[str, Any]]:
     """The chunks that answer q, best first."""
     found = store.search(q, limit)
     searches.counted(q)
@@ -90,8 +91,23 @@ def get_search(
     return found
 
 
+@app.get("/similar")
+def get_similar(q: Asked, limit: Limit = 10) -> list[dict[str, Any]]:
+    """The chunks that are nearest to q as vectors, best first: also where no word is quite the same."""
+    found = store.similar(q, limit)
+    searches.counted(q)
+    audit.record("similar", q)
+    return found
+
+
 @app.get("/stats")
 def stats() -> dict[str, Any]:
-    """How much there is in PostgreSQL, in the audit log, in uploads/ and in Redis."""
+    """How much there is in PostgreSQL, in Qdrant, in the audit log, in uploads/ and in Redis."""
     files = sum(1 for path in store.UPLOADS.iterdir() if not path.name.startswith("."))
-    return {**store.counts(), "events": audit.count(), "files": files, "searches": searches.top(10)}
+    return {
+        **store.counts(),
+        "vectors": vectors.count(),
+        "events": audit.count(),
+        "files": files,
+        "searches": searches.top(10),
+    }

@@ -1,14 +1,16 @@
-"""Documents: the text and its chunks in PostgreSQL, the file as it was sent in uploads/."""
+"""Documents: the text and its chunks in PostgreSQL, their vectors in Qdrant, the file as it was sent in uploads/."""
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
+
+from app import vectors
 
 UPLOADS = Path("/app/uploads")
 CHUNK_WORDS, OVERLAP = 60, 10
@@ -53,7 +55,10 @@ def split(text: str) -> Iterator[str]:
 
 
 def make_chunks(document: int) -> int:
-    """Make the chunks of a document anew; returns how many."""
+    """Make the chunks of a document anew, and their vectors; returns how many.
+
+    Raises vectors.VectorsError, and then there are none: chunks without vectors would never be found by them.
+    """
     with connect() as db:
         row = db.execute("SELECT body FROM documents WHERE id = %s FOR UPDATE", (document,)).fetchone()
         if row is None:
@@ -65,14 +70,18 @@ def make_chunks(document: int) -> int:
                 "INSERT INTO chunks (document_id, position, body) VALUES (%s, %s, %s)",
                 [(document, position, piece) for position, piece in enumerate(pieces)],
             )
+        vectors.put(document, pieces)
         return len(pieces)
 
 
-def without_chunks() -> list[int]:
-    """The documents that no worker has dealt with yet."""
+def left_over() -> list[int]:
+    """The documents that no worker has dealt with yet; all of them, where Qdrant lacks vectors of chunks."""
+    vectorless = vectors.count() < counts()["chunks"]
     with connect() as db:
         rows = db.execute(
-            "SELECT id FROM documents d WHERE NOT EXISTS (SELECT FROM chunks WHERE document_id = d.id) ORDER BY id"
+            "SELECT id FROM documents d"
+            " WHERE %s OR NOT EXISTS (SELECT FROM chunks WHERE document_id = d.id) ORDER BY id",
+            (vectorless,),
         ).fetchall()
         return [row["id"] for row in rows]
 
@@ -97,6 +106,25 @@ def search(query: str, limit: int) -> list[dict[str, Any]]:
             " FROM websearch_to_tsquery('english', %s) AS query, chunks c JOIN documents d ON d.id = document_id"
             " WHERE words @@ query ORDER BY rank DESC, document_id, position LIMIT %s",
             (query, limit),
+        ).fetchall()
+
+
+def similar(query: str, limit: int) -> list[dict[str, Any]]:
+    """The chunks whose vectors are nearest to the query's, best first; those that are no longer there are left out."""
+    near = {(document, position): score for document, position, score in vectors.search(query, limit)}
+    return sorted(
+        ({**row, "score": near[row["document_id"], row["position"]]} for row in _chunks(list(near))),
+        key=lambda row: (-row["score"], row["document_id"], row["position"]),
+    )
+
+
+def _chunks(keys: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
+    with connect() as db:
+        return db.execute(
+            "SELECT document_id, title, position, c.body AS text"
+            " FROM unnest(%s::bigint[], %s::integer[]) AS wanted (document_id, position)"
+            " JOIN chunks c USING (document_id, position) JOIN documents d ON d.id = document_id",
+            ([document for document, _ in keys], [position for _, position in keys]),
         ).fetchall()
 
 

@@ -1,4 +1,4 @@
-"""The Celery worker: makes the chunks of what was posted."""
+"""The Celery worker: makes the chunks of what was posted, and their vectors."""
 
 import logging
 from pathlib import Path
@@ -8,7 +8,7 @@ import psycopg
 from celery import Celery, bootsteps
 from celery.signals import worker_ready
 
-from app import searches, store
+from app import searches, store, vectors
 
 ALIVE = Path("/tmp/worker.alive")
 log = logging.getLogger(__name__)
@@ -45,19 +45,24 @@ class Heartbeat(bootsteps.StartStopStep):
 app.steps["consumer"].add(Heartbeat)
 
 
-@app.task(autoretry_for=(psycopg.OperationalError,), retry_backoff=2, retry_backoff_max=60, max_retries=None)
+@app.task(
+    autoretry_for=(psycopg.OperationalError, vectors.VectorsError),
+    retry_backoff=2,
+    retry_backoff_max=60,
+    max_retries=None,
+)
 def make_chunks(document: int) -> None:
-    """Make the chunks of one document; while PostgreSQL is away, try again later."""
+    """Make the chunks of one document; while PostgreSQL or Qdrant is away, try again later."""
     log.info("document %d: %d chunks", document, store.make_chunks(document))
 
 
 @worker_ready.connect
 def take_up_what_was_left(**_: Any) -> None:
-    """Queue the documents that have no chunks, as after a restore of a queue older than the database."""
+    """Queue the documents that lack chunks or vectors, as after a restore of one part that is older than another."""
     try:
-        left = store.without_chunks()
-    except (psycopg.OperationalError, psycopg.errors.UndefinedTable) as error:
-        log.warning("cannot look for documents without chunks: %s", type(error).__name__)
+        left = store.left_over()
+    except (psycopg.OperationalError, psycopg.errors.UndefinedTable, vectors.VectorsError) as error:
+        log.warning("cannot look for what was left over: %s", type(error).__name__)
         return
     for document in left:
         make_chunks.delay(document)
