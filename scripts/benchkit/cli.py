@@ -6,29 +6,32 @@ import argparse
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 
-from . import databases, machine, memory, report, starts, transfers
-from .measure import BenchError, Row, call
+from . import databases, machine, memory, report, starts, transfers, trees
+from .engines import ENGINES
+from .measure import BenchError, Row, Sizes, call
 from .place import CHECKOUT, Place
 
-TEXT = """Measures opslib beside a peer in the same run, in turn, and prints a table. It judges nothing: the aim stands
-beside each figure. What it brings up is removed at the end."""
-BENCHES: dict[str, Callable[[Place, int, int], list[Row]]] = {
-    "list": lambda place, runs, size: starts.listing(place, runs),
-    "nochange": lambda place, runs, size: starts.nochange(place, runs),
-    "postgres": databases.backup,
-    "download": transfers.transfers,
-    "memory": lambda place, runs, size: memory.peaks(place, size),
+TEXT = """Measures opslib beside a peer in the same run, in turn, and prints a table for each group. It judges nothing:
+the aim stands beside each figure. What it brings up is removed at the end."""
+BENCHES: dict[str, Callable[[Place, Sizes], list[Row]]] = {
+    "list": lambda place, sizes: starts.listing(place, sizes.runs),
+    "nochange": lambda place, sizes: starts.nochange(place, sizes.runs),
+    **{name: partial(databases.measured, engine=engine) for name, engine in ENGINES.items()},
+    **{kind: partial(trees.measured, kind=kind) for kind in trees.KINDS},
+    "download": lambda place, sizes: transfers.transfers(place, sizes.runs, sizes.size),
+    "memory": memory.peaks,
 }
+FULL = {"runs": 5, "size": 1 << 30, "volume": 5 << 30, "files": 200_000}
+SHORT = {"runs": 1, "size": 64 << 20, "volume": 128 << 20, "files": 5000}
 
 
 def main(argv: list[str]) -> int:
     """Exit codes: 0 measured, 1 something could not be measured, 2 bad command line, 130 interrupted."""
     options = _parser().parse_args(argv)
-    names = options.names or list(BENCHES)
-    if options.write and set(names) != set(BENCHES):
-        print("bench: --write replaces the whole table, so it takes no names", file=sys.stderr)
-        return 2
+    default = SHORT if options.short else FULL
+    sizes = Sizes(**{name: getattr(options, name) or default[name] for name in default})
     try:
         place = Place()
     except BenchError as error:
@@ -37,11 +40,11 @@ def main(argv: list[str]) -> int:
         call([CHECKOUT / "scripts" / "venv"])
         # as it is after an installation: a file that was edited since has no bytecode, and inv writes none
         call([CHECKOUT / ".venv/bin/python", "-m", "compileall", "-q", CHECKOUT / "opslib"])
-        rows = [row for name in BENCHES if name in names for row in BENCHES[name](place, options.runs, options.size)]
-        text = report.table(rows, machine.facts(place))
-        print(text)
-        if options.write:
-            report.write(text)
+        for name in [name for name in BENCHES if name in (options.names or BENCHES)]:
+            text = report.section(name, BENCHES[name](place, sizes), machine.facts(place, ENGINES.get(name)))
+            print(text, flush=True)
+            if options.write:
+                report.write(name, text, list(BENCHES))
         code = 0
     except BenchError as error:
         code = _failed(error)
@@ -51,6 +54,7 @@ def main(argv: list[str]) -> int:
     if not options.keep:
         try:
             databases.clear(place)
+            trees.clear(place)
             place.clear()
         except BenchError as error:
             return code or _failed(error)
@@ -65,9 +69,12 @@ def _failed(error: BenchError) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=TEXT)
     parser.add_argument("names", nargs="*", metavar="NAME", type=_name, help=", ".join(BENCHES))
-    parser.add_argument("--runs", type=_count, default=5, help="rounds of each (default 5; list: at least 15)")
-    parser.add_argument("--size", type=_bytes, default="1G", help="of the dump and of the file (default 1G)")
-    parser.add_argument("--write", action="store_true", help="replace the table in docs/benchmarks.md")
+    parser.add_argument("--short", action="store_true", help="one round of small sizes: only whether it works")
+    parser.add_argument("--runs", type=_count, help="rounds of each (default 5; list: at least 15)")
+    parser.add_argument("--size", type=_bytes, help="of a dump, and of the file that is moved (default 1G)")
+    parser.add_argument("--volume", type=_bytes, help="of the volume of mixed files (default 5G)")
+    parser.add_argument("--files", type=_count, help="how many small files (default 200000)")
+    parser.add_argument("--write", action="store_true", help="replace these groups' tables in docs/benchmarks.md")
     parser.add_argument("--keep", action="store_true", help="leave what was brought up for the next run")
     return parser
 

@@ -1,144 +1,139 @@
-"""A backup of a PostgreSQL database, beside the slowest thing that it cannot do without."""
+"""Each engine backed up and restored by opslib, beside its bare dump and restore, and the way of the old scripts."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
-from .measure import BenchError, Row, call, rate, rounds, say, seconds
-from .place import Place
+from .engines import ENGINES, Engine
+from .measure import BenchError, Row, Sizes, call, rate, rounds, say, seconds
+from .place import BIN, Place
 
-PROJECT = "bench-postgres"
-CONTAINER = f"{PROJECT}-db-1"
-ROW = 158  # bytes of a row in a dump
-COMPOSE = """services:
-  db:
-    image: {images}postgres:15
-    environment: {{POSTGRES_PASSWORD: bench, POSTGRES_DB: bench}}
-    command: [postgres, -c, max_wal_size=4GB]
-    shm_size: 256m
-    volumes: ["data:/var/lib/postgresql/data"]
-    healthcheck:
-      test: ["CMD-SHELL", "pg_isready -q -h 127.0.0.1 -U postgres -d bench"]
-      interval: 1s
-      retries: 60
-volumes:
-  data:
+SHELL = """set -euo pipefail
+inside() { docker exec "$C" "$@"; }
+feed() { docker exec -i "$C" "$@"; }
 """
-TASKS = "import opslib\n\nns = opslib.namespace()\n"
-# Rows as applications have them: a sequence, times, numbers, a few repeated words, addresses, a digest, some prose.
-FILL = """\\set ON_ERROR_STOP on
-select setseed(0.5);
-create table events (id bigint primary key, at timestamptz not null, customer integer not null, kind text not null,
-  amount numeric(10,2) not null, email text not null, token text not null, note text not null);
-insert into events select g, timestamptz '2026-01-01' + g * interval '1.7 s', customer,
-  (array['view', 'search', 'order', 'refund'])[1 + customer % 4], (customer % 90000) / 100.0,
-  'customer' || customer || '@example.com', md5(g::text),
-  (array['delivered to the neighbour', 'paid by card', 'asked for an invoice', 'came back twice'])[1 + g % 4]
-  || ', ' || (array['morning', 'noon', 'evening', 'night'])[1 + customer % 4]
-from (select g, (random() * 900000)::integer as customer from generate_series(1, {rows}) g) rows;
-vacuum (freeze, analyze) events;
-checkpoint;
-"""
-DUMP = "pg_dump -U postgres -Fc -Z0 bench"
+KIT = Path(__file__).parent
 
 
-def database(place: Place, size: int) -> Path:
+def database(place: Place, engine: Engine, size: int) -> Path:
     """The folder of a project whose database's dump has about `size` bytes. It is filled once."""
-    folder = place.path / PROJECT
-    if not (folder / f"filled-{size}").exists() or not version(place):
-        clear(place)
-        folder.mkdir(exist_ok=True)
-        (folder / "docker-compose.yml").write_text(COMPOSE.format(images=place.images))
-        (folder / "tasks.py").write_text(TASKS)
-        say(f"a database of {size >> 20} MiB, about a minute per GiB")
-        call([*_compose(place, folder), "up", "-d", "--wait"])
-        (folder / "fill.sql").write_text(FILL.format(rows=size // ROW))
-        psql = [place.docker, "exec", "-i", CONTAINER, "psql", "-qX", "-U", "postgres", "bench"]
-        call(psql, stdin=folder / "fill.sql")
-        (folder / f"filled-{size}").touch()
+    mark = f"filled-{size}"
+    service = {
+        "image": f"{place.images}{engine.image}",
+        "volumes": [f"data:{engine.data}"],
+        "healthcheck": {"test": ["CMD", "bash", "-c", engine.ready], "interval": "1s", "retries": 60},
+        **engine.service,
+    }
+    folder, there = place.up(f"bench-{engine.name}", service, mark)
+    if not there:
+        say(f"{engine.name}: {size >> 20} MiB, about a minute per GiB")
+        shell(place, engine, engine.fill, size)
+        (folder / mark).touch()
     return folder
 
 
-def backup(place: Place, runs: int, size: int) -> list[Row]:
-    """`inv backup.postgres` beside the dump alone, zstd alone, and what the old scripts did."""
-    folder = database(place, size)
-    raw, packed, old = (place.path / name for name in ("raw", "raw.zst", "old.gz"))
-    call([place.docker, "exec", CONTAINER, *DUMP.split()], to=raw)
-    bytes_ = raw.stat().st_size
+def shell(place: Place, engine: Engine, script: str, size: int = 0) -> float:
+    """The seconds of one of an engine's scripts."""
+    return call(["bash", "-c", SHELL + script], env=_environment(place, engine, size)).seconds
 
-    def dump() -> float:
-        return call([place.docker, "exec", CONTAINER, "sh", "-c", f"{DUMP} >/dev/null"]).seconds
 
-    def zstd() -> float:
-        return call(["sh", "-c", 'zstd -q -f -3 -T0 "$1" -o "$2" && sync "$2"', "sh", raw, packed]).seconds
+def _said(place: Place, engine: Engine, script: str) -> str:
+    return call(["bash", "-c", SHELL + script], env=_environment(place, engine, 0)).out.strip()
 
-    def both() -> float:
-        """The dump and the compression of the same bytes side by side, with no pipe between them."""
-        script = 'docker exec "$1" sh -c "$2 >/dev/null" & zstd -q -f -3 -T0 "$3" -o "$4" && sync "$4" && wait $!'
-        return call(["sh", "-c", script, "sh", CONTAINER, DUMP, raw, packed]).seconds
 
-    def old_script() -> float:
-        script = 'docker exec "$1" pg_dump -U postgres bench | gzip >"$2"'
-        return call(["sh", "-c", script, "sh", CONTAINER, old]).seconds
+def _environment(place: Place, engine: Engine, size: int) -> dict[str, str]:
+    name = f"bench-{engine.name}"
+    return {
+        **place.environment, "C": f"{name}-one-1", "V": f"{name}_data", "D": str(place.path / name), "KIT": str(KIT),
+        "PYTHON": str(BIN / "python"), "IMAGES": place.images, "SIZE": str(size),
+    }  # fmt: skip
 
-    say(f"inv backup.postgres, a dump of {bytes_ / 1e9:.2f} GB")
-    place.inv(folder, "backup.postgres")
-    things = {
-        "opslib": lambda: place.inv(folder, "backup.postgres").seconds,
-        "pg_dump": dump,
-        "zstd": zstd,
-        "both": both,
-    }
-    found = rounds(runs, {**things, "docker exec pg_dump | gzip": old_script})
+
+def measured(place: Place, sizes: Sizes, engine: Engine) -> list[Row]:
+    """`inv backup.NAME` and `inv restore.NAME`, each beside its peers."""
+    size = sizes.size // engine.share
+    folder = database(place, engine, size)
+    bytes_ = int(_said(place, engine, engine.keep).split()[-1])
+    say(f"inv backup.{engine.name}, a dump of {bytes_ / 1e9:.2f} GB")
+    return [*_backup(place, sizes, engine, folder, bytes_), *_restore(place, sizes, engine, folder, bytes_)]
+
+
+def _backup(place: Place, sizes: Sizes, engine: Engine, folder: Path, bytes_: int) -> list[Row]:
+    def inv() -> float:
+        return place.inv(folder, f"backup.{engine.name}").seconds
+
+    inv()  # the tools image is built the first time
+    things = {"opslib": inv, "bare": lambda: shell(place, engine, engine.dump)}
+    more: list[Row] = []
+    if engine.name == "postgres":
+        things |= beside_zstd(place, engine)
+    found = rounds(sizes.runs, {**things, "old": lambda: shell(place, engine, engine.old_dump)})
     mine, took = found.median("opslib"), found.median
-    what = f"`inv backup.postgres`, {bytes_ / 1e9:.2f} GB of dump"
-    for path in (raw, packed, old):
-        path.unlink()
+    ours = f"{seconds(mine)}, {rate(bytes_, mine)}"
+    if engine.name == "postgres":
+        zstd = f"and `zstd -3 -T0` of the same bytes: {seconds(took('zstd'))}"
+        more = [
+            Row("the same", ours, f"the slower of that {zstd}", "≤ 1.2",
+                found.ratios("opslib", "bare", "zstd"), sizes.runs),
+            Row("the same", ours, f"the two at once, with no pipe between them: {seconds(took('both'))}", "",
+                found.ratios("opslib", "both"), sizes.runs),
+        ]  # fmt: skip
+        (folder / "raw").unlink()
+        (folder / "raw.zst").unlink()
     return [
-        Row(
-            what,
-            f"{seconds(mine)}, {rate(bytes_, mine)}",
-            f"the slower of `pg_dump >/dev/null` inside: {seconds(took('pg_dump'))}, and `zstd -3 -T0` of the same "
-            f"bytes: {seconds(took('zstd'))}",
-            "≤ 1.2",
-            found.ratios("opslib", "pg_dump", "zstd"),
-            runs,
-        ),
-        Row(
-            "the same",
-            seconds(mine),
-            f"the two at once, with no pipe between them: {seconds(took('both'))}",
-            "",
-            found.ratios("opslib", "both"),
-            runs,
-        ),
-        Row(
-            "the same",
-            seconds(mine),
-            f"`docker exec pg_dump \\| gzip`: {seconds(took('docker exec pg_dump | gzip'))}",
-            "≥ 3",
-            found.ratios("docker exec pg_dump | gzip", "opslib"),
-            runs,
-        ),
-    ]
+        Row(f"`inv backup.{engine.name}`, {bytes_ / 1e9:.2f} GB of dump", ours,
+            f"the bare dump to nowhere: {seconds(took('bare'))}", "", found.ratios("opslib", "bare"), sizes.runs),
+        *more,
+        Row("the same", ours, f"{engine.old}: {seconds(took('old'))}", "≥ 3" if more else "",
+            found.ratios("old", "opslib"), sizes.runs),
+    ]  # fmt: skip
 
 
-def version(place: Place) -> str:
-    """PostgreSQL's, where a database was brought up; else ""."""
+def beside_zstd(place: Place, engine: Engine) -> dict[str, Callable[[], float]]:
+    """What no compressed dump can do without: the dump, and zstd of the same bytes, which lie in a file."""
+    shell(place, engine, 'inside cat /tmp/bench.raw >"$D/raw"')
+    zstd = 'zstd -q -f -3 -T0 "$D/raw" -o "$D/raw.zst" && sync "$D/raw.zst"'
+    return {
+        "zstd": lambda: shell(place, engine, zstd),
+        "both": lambda: shell(place, engine, f"{engine.dump} & {zstd} && wait $!"),
+    }
+
+
+def _restore(place: Place, sizes: Sizes, engine: Engine, folder: Path, bytes_: int) -> list[Row]:
+    def inv() -> float:
+        return place.inv(folder, f"restore.{engine.name}", "--file", newest, "--host", "local", "--yes").seconds
+
+    def load(script: str) -> float:
+        shell(place, engine, engine.tidy)
+        return shell(place, engine, script)
+
+    newest = json.loads(place.inv(folder, "backup.list", "--json").out)["hosts"][0]["result"]["sets"][-1]["id"]
+    found = rounds(
+        sizes.runs,
+        {"opslib": inv, "bare": lambda: load(engine.load), "old": lambda: load(engine.old_load)},
+    )
+    shell(place, engine, engine.tidy)
+    mine, took = found.median("opslib"), found.median
+    ours = f"{seconds(mine)}, {rate(bytes_, mine)}"
+    return [
+        Row(f"`inv restore.{engine.name}`, the same", ours, f"the bare restore: {seconds(took('bare'))}", "",
+            found.ratios("opslib", "bare"), sizes.runs),
+        Row("the same", ours, f"{engine.old_back}: {seconds(took('old'))}", "",
+            found.ratios("old", "opslib"), sizes.runs),
+    ]  # fmt: skip
+
+
+def version(place: Place, engine: Engine) -> str:
+    """The server's, where a database was brought up; else ""."""
     try:
-        return call([place.docker, "exec", CONTAINER, "postgres", "--version"]).out.split()[2]
+        return _said(place, engine, engine.version)
     except BenchError:
         return ""
 
 
 def clear(place: Place) -> None:
-    """Remove the database."""
-    folder = place.path / PROJECT
-    if (folder / "docker-compose.yml").exists():
-        call([*_compose(place, folder), "down", "--volumes", "--timeout", "1"])
-        for mark in folder.glob("filled-*"):
-            mark.unlink()
-
-
-def _compose(place: Place, folder: Path) -> list[str]:
-    return [place.docker, "compose", "--project-directory", str(folder), "-p", PROJECT]
+    """Remove the databases."""
+    for engine in ENGINES.values():
+        place.down(f"bench-{engine.name}")

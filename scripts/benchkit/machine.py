@@ -9,11 +9,12 @@ import time
 from pathlib import Path
 
 from . import databases
+from .engines import Engine
 from .measure import BenchError, call
 from .place import BIN, CHECKOUT, Place
 
 
-def facts(place: Place) -> list[str]:
+def facts(place: Place, engine: Engine | None) -> list[str]:
     """Lines: the date, the machine, the versions."""
     model = re.search(r"(?m)^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
@@ -23,13 +24,13 @@ def facts(place: Place) -> list[str]:
         "opslib": _commit(),
         "Python": _said(BIN / "python", "--version"),
         "Docker": _said(place.docker, "version", "--format", "{{.Server.Version}}") if "lab" in place.__dict__ else "",
-        "PostgreSQL": databases.version(place),
         "OpenSSH": _said("ssh", "-V"),
     }
+    served = [databases.version(place, engine)] if engine else []
     return [
         f"Measured {time.strftime('%Y-%m-%d')} on {cores} cores of {model[1] if model else platform.machine()}, "
         f"{memory:.0f} GiB, {system}, Linux {platform.release()}; load before it began {place.load:.1f}.",
-        ", ".join(f"{name} {version}" for name, version in versions.items() if version) + ".",
+        ", ".join([*(f"{name} {version}" for name, version in versions.items() if version), *served]) + ".",
     ]
 
 

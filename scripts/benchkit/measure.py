@@ -25,6 +25,17 @@ class BenchError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is measured: rounds; bytes of a dump and of a file that is moved; bytes of the volume of mixed files;
+    how many small files."""
+
+    runs: int
+    size: int
+    volume: int
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ran:
     """How a command went: its seconds, what it printed, and the bytes of memory that it or the largest of the programs
     it waited for had resident at its peak."""

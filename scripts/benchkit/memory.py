@@ -1,31 +1,121 @@
-"""The memory of `inv` at large sizes: it must not grow with them."""
+"""The memory of `inv` and of its tools containers at large sizes: it must not grow with them."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from . import trees
 from .databases import database
-from .measure import MIB, Row, call, say
+from .engines import ENGINES
+from .measure import MIB, BenchError, Row, Sizes, call, say
 from .place import Place
 from .transfers import client_words, file_there
 
-AIM = "< 120 MiB"
+AIM = "< 150 MiB each"
+PAGE = os.sysconf("SC_PAGE_SIZE")
+EVERY = 0.05  # seconds
 
 
-def peaks(place: Place, size: int) -> list[Row]:
+def peaks(place: Place, sizes: Sizes) -> list[Row]:
     """The peak of each, once: it hardly differs between runs."""
-    folder, sample = database(place, size), file_there(place, size)
-    say("peak memory of a backup, a restore, and transfers")
-    large = f"{size >> 20} MiB"
-    found = {
-        f"peak memory of `inv backup.postgres`, {large}": place.inv(folder, "backup.postgres").peak,
-        f"peak memory of `inv restore.postgres`, {large}": place.inv(
-            folder, "restore.postgres", "--file", "latest", "--host", "local", "--yes"
-        ).peak,
-    }
-    todo = place.path / "todo"
+    folders = {engine.name: database(place, engine, sizes.size // engine.share) for engine in ENGINES.values()}
+    folders["volumes"] = trees.volume(place, "volume", sizes)
+    say("peak memory of backups, restores, and transfers")
+    rows = []
+    for name, folder in folders.items():
+        size = sizes.volume if name == "volumes" else sizes.size // ENGINES[name].share
+        rows += [
+            _task(place, folder, size, f"backup.{name}"),
+            _task(place, folder, size, f"restore.{name}", "--file", "latest", "--host", "local", "--yes"),
+        ]
+    return [*rows, *_moves(place, sizes.size)]
+
+
+def _task(place: Place, folder: Path, size: int, *words: str) -> Row:
+    with tools() as seen:
+        inv = place.inv(folder, *words).peak
+    if not seen:
+        raise BenchError(f"inv {words[0]} was too short for the memory of its tools container to be seen: more --size")
+    ours = f"`inv` {inv / MIB:.0f} MiB, a tools container {max(seen.values()) / MIB:.0f} MiB"
+    return Row(f"peak memory of `inv {words[0]}`, {size >> 20} MiB", ours, "", AIM)
+
+
+def _moves(place: Place, size: int) -> list[Row]:
+    sample, todo, rows = file_there(place, size), place.path / "todo", []
     for name, what in (("get", "down"), ("put", "up")):
         todo.write_text(f"{name}\n")
         words = client_words(place, sample, place.path / "back")
-        found[f"peak memory of a process that moves {large} {what} over SSH"] = call(
-            words, env=place.environment, stdin=todo
-        ).peak
-    return [Row(what, f"{peak / MIB:.0f} MiB", "", AIM) for what, peak in found.items()]
+        peak = call(words, env=place.environment, stdin=todo).peak
+        what = f"peak memory of a process that moves {size >> 20} MiB {what} over SSH"
+        rows.append(Row(what, f"{peak / MIB:.0f} MiB", "", AIM))
+    return rows
+
+
+@contextlib.contextmanager
+def tools() -> Iterator[dict[str, int]]:
+    """The most bytes that the processes of each tools container had resident together, by its id, of those containers
+    that a `docker run` below this process started meanwhile. Pages that processes share count for each of them."""
+    peaks: dict[str, int] = {}
+    done = threading.Event()
+
+    def watch() -> None:
+        names: dict[str, str] = {}
+        while not done.wait(EVERY):
+            for name in _started() - names.keys():
+                if found := _id(name):
+                    names[name] = found
+            for container, resident in _resident(set(names.values())).items():
+                peaks[container] = max(resident, peaks.get(container, 0))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield peaks
+    finally:
+        done.set()
+        thread.join()
+
+
+def _started() -> set[str]:
+    """The names of the containers that processes below this one are running."""
+    parents, commands = {}, {}
+    for pid in _pids():
+        with contextlib.suppress(OSError):
+            parents[pid] = int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
+            commands[pid] = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    found = set()
+    for pid, words in commands.items():
+        if "--name" in words[:-1] and words[1:2] == ["run"] and _below(pid, parents):
+            found.add(words[words.index("--name") + 1])
+    return found
+
+
+def _below(pid: int, parents: dict[int, int]) -> bool:
+    while pid > 1 and pid != os.getpid():
+        pid = parents.get(pid, 0)
+    return pid == os.getpid()
+
+
+def _id(name: str) -> str:
+    done = subprocess.run(["docker", "inspect", "-f", "{{.Id}}", name], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def _resident(containers: set[str]) -> dict[str, int]:
+    found = dict.fromkeys(containers, 0)
+    for pid in _pids() if containers else ():
+        with contextlib.suppress(OSError):
+            group = Path(f"/proc/{pid}/cgroup").read_text()
+            for container in containers:
+                if container in group:
+                    found[container] += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+    return found
+
+
+def _pids() -> Iterator[int]:
+    return (int(name) for name in os.listdir("/proc") if name.isdigit())

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,32 @@ class Place:
         facts = next(server for server in told["servers"] if server["name"] == SERVER)
         self.ssh_config.write_text(_SSH.format(**facts))
         return SERVER
+
+    def compose(self, folder: Path) -> list[str]:
+        """The argv of `docker compose` for a project of the bench's own; its name is the folder's."""
+        return [self.docker, "compose", "--project-directory", str(folder), "-p", folder.name]
+
+    def up(self, name: str, service: Mapping[str, Any], filled: str) -> tuple[Path, bool]:
+        """The folder of a project of the bench's own with one service and its volume `data`, running; and whether it
+        was filled as `filled` says. Otherwise it is made anew, and whoever fills it then makes that file."""
+        folder = self.path / name
+        there = (folder / filled).exists()
+        if not there:
+            self.down(name)
+            folder.mkdir(exist_ok=True)
+            compose = {"services": {"one": service}, "volumes": {"data": {}}}
+            (folder / "docker-compose.yml").write_text(json.dumps(compose))
+            (folder / "tasks.py").write_text("import opslib\n\nns = opslib.namespace()\n")
+        call([*self.compose(folder), "up", "-d", "--wait"])
+        return folder, there
+
+    def down(self, name: str) -> None:
+        """Remove the project's container and volume."""
+        folder = self.path / name
+        if (folder / "docker-compose.yml").exists():
+            call([*self.compose(folder), "down", "--volumes", "--timeout", "1"])
+            for mark in folder.glob("filled-*"):
+                mark.unlink()
 
     def inv(self, cwd: Path, *words: str) -> Ran:
         """Run a task."""
