@@ -37,7 +37,7 @@ insert into events select seq, timestamp '2026-01-01 00:00:00' + interval seq se
 from (select seq, floor(rand(seq) * 900000) as customer from seq_1_to_$((SIZE / 155))) numbers;
 SQL"""
 # A hundred thousand keys at a time: a script of Lua stops the server while it runs.
-REDIS_FILL = """for ((from = 0; from < SIZE / 180; from += 100000)); do
+REDIS_FILL = """for ((from = 0; from < SIZE / 152; from += 100000)); do
   inside redis-cli eval "for i = ARGV[1], ARGV[1] + 99999 do local h = redis.sha1hex(i)
     redis.call('set', 'session:' .. i, h .. redis.sha1hex(h) .. ' customer ' .. i % 900 ..
       ', ' .. redis.sha1hex(h .. i))
@@ -158,7 +158,7 @@ ENGINES = {
             image="qdrant:v1.15.4",
             data="/qdrant/storage",
             ready="exec 3<>/dev/tcp/127.0.0.1/6333",
-            version='inside ./qdrant --version | sed "s/^qdrant/Qdrant/" | tr "\\n" " "',
+            version='inside ./qdrant --version | sed "s/^qdrant/Qdrant/"',
             fill='"$PYTHON" "$KIT/qdrant_client.py" "$C" fill "$SIZE"',
             dump='"$PYTHON" "$KIT/qdrant_client.py" "$C" dump /dev/null',
             keep='"$PYTHON" "$KIT/qdrant_client.py" "$C" dump "$D/bare.snapshot" && stat -c %s "$D/bare.snapshot"',
