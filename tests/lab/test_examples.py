@@ -322,7 +322,6 @@ def test_rag_engine_mini_finds_by_vectors_and_gets_every_point_back(copy: Copy) 
     copy.inv("backup.all", "--host", hosts)
     for place in copy.places:
         place.docker("exec", "-i", copy.container("api"), "python", "-", data=(DEMO / "destroy.py").read_text())
-        assert place.get("HTTP_PORT", f"/similar?q={misspelt}") == (200, [])
         after = fingerprint(copy, place)
         lost = [name for name, part in before[place.host].items() if after.get(name) != part]
         assert all(any(name.startswith(kind) for name in lost) for kind in RAG_DATA), lost
