@@ -47,7 +47,7 @@ services:
     healthcheck: {test: [CMD, mongosh, --quiet, --eval, "EJSON.stringify(db.adminCommand({ping: 1}))"], interval: 2s, retries: 60}
     volumes: ["mongo:/data/db"]
   vectors:
-    image: ${IMAGES}qdrant:v1
+    image: ${IMAGES}qdrant:v1.15.4
     healthcheck: {test: [CMD, bash, -c, "exec 3<>/dev/tcp/127.0.0.1/6333"], interval: 1s, retries: 60}
     volumes: ["vectors:/qdrant/storage"]
   cache:
@@ -98,7 +98,7 @@ class Stand(Trial):
             "postgres:15",
             "mariadb:10.11",
             "mongo:7",
-            "qdrant:v1",
+            "qdrant:v1.15.4",
             "redis:7",
             "busybox:1",
             "debian:bookworm-slim",

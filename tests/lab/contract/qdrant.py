@@ -28,7 +28,7 @@ def alias(name: str, collection: str) -> tuple[str, str, Any]:
 
 class QdrantSubject(Subject):
     kind = "qdrant"
-    image = "qdrant:v1"
+    image = "qdrant:v1.15.4"
     environment = {qdrant.KEY: KEY, "QDRANT__SERVICE__HTTP_PORT": "7333"}
     healthy = ["CMD", "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/7333"]
     volume = ("qdrant", "/qdrant/storage")
