@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import sqlite3
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -308,6 +309,28 @@ def test_redis_qdrant_and_a_volume(stand: Stand, good: dict[str, Any], dumps: di
     stand.back(tmp_path / "snap", database="docs")
     stand.uploads("rm -rf a sub; echo >intruder")
     stand.back(stand.there("v.sql", dumps["volume"]), volume="uploads")
+    assert stand.seen() == good
+
+
+def test_a_sqlite_file(stand: Stand, good: dict[str, Any], tmp_path: Path) -> None:
+    """Over the one of that name in a volume, and to a new path."""
+    file = tmp_path / "app.db"
+    base = sqlite3.connect(file)
+    base.execute("create table t (a)")
+    base.commit()
+    stand.there("now.db", file.read_bytes())
+    base.execute("insert into t values (7)")
+    base.commit()
+    base.close()
+    places = [mount("volume", f"{stand.name}_uploads", "/v"), mount("bind", stand.target.root, "/r")]
+    busybox = f"{stand.images}busybox:1"
+    stand.target.run(run_in(stand.host, busybox, "cp", "/r/now.db", "/v/app.db", mounts=places))
+    stand.back(file)
+    stand.back(file, into="new/app.db")
+    for path in ("/v/app.db", "/r/new/app.db"):
+        found = stand.target.run(run_in(stand.host, busybox, "cat", path, mounts=places)).out
+        assert found == file.read_bytes()
+    stand.uploads("rm app.db*")
     assert stand.seen() == good
 
 
