@@ -54,6 +54,25 @@ class Replace(Protocol):
         """What backs it up: the safety copy."""
 
 
+class Some(Protocol):
+    """Putting back single tables or collections over what is there, beside `Replace`. `only` are their names as the
+    counts of a manifest have them, `name` and `raw` are as for `Replace`, `scratch` is a database of ours."""
+
+    def hanging(self, target: Target, at: Instance, name: str, only: Sequence[str]) -> list[str]:
+        """What hangs on them, and what becomes of it: sentences for people."""
+
+    def stage(self, target: Target, at: Instance, raw: Command, name: str, artifact: Artifact, only: Sequence[str],
+              scratch: str) -> None:  # fmt: skip
+        """Prove, with nothing changed, that they can be put back. Raises OpsError when they cannot."""
+
+    def put(self, target: Target, at: Instance, raw: Command, name: str, artifact: Artifact,
+            only: Sequence[str]) -> None:  # fmt: skip
+        """Put them in the place of what is there. Raises OpsError when they are not wholly there."""
+
+    def discard(self, target: Target, at: Instance, scratch: str) -> None:
+        """Remove what `stage` made, whole or half or not at all."""
+
+
 class Accounts(Protocol):
     """The users and roles of a server, for a kind that has them in an artifact of their own (`part` "globals" in its
     facts; `text` is what is in it). Those that a server has stay as they are."""
@@ -75,10 +94,12 @@ class Accounts(Protocol):
 class Database:
     """One kind. `find` gives the sources of a running engine, with what the host file says of its service; `reading`
     how one of its artifacts is read, by the running engine's own tools where one runs. `replace` None: restore has a
-    way of its own for it. `accounts` where they are an artifact of their own."""
+    way of its own for it. `accounts` where they are an artifact of their own, `some` where single tables or
+    collections can be put back too."""
 
     kind: Kind
     find: Callable[[Target, Instance, Sequence[SourceSpec]], list[Source]]
     reading: Callable[[Target, Instance | None, Artifact, Read], Reading | None]
     replace: Replace | None = None
     accounts: Accounts | None = None
+    some: Some | None = None

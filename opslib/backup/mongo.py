@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from opslib.backup.byhand import decompress, docker_words, joined
 from opslib.backup.database import Database, Read, Reading
 from opslib.backup.manifest import Artifact, Kind, file_name
+from opslib.backup.mongo_collections import Collections
 from opslib.backup.mongo_replace import MongoReplace
 from opslib.backup.pack import LONG, beside, inside, pack, pack_command, script
 from opslib.command import pipe
@@ -155,7 +156,8 @@ def _reading(target: Target, at: Instance | None, artifact: Artifact, read: Read
     return Reading("archive", read(["python3", "-c", reader()], []), partial(of, database=database))
 
 
-DATABASE = Database("mongo", find, _reading, MongoReplace(MongoDump, reader, WHOLE))
+_REPLACE = MongoReplace(MongoDump, reader, WHOLE)
+DATABASE = Database("mongo", find, _reading, _REPLACE, some=Collections(_REPLACE))
 
 
 def _by_hand(stage: Stage, source: MongoDump, seen: Contents) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ class MongoReplace:
         own = whole or name == source
         accounts = own and self._accounts(target, at, raw, facts)
         replay = whole and bool(facts.get("replay")) and self._may_replay(target, at, accounts)
-        self._restore(target, at, raw, _options(name, source, whole=whole, accounts=accounts, replay=replay))
+        self.run(target, at, raw, _options(name, source, whole=whole, accounts=accounts, replay=replay))
         self._settle(target, at, "" if whole else name, facts, accounts=accounts, replayed=replay)
 
     def _read(self, target: Target, raw: Command, env: Mapping[str, str | Secret] | None = None) -> Contents:
@@ -113,7 +113,8 @@ class MongoReplace:
                              f"seconds apart: {why}", warning=True))  # fmt: skip
         return not why
 
-    def _restore(self, target: Target, at: Instance, raw: Command, options: list[str]) -> None:
+    def run(self, target: Target, at: Instance, raw: Command, options: Sequence[str]) -> None:
+        """mongorestore, judged by what it says. Raises OpsError."""
         words = mongo.with_password(at, "mongorestore", "--archive", "--drop", "--stopOnError", *options)
         # What it says comes on its standard error; the exit code alone would be believed otherwise.
         cmd = pipe(raw, at.tool(target.host, "sh", "-c", 'exec "$@" 2>&1', "sh", *words, streams=True, limit=LONG))
@@ -165,10 +166,10 @@ def _options(name: str, source: str, *, whole: bool, accounts: bool, replay: boo
     if whole:
         return [] if accounts else [f"--nsExclude={one}" for one in _ACCOUNTS]
     if name == source:
-        return [f"--db={name}", "--restoreDbUsersAndRoles"] if accounts else [f"--nsInclude={_plain(name)}.*"]
-    return [f"--nsInclude={_plain(source)}.*", f"--nsFrom={_plain(source)}.*", f"--nsTo={_plain(name)}.*"]
+        return [f"--db={name}", "--restoreDbUsersAndRoles"] if accounts else [f"--nsInclude={as_pattern(name)}.*"]
+    return [f"--nsInclude={as_pattern(source)}.*", f"--nsFrom={as_pattern(source)}.*", f"--nsTo={as_pattern(name)}.*"]
 
 
-def _plain(name: str) -> str:
+def as_pattern(name: str) -> str:
     """A name as a pattern that means itself."""
     return name.replace("\\", "\\\\").replace("*", "\\*")

@@ -18,6 +18,7 @@ from opslib.backup.byhand import decompress, docker_words, joined
 from opslib.backup.database import Counts, Database, Read, Reading
 from opslib.backup.manifest import Artifact, Kind, file_name
 from opslib.backup.mysql_replace import Accounts, Replacing
+from opslib.backup.mysql_tables import Tables
 from opslib.backup.pack import beside, inside, pack, pack_command, script
 from opslib.engines import mysql
 from opslib.errors import BadSettings, OpsError
@@ -189,7 +190,7 @@ def _reading(target: Target, at: Instance | None, artifact: Artifact, read: Read
     return Reading("count", read(["python3", "-c", _program("mysql_count"), "read"], []), _counts)
 
 
-DATABASE = Database("mysql", find, _reading, Replacing(), Accounts())
+DATABASE = Database("mysql", find, _reading, Replacing(), Accounts(), Tables())
 
 
 def _counts(lines: Sequence[str]) -> Counts:

@@ -44,8 +44,8 @@ class Replacing:
         return mysql.count(target, at, name)
 
     def load(self, target: Target, at: Instance, raw: Command, name: str, facts: Mapping[str, Any]) -> None:
-        """Drop, make, load; the first error ends it. Accounts that views and routines run as, and that are missing, are
-        named: the restore goes on, as it does for the clients' own users."""
+        """Drop, make, load. Accounts that views and routines run as, and that are missing, are named: the restore goes
+        on, as it does for the clients' own users."""
         made_by = str(facts.get("server") or "")
         why = versions.refusal("mysql", made_by, at.version)
         if why:
@@ -55,6 +55,14 @@ class Replacing:
             target.tell(Note(target.host.name, risk, warning=True))
         _ask(target, at, f"set foreign_key_checks = 0; drop database if exists {mysql.name(name)}; "
                          f"create database {mysql.name(name)}{_charset(target, at, name, facts)};")  # fmt: skip
+        self.run(target, at, raw, name)
+        missing = _missing_definers(target, at, name)
+        if missing:
+            text = f"accounts that views or routines of {name} run as are missing: {', '.join(missing)}"
+            target.tell(Note(target.host.name, text, warning=True))
+
+    def run(self, target: Target, at: Instance, raw: Command, name: str) -> None:
+        """Run a dump in a database that is there; the first error ends it."""
         client, *options = mysql.words(at, "client")
         options += ["--binary-mode", f"--database={name}"]
         into = at.tool(target.host, "sh", "-c", _LOAD, "sh", client, *options, streams=True, limit=LONG)
@@ -64,10 +72,6 @@ class Replacing:
             except CommandFailed as error:
                 raise OpsError(f"mysql {at.service}/{name} could not be loaded: {mysql.said(error)}",
                                host=target.host.name) from None  # fmt: skip
-        missing = _missing_definers(target, at, name)
-        if missing:
-            text = f"accounts that views or routines of {name} run as are missing: {', '.join(missing)}"
-            target.tell(Note(target.host.name, text, warning=True))
 
     def drop(self, target: Target, at: Instance, name: str) -> None:
         """Drop the database."""

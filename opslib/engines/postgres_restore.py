@@ -16,6 +16,12 @@ def ident(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def split_name(name: str) -> tuple[str, str]:
+    """Schema and table of `"schema"."table"`, as quote_ident writes them: in quotes only where they need some."""
+    schema, table = (quoted or bare for quoted, bare in re.findall(r'"((?:[^"]|"")*)"|([^".]+)', name))
+    return schema.replace('""', '"'), table.replace('""', '"')
+
+
 def literal(text: str) -> str:
     """A quoted literal, whatever `standard_conforming_strings` says."""
     quoted = "'" + text.replace("'", "''").replace("\\", "\\\\") + "'"

@@ -197,7 +197,13 @@ def restored(ui: Ui, host: HostRecord) -> None:
         after = _counted(part["after"]) or "nothing counted"
         ui.say(f"{part['part']}: {before} before, {after} now")
     if copy := result.get("safety_copy"):
-        ui.say(f"safety copy {copy}; to go back: inv restore --file {copy} --host {host.host}")
+        ui.say(f"safety copy {copy}; to go back: inv restore --file {copy} --host {host.host}{_all_of(result)}")
+
+
+def _all_of(result: dict[str, Any]) -> str:
+    """A safety copy is of the whole, also where a part was put back."""
+    whole = [part["of"] for part in result.get("restored", ()) if part["of"] != part["part"]]
+    return f" (that is all of {', '.join(whole)} as it was: what is written there until then is lost)" if whole else ""
 
 
 # -- cron, host

@@ -18,6 +18,7 @@ _FILE = {
     "from_": "Another host, whose set it is: the data go through this machine",
     "file": "A set's id, latest, a folder, or one file of a set; there or here",
     "into": "Another volume, folder or file, not there yet: nothing is overwritten",
+    "only": "Only these tables, collections, files or folders (commas between): all else stays as it is now",
     "no_safety_copy": "Keep no copy of what is overwritten",
 }
 _DATABASE = {
@@ -117,6 +118,7 @@ def all_(
     database: str | None = None,
     volume: str | None = None,
     into: str | None = None,
+    only: str | None = None,
     from_: str | None = None,
     no_safety_copy: bool = False,
     bare: bool = False,
@@ -126,10 +128,11 @@ def all_(
 
     Verified first; then what will be overwritten is shown, and asked for. A safety copy of it is made, everything is
     loaded beside the live data, compared, and swapped in. The last line says how to go back. With --into, one thing
-    goes to a place that is not there yet, and everything goes on running. With --bare, a new machine gets the project
-    too, and it goes live.
+    goes to a place that is not there yet, and everything goes on running. With --only, some tables, collections, files
+    or folders of one artifact are put back, and everything beside them stays as it is now. With --bare, a new machine
+    gets the project too, and it goes live.
     """
-    chosen = {"service": service, "database": database, "volume": volume, "into": into}
+    chosen = {"service": service, "database": database, "volume": volume, "into": into, "only": only}
     if bare and file is not None:
         return _bare(call, file, from_, files, {**chosen, "no_safety_copy": no_safety_copy})
     if files is not None and not bare:
@@ -159,10 +162,11 @@ def _databases(kind: Kind, called: str) -> OpsTask:
         service: str | None = None,
         database: str | None = None,
         into: str | None = None,
+        only: str | None = None,
         from_: str | None = None,
         no_safety_copy: bool = False,
     ) -> Record:
-        chosen = {"service": service, "database": database, "into": into, "from_": from_}
+        chosen = {"service": service, "database": database, "into": into, "only": only, "from_": from_}
         return _restore(call, (kind,), file, no_safety_copy=no_safety_copy, **chosen)
 
     restore.__doc__ = f"Put back {called} only."
@@ -174,10 +178,11 @@ def _files(name: str, kind: Kind, called: str) -> OpsTask:
         call: Call,
         file: str | None = None,
         into: str | None = None,
+        only: str | None = None,
         from_: str | None = None,
         no_safety_copy: bool = False,
     ) -> Record:
-        return _restore(call, (kind,), file, into=into, from_=from_, no_safety_copy=no_safety_copy)
+        return _restore(call, (kind,), file, into=into, only=only, from_=from_, no_safety_copy=no_safety_copy)
 
     restore.__doc__ = f"Put back {called} only."
     return task(f"restore.{name}", changes=True, needs="data", one_host=True, help=_FILE)(restore)
@@ -189,11 +194,12 @@ def volumes(
     file: str | None = None,
     volume: str | None = None,
     into: str | None = None,
+    only: str | None = None,
     from_: str | None = None,
     no_safety_copy: bool = False,
 ) -> Record:
     """Put back volumes only."""
-    chosen = {"volume": volume, "into": into, "from_": from_}
+    chosen = {"volume": volume, "into": into, "only": only, "from_": from_}
     return _restore(call, ("volume",), file, no_safety_copy=no_safety_copy, **chosen)
 
 

@@ -229,3 +229,60 @@ def test_patterns_bring_back_what_they_match_and_leave_all_else(target: Target) 
 
 def run_verify(target: Target) -> bool:
     return look_on("backup.verify", [target], lambda run: verify.verify(run)).ok
+
+
+def test_a_file_or_a_folder_alone(target: Target) -> None:
+    root = Path(target.root)
+    up = root / 'up "l"'
+    made = backup(target)
+    os.utime(up / "sub", (1, 1))
+    (up / "sub/x").unlink()
+    (up / "sub").rmdir()
+    (up / "hard").write_text("newer")
+    before = look(root)
+    record = restore(target, made, only='up "l"/sub/x')  # its folder is gone too
+    assert record.ok, record.hosts[0].error
+    assert (up / "sub/x").read_text() == "old"
+    assert (up / "hard").read_text() == "newer"
+    (item,) = record.hosts[0].result["restore"]["items"]
+    assert (item["now"], item["then"]) == (None, "1 files, 3 B")
+    assert restore(target, record.hosts[0].result["safety_copy"]).ok
+    assert look(root) == before
+
+    (up / "sub").write_text("in the way")
+    for name, why in (('up "l"/sub/x', "is no folder now"), ('up "l"/sub/y', "no table, collection or path"),
+                      ("../x", "no table"), (".", "no table"), (",", "needs the name")):  # fmt: skip
+        record = restore(target, made, only=name)
+        assert not record.ok
+        assert record.hosts[0].steps == []
+        assert record.hosts[0].error
+        assert why in str(record.hosts[0].error["what"])
+    assert (up / "sub").read_text() == "in the way"
+    record = restore(target, made, kinds=("files",), only=f"{up}/sub", into="copy")
+    assert record.ok, record.hosts[0].error
+    assert sorted(str(one.relative_to(root)) for one in (root / "copy").rglob("*")) == [
+        'copy/up "l"', 'copy/up "l"/sub', 'copy/up "l"/sub/x']  # fmt: skip
+
+
+def test_a_table_alone(target: Target) -> None:
+    root = Path(target.root)
+    base = sqlite3.connect(root / DB)
+    base.executescript("create table other(x); insert into other values ('old'); create view v as select * from other;")
+    base.close()
+    made = backup(target)
+    base = sqlite3.connect(root / DB)
+    base.executescript("""insert into other values ('newer'); drop table "t""a"; create table later (y);""")
+    base.close()
+    record = restore(target, made, only='t"a')
+    assert record.ok, record.hosts[0].error
+    assert rows(root / DB) == 5
+    base = sqlite3.connect(root / DB)
+    assert base.execute("select * from other").fetchall() == [("old",), ("newer",)]
+    assert base.execute("select count(*) from later").fetchall() == [(0,)]
+    assert base.execute("pragma journal_mode").fetchall() == [("wal",)]
+    base.close()
+    record = restore(target, made, only='other, "t""a"')
+    assert record.ok, record.hosts[0].error
+    assert record.hosts[0].result["restore"]["warnings"] == ["view v reads it, and stays"]
+    assert "did you mean other?" in str(restore(target, made, only="othr").hosts[0].error)
+    assert "cannot go elsewhere" in str(restore(target, made, only="other", into="x").hosts[0].error)

@@ -100,6 +100,8 @@ print(json.dumps(found, sort_keys=True))
 class Trial:
     """The stack on one target, in a folder of its own."""
 
+    compose = COMPOSE
+
     def __init__(self, kind: str, images: str, server: str = "one") -> None:
         self.kind, self.images = kind, images
         self.name = f"rst-{uuid.uuid4().hex[:8]}"
@@ -120,7 +122,7 @@ class Trial:
 
     def up(self) -> None:
         root = self.target.root
-        put_bytes(self.target, COMPOSE.encode(), f"{root}/compose.yml")
+        put_bytes(self.target, self.compose.encode(), f"{root}/compose.yml")
         put_bytes(self.target, self.env.encode(), f"{root}/.env")
         self.target.run(command("mkdir", "-p", f"{root}/up load's"))
         self.bring_up()

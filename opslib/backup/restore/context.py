@@ -121,6 +121,11 @@ class Context:
             options=["--security-opt", "label=disable"], limit=limit,
         )  # fmt: skip
 
+    @property
+    def python(self) -> str:
+        """The Python that a script finds."""
+        return "python3" if self.tools else sys.executable
+
     def embedded(self, what: str, place: Place, *words: str, below: str = "") -> Command:
         """The same work by Python alone, where there is no engine."""
         from opslib.backup.restore import embedded

@@ -1,8 +1,8 @@
 """Restoring SQLite files and folders by Python alone, where there is no Docker engine.
 
 Run as a program of its own, with nothing but the standard library; it prints what the scripts of the tools container
-print: `unpack FOLDER ID ARCHIVE`, `count FOLDER PATH…`, `sqlite FOLDER ID ARTIFACT PATH OWNER MODE IN` and
-`now FOLDER PATH`.
+print: `unpack FOLDER ID ARCHIVE [ABOVE LINKS NAME…]`, `count FOLDER PATH…`, `sqlite FOLDER ID ARTIFACT
+PATH OWNER MODE IN` and `now FOLDER PATH`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def unpack(folder: str, ident: str, archive: str) -> None:
-    """Unpack an archive into the new folder; owners come back where this is root."""
+def unpack(folder: str, ident: str, archive: str, above: str = "0", links: str = "0", *names: str) -> None:
+    """Unpack an archive into the new folder, or of it what has these names: the first `above` of them without what is
+    in them; the `links` after those are files that hard links need, and go again. Owners come back where this is
+    root."""
+    first, last = int(above), int(above) + int(links)
+    single, linked, whole = set(names[:last]), names[first:last], names[last:]
+
+    def wanted(name: str) -> bool:
+        return not names or name in single or any(name == one or name.startswith(f"{one}/") for one in whole)
+
     new = _emptied(folder, ident)
     trusted = {"filter": "fully_trusted"} if hasattr(tarfile, "fully_trusted_filter") else {}
     with tarfile.open(archive, "r:gz") as packed:
-        packed.extractall(new, numeric_owner=True, **trusted)  # type: ignore[arg-type]
+        members = [one for one in packed if wanted(one.name)]
+        packed.extractall(new, members, numeric_owner=True, **trusted)  # type: ignore[arg-type]
+    for name in linked:
+        (new / name).unlink()
+        for way in list((new / name).parents)[: name.count("/") - 1]:
+            if not any(way.iterdir()):
+                way.rmdir()
     os.sync()
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from opslib.backup import chosen
 from opslib.backup.restore import exchange
@@ -15,6 +17,9 @@ from opslib.engines import sqlite, tree
 from opslib.errors import OpsError
 from opslib.settings import globs
 from opslib.target.docker import docker
+
+if TYPE_CHECKING:
+    from opslib.backup.restore.pick import Picked
 
 # $1 the folder, $2 the id, $3 the archive, $4 how many folders around its files to leave out
 LOAD = f"""{UNPACK}set -euo pipefail; cd -- "$1"; new=.opslib-new-$2; rm -rf -- "$new"; mkdir -- "$new"
@@ -47,11 +52,34 @@ tar --no-recursion --null --files-from="$t/make" "${like[@]}" -cf - |
   tar -C "$new" "${like[@]}" --no-overwrite-dir -xpf -
 xargs -0r cp -dl --parents -t "$new" -- <"$t/rest" """
 
+# $1 the folder, $2 the id, $3 the archive, then names: $4 folders that are taken without what is in them, $5 files that
+# hard links need and that go again, and the paths that are wanted
+LOAD_ONLY = f"""{UNPACK}set -euo pipefail; cd -- "$1"; new=.opslib-new-$2; rm -rf -- "$new"; mkdir -- "$new"
+archive=$3; above=("${{@:6:$4}}"); linked=("${{@:6+$4:$5}}"); shift $((5 + $4 + $5))
+unpack "$archive" | tar -C "$new" -xpf - --numeric-owner --same-owner --acls --xattrs --xattrs-include='*' \
+  --no-recursion "${{above[@]}}" "${{linked[@]}}" --recursion "$@"
+cd -- "$new"; for p in "${{linked[@]}}"; do p=${{p#./}}; rm -- "$p"
+  case $p in */*) rmdir -p --ignore-fail-on-non-empty -- "${{p%/*}}" ;; esac
+done
+sync -f ."""
+
+# $1 the folder, then paths. For each what has to be moved so that it is there: itself, or the first folder on the way
+# to it that is missing. Fails where something that is no folder is in the way.
+_WAY = """cd -- "$1" || exit; shift; for p in "$@"; do way=; rest=$p
+while :; do case $rest in */*) ;; *) way=$p; break ;; esac
+  way=${way:+$way/}${rest%%/*}; rest=${rest#*/}
+  if [ -L "$way" ] || { [ -e "$way" ] && [ ! -d "$way" ]; }; then echo "$way is no folder now" >&2; exit 1; fi
+  [ -e "$way" ] || break
+done; printf '%s\\0' "$way"; done"""
+
 
 class TreePart(Part, frozen=True, kw_only=True, tag="tree"):
     """A volume whole, or `paths` below a folder. `without` is what the archive leaves out, `exclude` are patterns of
     what it does; where there are `globs`, patterns, it holds only what they match. `create` are the labels of a volume
-    (or folder) that is not there yet, `strip` how many folders the archive has around its files."""
+    (or folder) that is not there yet, `strip` how many folders the archive has around its files.
+
+    Of `only` some paths, `above` are the folders of the archive on the way to them, `linked` the files that their hard
+    links need, `moved` is what is exchanged for them and `there` counts what is there of them now."""
 
     place: Place
     paths: tuple[str, ...] = ()
@@ -61,20 +89,31 @@ class TreePart(Part, frozen=True, kw_only=True, tag="tree"):
     create: dict[str, str] | None = None
     driver: str = "local"
     strip: int = 0
+    above: tuple[str, ...] = ()
+    linked: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
+    there: dict[str, Any] | None = None
+
+    @property
+    def replaced(self) -> dict[str, Any] | None:
+        return self.there if self.only else self.before
 
     def load(self, ctx: Context) -> None:
         if self.create is not None:
             self._create(ctx, self.create)
         ctx.target.run(self._load_command(ctx))
         if self.counts is not None:
-            seen = count(ctx, self.place, self.paths, below=f".opslib-new-{self.id}")
+            seen = count(ctx, self.place, self.only or self.paths, below=f".opslib-new-{self.id}")
             if seen != self.counts:
                 raise differing(self.title, self.counts, seen, ctx.target.host.name)
         if self.exclude or self.globs:
             patterns = globs.regex(self.exclude), globs.regex(self.globs)
-            paths = [tree.inside(path) for path in self.paths] or ["."]
+            paths = [tree.inside(path) for path in (self.only or self.paths)] or ["."]
             ctx.target.run(ctx.script(KEEP_OTHERS, self.place, self.id, *patterns, *paths))
-        kept = [f"{path}{end}" for path in self.without for end in ("", *sqlite.BESIDE)]
+        around = [
+            one for one in self.without if not self.only or one.startswith(tuple(f"{each}/" for each in self.only))
+        ]
+        kept = [f"{path}{end}" for path in around for end in ("", *sqlite.BESIDE)]
         if kept:
             ctx.target.run(ctx.script(KEEP, self.place, self.id, *kept))
 
@@ -87,6 +126,12 @@ class TreePart(Part, frozen=True, kw_only=True, tag="tree"):
 
     def _load_command(self, ctx: Context) -> Command:
         archive = ctx.set_path(self.folder, self.file)
+        if self.only:
+            words = [tree.inside(path) for path in (*self.above, *self.linked, *self.only)]
+            numbers = (str(len(self.above)), str(len(self.linked)))
+            if not ctx.tools:
+                return ctx.embedded("unpack", self.place, self.id, archive, *numbers, *words)
+            return ctx.script(LOAD_ONLY, self.place, self.id, archive, *numbers, *words, set_folder=self.folder)
         if not ctx.tools:
             return ctx.embedded("unpack", self.place, self.id, archive)
         return ctx.script(LOAD, self.place, self.id, archive, str(self.strip), set_folder=self.folder)
@@ -100,12 +145,12 @@ class TreePart(Part, frozen=True, kw_only=True, tag="tree"):
                 ctx.target.run(bash('rmdir --ignore-fail-on-non-empty -- "$1"', self.place.source))
 
     def swap(self, ctx: Context) -> None:
-        ctx.target.run(ctx.script(exchange.SWAP, self.place, self.id, *self.paths))
+        ctx.target.run(ctx.script(exchange.SWAP, self.place, self.id, *(self.moved or self.paths)))
 
     def back(self, ctx: Context) -> None:
         if self.create is not None and self.place.kind == "folder" and _missing(ctx, self.place.source):
             return
-        moved = ctx.target.run(ctx.script(exchange.BACK, self.place, self.id, *self.paths)).text
+        moved = ctx.target.run(ctx.script(exchange.BACK, self.place, self.id, *(self.moved or self.paths))).text
         if self.before is not None and moved:
             ctx.target.run(ctx.script(exchange.DISCARD, self.place, self.id))
             seen = count(ctx, self.place, self.paths)
@@ -119,6 +164,35 @@ class TreePart(Part, frozen=True, kw_only=True, tag="tree"):
 
     def clean(self, ctx: Context) -> None:
         ctx.target.run(ctx.script(exchange.CLEAN, self.place, self.id))
+
+
+def picked(ctx: Context, part: TreePart, found: Sequence[Picked], *, elsewhere: bool) -> TreePart:
+    """The same part for some paths of it; `elsewhere`: it will go to a new place. Raises OpsError where something is in
+    their way."""
+    only = tuple(one.path for one in found)
+    inner = [one for one in only if any(one.startswith(f"{other}/") for other in only)]
+    only = tuple(one for one in only if one not in inner)
+    counts = [one.counts for one in found if one.path in only]
+    there, moved = None, tuple(dict.fromkeys(one.partition("/")[0] for one in only))
+    if part.create is None and not elsewhere:
+        there = dict(count(ctx, part.place, only))
+        moved = tuple(dict.fromkeys(_ways(ctx, part.place, only)))
+    return replace(
+        part, only=only, moved=moved, needs=sum(one["bytes"] for one in counts),
+        counts={name: sum(one[name] for one in counts) for name in counts[0]},
+        above=tuple(dict.fromkeys(way for one in found if one.path in only for way in one.above)),
+        linked=tuple(sorted({link for one in found if one.path in only for link in one.linked})),
+        there=there if there and any(there.values()) else None,
+    )  # fmt: skip
+
+
+def _ways(ctx: Context, place: Place, paths: Sequence[str]) -> list[str]:
+    result = ctx.target.run(ctx.script(_WAY, place, *paths), check=False)
+    if not result.ended.ok:
+        raise OpsError(f"what is to be put back has no place: {result.ended.stderr.strip()}",
+                       host=ctx.target.host.name, left="everything",
+                       next="move it away first, or restore --into another place")  # fmt: skip
+    return [way for way in result.out.decode("utf-8", "surrogateescape").split("\0") if way]
 
 
 def _missing(ctx: Context, folder: str) -> bool:

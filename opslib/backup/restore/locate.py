@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from opslib.backup.formats.recognise import Format
     from opslib.backup.restore.options import Options
     from opslib.backup.restore.packed import Packed
+    from opslib.backup.restore.pick import Picked
     from opslib.backup.restore.single import Sql
     from opslib.engines.mongo_inventory import Contents
     from opslib.target.base import Target
@@ -28,7 +29,9 @@ class Chosen:
     """What was found: the artifacts to restore of the set that `manifest` describes, or `single`, a file or folder that
     is no artifact of a set. They lie in `folder`: on this machine when `here`, on another host where `origin` is set.
     `whole`: not just one artifact was named. `seen` is what a single file was found to be, once it was looked into, and
-    `held` what one of MongoDB holds, `sql` what plain SQL shows. `packed`: the set is in one archive."""
+    `held` what one of MongoDB holds, `sql` what plain SQL shows. `packed`: the set is in one archive. `only`
+    are the tables or collections that are wanted of the only artifact, as its counts name them (empty: all), `picked`
+    the paths."""
 
     folder: str
     here: bool
@@ -41,6 +44,13 @@ class Chosen:
     held: Contents | None = None
     sql: Sql | None = None
     packed: Packed | None = None
+    only: tuple[str, ...] = ()
+    picked: tuple[Picked, ...] = ()
+
+    @property
+    def some(self) -> bool:
+        """Whether a part of the only artifact is wanted, rather than all of it."""
+        return bool(self.only or self.picked)
 
     @property
     def sent(self) -> bool:
@@ -149,20 +159,21 @@ def _single(manifest: Manifest | None, folder: str, name: str, *, here: bool, th
     """One file. A database brings its server's roles along, where their file is beside it."""
     named = next((one for one in manifest.artifacts if one.file == name), None) if manifest else None
     if manifest is not None and named is not None:
-        if _is_globals(named):
+        if is_globals(named):
             raise BadSettings(f"{name} holds the roles of a server: they come back with a database that needs them")
         if named.kind == "project":
             raise BadSettings(f"{name} holds the project's own files: they come back with inv restore --bare")
         with_it = [
             one
             for one in manifest.artifacts
-            if _is_globals(one) and (one.kind, one.service) == (named.kind, named.service) and there(one.file)
+            if is_globals(one) and (one.kind, one.service) == (named.kind, named.service) and there(one.file)
         ]
         return Chosen(folder, here, manifest, (named, *with_it), whole=False)
     return Chosen(folder, here, single=name, whole=False)
 
 
-def _is_globals(artifact: Artifact) -> bool:
+def is_globals(artifact: Artifact) -> bool:
+    """Whether it holds the accounts of a server rather than data."""
     return artifact.facts.get("part") == "globals"
 
 
@@ -174,9 +185,9 @@ def choose(manifest: Manifest, options: Options) -> tuple[Artifact, ...]:
         if artifact.kind != "project"
         and (not options.kinds or artifact.kind in options.kinds)
         and (options.service is None or artifact.service == options.service)
-        and (options.database is None or artifact.name == options.database or _is_globals(artifact))
+        and (options.database is None or artifact.name == options.database or is_globals(artifact))
     )
-    if not any(not _is_globals(artifact) for artifact in found):
+    if not any(not is_globals(artifact) for artifact in found):
         held = ", ".join(artifact.title for artifact in manifest.artifacts) or "nothing"
         raise BadSettings(f"the set {manifest.id} holds nothing of that: it holds {held}")
     return found

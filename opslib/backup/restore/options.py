@@ -18,9 +18,9 @@ class Options:
     folder that some script made, on the host or on this machine; None: the newest safety copy, for an undo.
     `kinds` (empty: all) and, for databases, `service` and `database` choose among what a set holds; for a file
     that is of no set they, and `volume`, say where it goes. `into` names another database, volume, folder or file to
-    restore to, which is not there yet. `origin` is another host whose set is restored: the data go through this
-    machine. `here` is this machine's engine, for the tools image; `root` the project's folder on this machine, on
-    which relative paths are anchored."""
+    restore to, which is not there yet. `only` names tables, collections or paths of one artifact. `origin` is another
+    host whose set is restored: the data go through this machine. `here` is this machine's engine, for
+    the tools image; `root` the project's folder on this machine, on which relative paths are anchored."""
 
     file: str | None
     kinds: tuple[Kind, ...] = ()
@@ -28,6 +28,7 @@ class Options:
     database: str | None = None
     volume: str | None = None
     into: str | None = None
+    only: str | None = None
     no_safety_copy: bool = False
     here: Target | None = None
     origin: Target | None = None

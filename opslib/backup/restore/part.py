@@ -16,7 +16,9 @@ from opslib.errors import OpsError
 class Part(Struct, frozen=True, kw_only=True, tag_field="part"):
     """What all kinds have in common. `folder` and `file` say where the artifact is on the machine, `id` stands in the
     names of what lies beside the live data, `counts` are those of the set (None: not known), `before` those of what
-    is live now (None: nothing is). `needs` is what it takes on the disk beside the live data, in bytes."""
+    is live now (None: nothing is). `needs` is what it takes on the disk beside the live data, in bytes. `only` are the
+    tables, collections or paths that are put back (empty: all), and `counts` are of those alone then. `notes` are said
+    in front of the question."""
 
     title: str
     folder: str
@@ -26,11 +28,25 @@ class Part(Struct, frozen=True, kw_only=True, tag_field="part"):
     needs: int = 0
     counts: dict[str, Any] | None = None
     before: dict[str, Any] | None = None
+    only: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def overwrites(self) -> bool:
         """Whether something is there that would be lost."""
         return self.before is not None
+
+    @property
+    def what(self) -> str:
+        """The title in front of people: with what is put back of it alone."""
+        return f"{', '.join(self.only)} of {self.title}" if self.only else self.title
+
+    @property
+    def replaced(self) -> dict[str, Any] | None:
+        """What of `before` is overwritten."""
+        if not self.only or self.before is None:
+            return self.before
+        return {name: self.before[name] for name in self.only if name in self.before} or None
 
     def load(self, ctx: Context) -> None:
         """Load it beside the live data and prove it. Raises OpsError when it is not what the set says."""

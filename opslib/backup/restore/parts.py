@@ -7,9 +7,11 @@ from opslib.backup.restore.files import TreePart
 from opslib.backup.restore.part import Part
 from opslib.backup.restore.postgres import PostgresPart
 from opslib.backup.restore.postgres_inplace import PostgresInPlace
+from opslib.backup.restore.postgres_tables import PostgresTables
 from opslib.backup.restore.redis import RedisPart
 from opslib.backup.restore.redis_volume import RedisVolumePart
 from opslib.backup.restore.reload import ReloadPart
+from opslib.backup.restore.reload_some import ReloadSome
 from opslib.backup.restore.sqlite import SqlitePart
 
 
@@ -20,4 +22,15 @@ class ColdPart(Part, frozen=True, kw_only=True, tag="cold"):
     place: Place
 
 
-AnyPart = PostgresPart | PostgresInPlace | RedisPart | RedisVolumePart | ReloadPart | TreePart | SqlitePart | ColdPart
+AnyPart = (
+    PostgresPart
+    | PostgresInPlace
+    | PostgresTables
+    | RedisPart
+    | RedisVolumePart
+    | ReloadPart
+    | ReloadSome
+    | TreePart
+    | SqlitePart
+    | ColdPart
+)

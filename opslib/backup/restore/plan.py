@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from opslib.backup.databases import DATABASES
 from opslib.backup.manifest import FILE, Artifact
 from opslib.backup.redis_users import Accounts
-from opslib.backup.restore import files, old, places, postgres, postgres_inplace, redis, sqlite
+from opslib.backup.restore import files, old, only, places, postgres, postgres_inplace, redis, sqlite
 from opslib.backup.restore.context import Context, Place, read_artifact
 from opslib.backup.restore.elsewhere import redirect
 from opslib.backup.restore.files import TreePart
@@ -62,11 +62,12 @@ def plan(
                 at = ctx.instance(places.service(ctx, artifact))
                 places.refuse_newer(ctx, at, str(artifact.facts.get("server") or ""))
             parts.append(make(ctx, chosen, artifact, ident, folder))
-    parts = postgres_inplace.settle(ctx, parts, chosen, options, run_id)
+    settle = only.settle if chosen.some else postgres_inplace.settle
+    parts = settle(ctx, parts, chosen, options, run_id)
     if options.into is not None:
         return [redirect(ctx, parts, options.into)]
     trees = [part for part in parts if isinstance(part, TreePart)]
-    return [nested(part, trees) if isinstance(part, SqlitePart) else part for part in parts]
+    return [sqlite.nested(part, trees) if isinstance(part, SqlitePart) else part for part in parts]
 
 
 def _need_engine(ctx: Context, chosen: Chosen) -> None:
@@ -86,20 +87,6 @@ def _need_engine(ctx: Context, chosen: Chosen) -> None:
             left="everything",
             next="set `compose:` in the host file, or take the set by hand: inv backup.show says how",
         )
-
-
-def nested(part: SqlitePart, trees: Sequence[TreePart]) -> SqlitePart:
-    """The same part, put into the volume or folder that is restored around it, if one is."""
-    for tree in trees:
-        if tree.place.kind != part.place.kind:
-            continue
-        full = f"{part.place.source.rstrip('/')}/{part.path}"
-        for path in tree.paths or ("",):
-            around = f"{tree.place.source.rstrip('/')}/{path}".rstrip("/")
-            if full.startswith(f"{around}/"):
-                below = full[len(tree.place.source.rstrip("/")) + 1 :]
-                return replace(part, place=tree.place, path=below, within=tree.id)
-    return part
 
 
 def roles(ctx: Context, parts: list[AnyPart]) -> list[AnyPart]:

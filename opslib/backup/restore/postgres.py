@@ -19,8 +19,7 @@ from opslib.errors import CommandFailed, OpsError
 
 class PostgresPart(Part, frozen=True, kw_only=True, tag="postgres"):
     """`live` is the database, `old_oid` the one that has this name now (None: none has), `form` how it was dumped
-    (custom, tar, directory, plain), `globals` the artifact with the roles, `new_roles` those that this server lacks,
-    `notes` what is to be said before the question."""
+    (custom, tar, directory, plain), `globals` the artifact with the roles, `new_roles` those that this server lacks."""
 
     service: str
     live: str
@@ -31,7 +30,6 @@ class PostgresPart(Part, frozen=True, kw_only=True, tag="postgres"):
     new_roles: tuple[str, ...] = ()
     properties: dict[str, Any] = {}
     settings: tuple[dict[str, Any], ...] = ()
-    notes: tuple[str, ...] = ()
 
     @property
     def overwrites(self) -> bool:

@@ -58,12 +58,16 @@ class PostgresInPlace(PostgresPart, frozen=True, kw_only=True, tag="postgres-in-
         self._put(ctx, db, self.folder, self.file, self.form, self.counts, self.properties, self.settings)
 
     def back(self, ctx: Context) -> None:
+        self.bring_back(ctx)
+        self.drop_roles(ctx, ctx.instance(self.service), self.live)
+        self.clean(ctx)
+
+    def bring_back(self, ctx: Context) -> None:
+        """Load the safety copy, where something was overwritten."""
         db = ctx.instance(self.service, fresh=True)
         if self._marked(ctx, db):
             folder, old = safety_copy(ctx, self.copy, "postgres", self.service, self.live, self.title)
             self._put(ctx, db, folder, old.file, "custom", old.counts, *_recorded(old))
-        self.drop_roles(ctx, db, self.live)
-        self.clean(ctx)
 
     def clean(self, ctx: Context) -> None:
         postgres.run_sql(ctx, ctx.instance(self.service), self.live, place.unmark(self.mark))

@@ -21,7 +21,7 @@ from opslib.engines.postgres import LARGE
 def describe(ctx: Context, chosen: Chosen, parts: Sequence[AnyPart], options: Options) -> Preview:
     """The preview of these parts."""
     items = tuple(
-        Item(part.title, _now(part), (words(part, part.counts) or _file(part)) + made_by(chosen, part.file))
+        Item(part.what, _now(part), (words(part, part.counts) or _file(part)) + made_by(chosen, part.file))
         for part in parts
     )
     stopping = services.to_stop(ctx.stack(), kept_running(parts)) if ctx.tools else []
@@ -85,6 +85,8 @@ def size(count: int) -> str:
 def _now(part: AnyPart) -> str | None:
     if isinstance(part, ColdPart):
         return "unreadable: its engine does not start"
+    if part.only:
+        return words(part, part.replaced)
     return words(part, part.before) or ("unreadable" if part.overwrites else None)
 
 
@@ -117,6 +119,5 @@ def _warnings(chosen: Chosen, parts: Sequence[AnyPart]) -> list[str]:
             found.append(f"{part.title} is without {', '.join(part.exclude)}: what of it is there stays as it is")
         if isinstance(part, TreePart) and part.globs:
             found.append(f"{part.title} is {', '.join(part.globs)} alone: all else there stays as it is")
-        if isinstance(part, PostgresPart):
-            found += part.notes
+        found += part.notes
     return found

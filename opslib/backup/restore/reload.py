@@ -45,8 +45,12 @@ class ReloadPart(Part, frozen=True, kw_only=True, tag="reload"):
     def unload(self, ctx: Context) -> None:
         """Nothing was made beside the live data."""
 
-    def swap(self, ctx: Context) -> None:
+    def begin(self, ctx: Context) -> None:
+        """From now on the old data have to be brought back."""
         ctx.target.run(bash(': >"$1" && sync -- "$1"', self._mark(ctx)))
+
+    def swap(self, ctx: Context) -> None:
+        self.begin(ctx)
         if self.new_accounts:
             self._accounts.make(ctx.target, ctx.instance(self.service), self._globals(ctx), self.new_accounts)
         self._put(ctx, self.folder, self.artifact, self.counts)

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from opslib.backup import services
-from opslib.backup.restore import check, cold, fetch, packed, safety, single, space, standstill
+from opslib.backup.restore import check, cold, fetch, only, packed, safety, single, space, standstill
 from opslib.backup.restore.context import LONG, Context, from_memo
 from opslib.backup.restore.locate import Chosen, locate
 from opslib.backup.restore.options import Options
@@ -38,8 +38,12 @@ def steps(run: Run, options: Options) -> list[AnyStep]:
     touched."""
     target = run.target
     chosen = locate(target, options)
-    check.verify(target, chosen)
+    if options.only is None:
+        check.verify(target, chosen)
     ctx = make_context(target, options)
+    if options.only is not None:
+        chosen = only.narrow(ctx, chosen, options)
+        check.verify(target, chosen)
     if chosen.single and ctx.tools:
         chosen = single.opened(ctx, chosen)
         if chosen.seen is not None and chosen.seen.kind == "set":
@@ -90,7 +94,7 @@ def _load(ctx: Context, chosen: Chosen, options: Options, folder: str) -> AnySte
         load(ctx, run)
         return f"{len(memo['parts'])} loaded and proven beside the live data"
 
-    return Step("load", look, do, _unload, show=lambda memo: "; ".join(part["title"] for part in memo["parts"]))
+    return Step("load", look, do, _unload, show=lambda memo: "; ".join(part.what for part in parts_of(memo)))
 
 
 def look_again(ctx: Context, run: Run, chosen: Chosen, options: Options, folder: str) -> Memo:
@@ -106,9 +110,9 @@ def look_again(ctx: Context, run: Run, chosen: Chosen, options: Options, folder:
 def load(ctx: Context, run: Run) -> None:
     """Load every part beside what is live, and prove it."""
     for part in run.facts["parts"]:
-        run.target.tell(Progress(run.host, part.title, 0, part.raw_bytes or None))
+        run.target.tell(Progress(run.host, part.what, 0, part.raw_bytes or None))
         part.load(ctx)
-        run.target.tell(Progress(run.host, part.title, part.raw_bytes, part.raw_bytes or None))
+        run.target.tell(Progress(run.host, part.what, part.raw_bytes, part.raw_bytes or None))
 
 
 def swap(ctx: Context, run: Run) -> None:
@@ -116,7 +120,8 @@ def swap(ctx: Context, run: Run) -> None:
     for part in run.facts["parts"]:
         part.swap(ctx)
     run.result["restored"] = [
-        {"part": part.title, "before": part.before, "after": part.counts or part.holds(ctx) or {}}
+        {"part": part.what, "of": part.title, "before": part.replaced,
+         "after": part.counts or part.holds(ctx) or {}}
         for part in run.facts["parts"]
     ]
 

@@ -11,10 +11,9 @@ from opslib.backup.restore.context import Place
 from opslib.backup.restore.files import TreePart
 from opslib.backup.restore.locate import choose
 from opslib.backup.restore.options import Options, Preview
-from opslib.backup.restore.plan import nested
 from opslib.backup.restore.preview import size
 from opslib.backup.restore.space import Need, too_short
-from opslib.backup.restore.sqlite import SqlitePart
+from opslib.backup.restore.sqlite import SqlitePart, nested
 from opslib.backup.services import project_of, start_script, to_stop
 from opslib.compose.stack import LABEL, Stack, parse_container
 from opslib.engines.postgres_restore import knows_restrict
