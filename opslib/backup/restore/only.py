@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 TREES = ("volume", "files")
 _WHOLE = {
-    "redis": "a Redis server loads its file whole: single keys cannot be put back",
+    "redis": "a Redis server loads its file whole; with --into it goes to a new volume, from which keys can be taken",
     "qdrant": "a collection of Qdrant is put back whole: --only takes its name",
 }
 
