@@ -171,8 +171,9 @@ def test_rows_that_are_lost_come_back_and_everything_beside_them_stays(trial: Ev
     bad = dump(trial)
     files = held(trial)
     result = worked(trial.restore(made, only="public.parent", kinds=("postgres",)))
-    assert result["restore"]["items"] == [
-        {"title": f"public.parent of postgres db/{DATABASE}", "now": "1 tables, 11 rows", "then": "1 tables, 50 rows"}]  # fmt: skip
+    (item,) = result["restore"]["items"]
+    assert (item["title"], item["now"]) == (f"public.parent of postgres db/{DATABASE}", "1 tables, 11 rows")
+    assert item["then"].startswith("1 tables, 50 rows")
     notes = " ".join(result["restore"]["warnings"])
     assert "foreign key its parent of" in notes
     assert "view public.old_ones reads it" in notes

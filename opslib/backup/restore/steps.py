@@ -120,8 +120,7 @@ def swap(ctx: Context, run: Run) -> None:
     for part in run.facts["parts"]:
         part.swap(ctx)
     run.result["restored"] = [
-        {"part": part.what, "of": part.title, "before": part.replaced,
-         "after": part.counts or part.holds(ctx) or {}}
+        {"part": part.what, "of": part.title, "before": part.replaced, "after": part.counts or part.holds(ctx) or {}}
         for part in run.facts["parts"]
     ]
 
