@@ -108,7 +108,7 @@ def test_help_in_the_refusal() -> None:
     with pytest.raises(BadSettings, match="loads its file whole"):
         meant("session:1", ARTIFACTS[-1])
     ctx = Context(Local(Host(name="h", path="/nowhere")), "", "p")
-    with pytest.raises(BadSettings, match=r"dump\.sql is of none"):
+    with pytest.raises(BadSettings, match=r"dump\.sql is none"):
         narrow(ctx, Chosen("/x", False, single="dump.sql"), Options("dump.sql", only="a"))
 
 
