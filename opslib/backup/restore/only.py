@@ -103,8 +103,8 @@ def narrow(ctx: Context, chosen: Chosen, options: Options) -> Chosen:
     host = ctx.target.host.name
     if chosen.manifest is None:
         raise BadSettings(
-            f"--only takes a part of a set that lies in its folder, and {chosen.single} is none", host=host, left="everything",
-            next="restore it whole, or with --into to another place, and take the part from there",
+            f"--only takes a part of a set that lies in its folder, and {chosen.single} is none", host=host,
+            left="everything", next="restore it whole, or with --into to another place, and take the part from there",
         )  # fmt: skip
     wanted = split(options.only or "")
     if not wanted:
