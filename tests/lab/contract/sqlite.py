@@ -40,7 +40,10 @@ class SqliteSubject(Subject):
         )
 
     def content(self, place: str) -> Any:
-        return self._in(place, 'sqlite3 "$1" ".dump" "pragma user_version" | sha256sum; stat -c "%u:%g %a" "$1"')
+        """The rows, and whose file it is."""
+        return self._in(place, 'sqlite3 "$1" .dump "pragma user_version" | sha256sum; stat -c "%u:%g %a" "$1"').split(
+            "\n"
+        )
 
     def forget(self, place: str) -> None:
         self._in(place, 'rm -f "$1" "$1"-wal "$1"-shm')
