@@ -11,9 +11,9 @@ from opslib.command import bash
 from opslib.compose import services
 from opslib.compose.health import wait_healthy
 from opslib.compose.project import Project, Service
+from opslib.compose.script import docker_script
 from opslib.compose.stack import LABEL, Container, Stack
 from opslib.run import watchdog
-from opslib.target.docker import docker
 
 if TYPE_CHECKING:
     from opslib.run.step import Run
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from opslib.target.base import Target
 
 
+# A container that starts programs all the time cannot always be frozen at the first try (cgroup v1).
+_PAUSE = """for c in "$@"; do
+  for i in 1 2 3 4 5 6 7 8 9; do docker pause "$c" >/dev/null 2>&1 && continue 2; sleep 0.2; done
+  docker pause "$c" >/dev/null || exit
+done"""
 LIMIT = 120.0  # seconds that pausing, or going on, may take
 
 
@@ -64,7 +69,7 @@ def hold(run: Run, stack: Stack, tools: str, stopping: Sequence[str], pausing: S
     watchdog.arm(run, start_script(target.host, stack, stopping, pausing), tools)
     stop(target, stack, stopping)
     if pausing:
-        target.run(docker(target.host, "pause", *pausing, limit=LIMIT))
+        target.run(docker_script(target.host, _PAUSE, *pausing, limit=LIMIT))
 
 
 def release(target: Target, run_id: str, stack: Stack, stopped: Sequence[str], paused: Sequence[str] = ()) -> None:
