@@ -36,7 +36,7 @@ services:
   db:
     image: ${IMAGES}postgres:15
     environment: {POSTGRES_USER: "-own er ü", POSTGRES_PASSWORD: "${PASSWORD}", POSTGRES_DB: first}
-    healthcheck: {test: [CMD, pg_isready, -q], interval: 1s, retries: 60}
+    healthcheck: {test: [CMD, pg_isready, -q], interval: 30s, start_period: 60s, start_interval: 500ms}
     volumes: ["pg:/var/lib/postgresql/data"]
   cache:
     image: ${IMAGES}redis:7

@@ -31,13 +31,14 @@ services:
     stop_grace_period: 1s
     command: [sh, -c, 'mkdir -p /www; echo "$$COLOR" >/www/color; exec httpd -f -p 8000 -h /www']
     environment: {COLOR: "${COLOR}"}
-    healthcheck: {test: [CMD-SHELL, 'test "$$COLOR" != never'], interval: 1s, timeout: 5s, retries: 100}
+    healthcheck:
+      {test: [CMD-SHELL, 'test "$$COLOR" != never'], interval: 30s, start_period: 99s, start_interval: 500ms}
   db:
     image: ${IMAGES}postgres:15
     stop_grace_period: 5s
     environment: {POSTGRES_USER: app, POSTGRES_DB: app, POSTGRES_PASSWORD: "${DB_PASSWORD:?}"}
     volumes: ["db:/var/lib/postgresql/data"]
-    healthcheck: {test: [CMD, pg_isready, -U, app, -d, app], interval: 1s, timeout: 5s, retries: 30}
+    healthcheck: {test: [CMD, pg_isready, -U, app, -d, app], interval: 30s, start_period: 99s, start_interval: 500ms}
 volumes: {db: {}}
 """
 
@@ -52,7 +53,8 @@ GATED = COMPOSE.replace(
     stop_grace_period: 1s
     command: [sleep, "100000"]
     environment: {COLOR: "${COLOR}"}
-    healthcheck: {test: [CMD-SHELL, 'test "$$COLOR" != shut'], interval: 1s, timeout: 5s, retries: 100}""",
+    healthcheck:
+      {test: [CMD-SHELL, 'test "$$COLOR" != shut'], interval: 30s, start_period: 99s, start_interval: 500ms}""",
 ).replace("  web:\n", "  web:\n    depends_on: {gate: {condition: service_healthy}}\n")
 
 

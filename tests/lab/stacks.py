@@ -24,6 +24,8 @@ UPLOADS = "-up loads $x é"
 ODD = "-a 'b' \"c\" $d é"
 SQLITE = "-s q'l $i é.db"
 
+# asked often until it answers, then seldom: each question is a process of the machine that the tests share
+SOON = {"interval": "30s", "start_period": "60s", "start_interval": "500ms"}
 LOOP = "trap 'exit 0' TERM; while :; do sleep 3600 & wait; done"
 REDIS = r"""password=$(printf %s "$REDIS_PASSWORD" | sed 's/[\\"]/\\&/g')
 exec docker-entrypoint.sh redis-server - <<END
@@ -86,7 +88,6 @@ class Small:
         """Write the compose file; JSON is YAML, and a doubled dollar is a dollar."""
         test = ["CMD-SHELL", "pg_isready -q -h 127.0.0.1"]
         ping = ["CMD-SHELL", 'REDISCLI_AUTH="$REDIS_PASSWORD" redis-cli ping | grep -qx PONG']
-        often = {"interval": "1s", "retries": 60}
         bind = {"type": "bind", "source": f"./{UPLOADS}", "target": "/up"}
         services: dict[str, Any] = {
             "db": {
@@ -94,11 +95,11 @@ class Small:
                 "environment": {"POSTGRES_PASSWORD": self.password, "PGPASSWORD": self.password,
                                 "POSTGRES_DB": DATABASE,
                                 "POSTGRES_INITDB_ARGS": "--auth-local=scram-sha-256 --auth-host=scram-sha-256"},
-                "healthcheck": {"test": test, **often},
+                "healthcheck": {"test": test, **SOON},
             },
             "cache": {
                 "image": f"{self.prefix}redis:7", "command": ["sh", "-ec", REDIS], "volumes": ["redis:/data"],
-                "environment": {"REDIS_PASSWORD": self.password}, "healthcheck": {"test": ping, **often},
+                "environment": {"REDIS_PASSWORD": self.password}, "healthcheck": {"test": ping, **SOON},
             },
             "app": {
                 "image": f"{self.prefix}busybox:1", "command": ["sh", "-c", LOOP], "stop_grace_period": "2s",
