@@ -22,13 +22,13 @@ LABEL = "com.docker.compose."
 _LOOK = """users='[{{json .ID}},{{json .Mounts}},{{json (.Label "com.docker.compose.project")}}'
 users+=',{{json (.Label "com.docker.compose.project.working_dir")}}]'
 look() {
-  local ids volumes networks; printf '# begin\\n# containers\\n'
+  local ids volumes; printf '# begin\\n# containers\\n'
   ids=$(docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$1") || return
   [ -z "$ids" ] || docker inspect --type container --format '{{json .}}' $ids || return
   printf '# volumes\\n'; volumes=$(docker volume ls -q) || return
   [ -z "$volumes" ] || docker volume inspect --format '{{json .}}' $volumes || return
-  printf '# networks\\n'; networks=$(docker network ls -q --filter "label=com.docker.compose.project=$1") || return
-  [ -z "$networks" ] || docker network inspect --format '{{json .}}' $networks || return
+  printf '# networks\\n'
+  docker network ls --filter "label=com.docker.compose.project=$1" --format '{{json .Name}}' || return
   printf '# users\\n'
   docker ps -a --no-trunc --format "$users"
 }
@@ -171,7 +171,7 @@ def parse_stack(project: str, text: str) -> Stack:
     volumes = tuple(_volume(json.loads(line), by_mount) for line in parts.get("volumes", []))
     mounted = {mount.name for container in containers for mount in container.mounts if mount.name}
     own = tuple(volume for volume in volumes if volume.project == project or volume.name in mounted)
-    networks = tuple(json.loads(line)["Name"] for line in parts.get("networks", []))
+    networks = tuple(json.loads(line) for line in parts.get("networks", []))
     frozen = {name: frozenset(paths) for name, paths in folders.items()}
     return Stack(project, containers, own, volumes, networks, frozen)
 

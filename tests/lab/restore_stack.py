@@ -174,7 +174,7 @@ class Trial:
         return sorted({one.service for one in self.look().running})
 
     def container(self, service: str) -> str:
-        return self.look().service(service)[0].name
+        return f"{self.name}-{service}-1"
 
     def sql(self, database: str, text: str) -> list[str]:
         env = {"PGUSER": USER, "PGDATABASE": database}

@@ -126,7 +126,7 @@ class Small:
 
     def container(self, service: str) -> str:
         """The name of a service's container."""
-        return self.look().service(service)[0].name
+        return f"{self.project}-{service}-1"
 
     def sql(self, text: str, database: str = DATABASE) -> list[str]:
         """Run SQL in a database and return the lines."""

@@ -26,7 +26,7 @@ def look(*volumes: str, users: list[list[str]] | None = None, first: str = "") -
     seen = [inspected("db"), inspected("api", labels={"com.docker.compose.container-number": "2"}, id="two"),
             inspected("api"), inspected("api", labels={"com.docker.compose.oneoff": "True"}, id="once")]  # fmt: skip
     lines = [first, "# begin", "# containers", *map(json.dumps, seen), "# volumes", *volumes]
-    lines += ["# networks", json.dumps({"Name": "shop_default"}), "# users", *map(json.dumps, users or [])]
+    lines += ["# networks", json.dumps("shop_default"), "# users", *map(json.dumps, users or [])]
     return parse_stack("shop", "\n".join(lines))
 
 
