@@ -37,15 +37,14 @@ def writes(container: Container, volume: str) -> bool:
 
 
 def _look(target: Target, stack: Stack, volumes: set[str]) -> Sequence[Container]:
-    """The containers outside the project that have one of the volumes mounted, without opslib's own."""
+    """The containers outside the project that have one of the volumes mounted."""
     ours = {one.id for one in stack.containers}
     ids = {ident for one in stack.all_volumes if one.name in volumes for ident in one.mounted_by} - ours
     if not ids:
         return []
     # One may end between the two looks: the others are printed all the same.
     said = target.run(docker_script(target.host, _INSPECT, " ".join(sorted(ids))), check=False).lines
-    found = [parse_container(json.loads(line)) for line in said if line.startswith("{")]
-    return [one for one in found if one.labels.get("opslib") != "1"]
+    return [parse_container(json.loads(line)) for line in said if line.startswith("{")]
 
 
 def _of(container: Container) -> str:

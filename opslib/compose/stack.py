@@ -20,7 +20,7 @@ LABEL = "com.docker.compose."
 
 # $1 the project. A container may go between the list and the look at it: then everything is looked at once more.
 _LOOK = """users='[{{json .ID}},{{json .Mounts}},{{json (.Label "com.docker.compose.project")}}'
-users+=',{{json (.Label "com.docker.compose.project.working_dir")}}]'
+users+=',{{json (.Label "com.docker.compose.project.working_dir")}},{{json (.Label "opslib")}}]'
 look() {
   local ids volumes; printf '# begin\\n# containers\\n'
   ids=$(docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$1") || return
@@ -99,8 +99,8 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class SeenVolume:
-    """A volume on the engine. `mounted_by` are the ids of containers of any project, running or not; `owners` the
-    folders that those containers' projects were started from."""
+    """A volume on the engine. `mounted_by` are the ids of containers of any project, running or not, without opslib's
+    own tools; `owners` the folders that those containers' projects were started from."""
 
     name: str
     labels: Mapping[str, str]
@@ -163,7 +163,9 @@ def parse_stack(project: str, text: str) -> Stack:
     users = [json.loads(line) for line in parts.get("users", [])]
     folders: dict[str, set[str]] = {}
     by_mount: dict[str, list[tuple[str, str]]] = {}
-    for container, mounts, owner, folder in users:
+    for container, mounts, owner, folder, tool in users:
+        if tool:  # one of ours, which comes and goes
+            continue
         if owner:
             folders.setdefault(owner, set()).add(folder)
         for name in mounts.split(","):

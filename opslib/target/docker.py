@@ -80,13 +80,14 @@ def run_in(
     feed: bytes | Secret | None = None,
     streams: bool = False,
     to: str | None = None,
+    name: str = "",
 ) -> Command:
     """`docker run --rm` of a program in a fresh container without a network, as root, never pulled.
 
     `mounts` are `--mount` specifications (`mount(...)` makes one): `-v` would create what does not exist. `options`
     come last and may ask for a network (`--network container:X`).
     """
-    name = f"opslib-{new_nonce()}"
+    name = name or f"opslib-{new_nonce()}"
     flags = ["--rm", "--init", "--name", name, "--pull", "never", "--user", "0:0"]
     flags += [] if "--network" in options else ["--network", "none"]  # two would mean both
     flags += ["--label", "opslib=1", "--log-driver", "none"]

@@ -21,6 +21,7 @@ from opslib.backup.restore.options import Options
 from opslib.backup.restore.parts import AnyPart
 from opslib.backup.restore.plan import plan, roles
 from opslib.backup.restore.preview import describe, kept_running
+from opslib.backup.restore.workbench import Workbench
 from opslib.command import bash, quote
 from opslib.errors import Cancelled, HostLost, OpsError
 from opslib.events import Progress
@@ -44,6 +45,8 @@ def steps(run: Run, options: Options) -> list[AnyStep]:
     if options.only is not None:
         chosen = only.narrow(ctx, chosen, options)
         check.verify(target, chosen)
+    if ctx.tools and not run.plan:
+        ctx.workbench = Workbench(target, ctx.tools, [one.name for one in ctx.stack().all_volumes])
     if chosen.single and ctx.tools:
         chosen = single.opened(ctx, chosen)
         if chosen.seen is not None and chosen.seen.kind == "set":
@@ -200,7 +203,12 @@ def clean(ctx: Context) -> AnyStep:
     def look(run: Run) -> Memo:
         return clean_memo(ctx, run)
 
-    return Step(REMOVE, look, _remove, final=True)
+    def do(run: Run, memo: Memo) -> str:
+        if ctx.workbench is not None:
+            ctx.workbench.close()
+        return _remove(run, memo)
+
+    return Step(REMOVE, look, do, final=True)
 
 
 def clean_memo(ctx: Context, run: Run) -> Memo:

@@ -26,7 +26,8 @@ def look(*volumes: str, users: list[list[str]] | None = None, first: str = "") -
     seen = [inspected("db"), inspected("api", labels={"com.docker.compose.container-number": "2"}, id="two"),
             inspected("api"), inspected("api", labels={"com.docker.compose.oneoff": "True"}, id="once")]  # fmt: skip
     lines = [first, "# begin", "# containers", *map(json.dumps, seen), "# volumes", *volumes]
-    lines += ["# networks", json.dumps("shop_default"), "# users", *map(json.dumps, users or [])]
+    lines += ["# networks", json.dumps("shop_default"), "# users", *(json.dumps([*user, ""]) for user in users or [])]
+    lines += [json.dumps(["ours", "shop_data", "", "", "1"])]  # a tools container, which comes and goes
     return parse_stack("shop", "\n".join(lines))
 
 
