@@ -14,10 +14,11 @@ from msgspec import Struct
 from opslib.backup.unpack import UNPACK
 from opslib.command import Command, bash, command
 from opslib.errors import Cancelled, HostLost, OpsError
-from opslib.target.docker import docker, mount, run_in
+from opslib.target.docker import docker, exec_in, mount, run_in
 from opslib.target.transfer import stream_out
 
 if TYPE_CHECKING:
+    from opslib.backup.restore.workbench import Workbench
     from opslib.compose.stack import Container, Stack
     from opslib.engines.instance import Instance
     from opslib.target.base import Target
@@ -47,6 +48,7 @@ class Context:
     tools: str
     project: str
     here: Target | None = None
+    workbench: Workbench | None = None
     proven: set[str] = field(default_factory=set)
     _stack: Stack | None = field(default=None, repr=False)
     _instances: dict[str, Instance] = field(default_factory=dict, repr=False)
@@ -111,15 +113,14 @@ class Context:
         the machine itself where there is no engine. `set_folder` is there read-only as SET."""
         if not self.tools:
             return bash(text, _joined(place.source, place.sub), *words, limit=limit)
-        kind = "volume" if place.kind == "volume" else "bind"
-        mounts = [mount(kind, place.source, INSIDE)]
+        argv = ("bash", "-c", text, "opslib", _joined(INSIDE, place.sub), *words)
+        mounts = [mount("volume" if place.kind == "volume" else "bind", place.source, INSIDE)]
         if set_folder:
             mounts.append(mount("bind", set_folder, SET, readonly=True))
-        folder = _joined(INSIDE, place.sub)
-        return run_in(
-            self.target.host, self.tools, "bash", "-c", text, "opslib", folder, *words, mounts=mounts,
-            options=["--security-opt", "label=disable"], limit=limit,
-        )  # fmt: skip
+        elif self.workbench is not None and (there := self.workbench.container(place.source, mounts[0])):
+            return exec_in(self.target.host, there, *argv, limit=limit)
+        options = ["--security-opt", "label=disable"]
+        return run_in(self.target.host, self.tools, *argv, mounts=mounts, options=options, limit=limit)
 
     @property
     def python(self) -> str:
