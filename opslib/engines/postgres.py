@@ -134,7 +134,7 @@ def counts_from(lines: list[str]) -> dict[str, int]:
 def refused(target: Target, at: Instance, database: str, said: str) -> OpsError:
     """The error for a server that did not do what it was asked."""
     return OpsError(
-        f"PostgreSQL in service {at.service} (database {database}): {said.strip()}",
+        f"PostgreSQL in service {at.service} (database {database}): {said.strip() or 'the session ended'}",
         host=target.host.name,
         left="everything: no backup set was made",
         next=f"docker logs --tail 50 {at.container}; user and password can stand under `backup: sources:`",
@@ -239,7 +239,7 @@ class Snapshot:
             got = self._process.read()
             if not got:
                 ended = self._target.finish(self._process)
-                raise refused(self._target, self._at, self._database, ended.stderr or "the session ended")
+                raise refused(self._target, self._at, self._database, ended.stderr)
             self._rest += got
         line, _, self._rest = self._rest.partition(b"\n")
         return line.decode()

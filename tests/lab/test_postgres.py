@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,12 @@ from opslib.backup.restore.steps import steps
 from opslib.backup.take import Options as Taking
 from opslib.backup.take import steps as taking
 from opslib.command import Secret
-from opslib.events import Note
+from opslib.events import Note, Progress, StepStarted
 from opslib.run.record import Record
 from opslib.settings.model import Backup, Postgres
 from opslib.target.base import Target
 from opslib.target.connect import connect
-from opslib.target.docker import exec_in
+from opslib.target.docker import exec_in, mount, run_in
 from opslib.target.transfer import put_bytes
 from tests.conftest import missing
 from tests.lab.postgres_stack import APP, IN_PLACE, OWNED, RUIN, SWAPPED, Databases
@@ -149,7 +149,7 @@ def test_a_user_who_is_no_superuser(stack: Databases, saved: tuple[str, dict[str
         stack.sql(OWNED, f"set role {ident(APP)}; drop table mine; create table intruder (a int)")
         only = Options(file=result["set"], here=stack.here, kinds=("postgres",), database=OWNED)
         restored = worked(stack.carry_out("restore", lambda run: steps(run, only), target))
-        assert "lacks CREATEDB" in restored["restore"]["warnings"][0]
+        assert "lacks CREATEDB" in str(restored["restore"]["warnings"])
         assert stack.look_at(OWNED) == {OWNED: good[OWNED]}
 
         stack.sql(OWNED, 'create schema "not its"')
@@ -283,3 +283,50 @@ def test_a_wrong_password_and_a_database_that_is_not_there(stack: Databases) -> 
         target.close()
         assert said in no_set(stack, before, records)
         assert "wrong one" not in str(records[0].as_json())
+
+
+def killing(stack: Databases, harm: Callable[[], None]) -> Target:
+    """A target on which the engine is killed when the first database begins to be loaded."""
+    seen: list[str] = []
+
+    def tell(event: Any) -> None:
+        if isinstance(event, StepStarted):
+            seen.append(event.step)
+        if isinstance(event, Progress) and seen[-1:] == ["load"]:
+            seen.append("killed")
+            docker_says(stack, "kill", stack.container("db"))
+            harm()
+
+    return connect(stack.host, tell)
+
+
+def test_the_engine_is_killed_in_the_middle_of_a_restore(stack: Databases, saved: tuple[str, dict[str, str]]) -> None:
+    made, good = saved
+    volume = mount("volume", f"{stack.name}_pg", "/x")
+
+    def in_volume(text: str) -> None:
+        stack.target.run(run_in(stack.host, f"{stack.images}busybox:1", "sh", "-c", text, mounts=[volume]))
+
+    only = {"kinds": ("postgres",), "database": SWAPPED}
+    stack.sql(SWAPPED, "create table later (a int)")
+    target = killing(stack, lambda: None)
+    assert failed(stack.restore(made, target, **only))  # started again, and found as it was
+    target.close()
+    assert stack.running() == ALL
+    stack.sql(SWAPPED, "select * from later")
+
+    target = killing(stack, lambda: in_volume("mv /x/global/pg_control /x/away"))
+    record = stack.restore(made, target, **only)
+    target.close()
+    assert "undo-failed" in [step.status for step in record.hosts[0].steps]
+    error = record.hosts[0].error or {}
+    assert "docker compose up -d db" in str(error["next"])
+    assert "app" not in stack.running()
+    in_volume("mv /x/away /x/global/pg_control")
+    worked(stack.carry_out("anything", lambda run: []))
+    assert stack.running() == ALL
+    stack.sql(SWAPPED, "select * from later")
+    worked(stack.restore(made, **only))
+    assert stack.look_at(SWAPPED) == {SWAPPED: good[SWAPPED]}
+    worked(stack.restore(None))
+    stack.sql(SWAPPED, "select * from later; drop event trigger no_drops; drop table later;")
