@@ -32,6 +32,11 @@ _DATABASE = {
 
 
 def _restore(call: Call, kinds: tuple[Kind, ...], file: str | None, **given: Any) -> Record:
+    _need_file(call, file)
+    return _carry_out(call, file, kinds=kinds, **given)
+
+
+def _need_file(call: Call, file: str | None) -> None:
     from opslib.errors import BadSettings
 
     if file is None:
@@ -40,7 +45,6 @@ def _restore(call: Call, kinds: tuple[Kind, ...], file: str | None, **given: Any
             left="everything",
             next=f"inv backup.list --host {call.names[0]}",
         )
-    return _carry_out(call, file, kinds=kinds, **given)
 
 
 def _carry_out(call: Call, file: str | None, **given: Any) -> Record:
@@ -73,7 +77,9 @@ def _other_host(call: Call, name: str | None) -> Target | None:
     return call.another(name)
 
 
-def _bare(call: Call, file: str | None, from_: str | None, files: str | None, others: dict[str, object]) -> Record:
+def _bare(
+    call: Call, bare: bool, file: str | None, from_: str | None, files: str | None, others: dict[str, object]
+) -> Record:
     from pathlib import Path
     from tempfile import TemporaryDirectory
 
@@ -84,6 +90,9 @@ def _bare(call: Call, file: str | None, from_: str | None, files: str | None, ot
     from opslib.errors import BadSettings
     from opslib.tasks._show import restored, will_be_overwritten
 
+    _need_file(call, file)
+    if not bare:
+        raise BadSettings("--files goes with --bare", left="everything")
     given = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
     if given:
         raise BadSettings(f"--bare brings a whole set back: leave {', '.join(given)} out", left="everything")
@@ -93,10 +102,10 @@ def _bare(call: Call, file: str | None, from_: str | None, files: str | None, ot
     here = call.this_machine()
     options = Options(file, here=here, root=call.root, origin=_other_host(call, from_), no_safety_copy=True)
     with TemporaryDirectory(prefix="opslib-") as scratch:
-        bare = BareOptions(options, DeployOptions(call.root, here), Path(scratch), choices[files])
+        wanted = BareOptions(options, DeployOptions(call.root, here), Path(scratch), choices[files])
 
         def made(run: Run) -> list[AnyStep]:
-            found = steps(run, bare)
+            found = steps(run, wanted)
             will_be_overwritten(call.ui, run)
             return found
 
@@ -133,17 +142,9 @@ def all_(
     gets the project too, and it goes live.
     """
     chosen = {"service": service, "database": database, "volume": volume, "into": into, "only": only}
-    if bare and file is not None:
-        return _bare(call, file, from_, files, {**chosen, "no_safety_copy": no_safety_copy})
-    if files is not None and not bare:
-        raise _only_bare()
+    if bare or files is not None:
+        return _bare(call, bare, file, from_, files, {**chosen, "no_safety_copy": no_safety_copy})
     return _restore(call, (), file, no_safety_copy=no_safety_copy, from_=from_, **chosen)
-
-
-def _only_bare() -> Exception:
-    from opslib.errors import BadSettings
-
-    return BadSettings("--files goes with --bare", left="everything")
 
 
 @task("restore.undo", changes=True, needs="data", one_host=True)
