@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Memo = dict[str, Any]
 
 # $1 the name of a folder that comes on standard input as tar
-_UNPACK = """set -e; umask 077; cd /out; mkdir -- "$1"; tar -C "./$1" --no-same-owner -x
+_UNPACK = """set -e; umask 077; cd /out; mkdir -- "$1"; tar -C "./$1" --no-same-owner -xf -
 chown -R --reference=. -- "./$1\""""
 
 
@@ -71,7 +71,7 @@ def _send_folder(ctx: Context, source: Path, path: str) -> None:
     words = ("bash", "-c", _UNPACK, "opslib", name)
     into = run_in(ctx.target.host, ctx.tools, *words, mounts=[mount("bind", folder, "/out")],
                   options=["-i", "--security-opt", "label=disable"], limit=LONG)  # fmt: skip
-    raw = bash('tar -C "$1" -c .', str(source), limit=LONG)
+    raw = bash('tar -C "$1" -cf - .', str(source), limit=LONG)
     relay(ctx.here, raw, ctx.target, into, lambda done: ctx.target.tell(Progress(ctx.target.host.name, name, done)))
 
 

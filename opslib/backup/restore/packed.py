@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 # $1 the archive, then the names under which its manifest may be in it: the one that it has, and what it says
 _MANIFEST = f"""{UNPACK}file=$1; shift; for name in "$@"; do
-  if text=$(unpack "$file" | tar -xO --no-wildcards --occurrence=1 -- "$name" 2>/dev/null); then
+  if text=$(unpack "$file" | tar -xOf - --no-wildcards --occurrence=1 -- "$name" 2>/dev/null); then
     printf '%s\\n%s\\n' "$name" "$text"; exit
   fi
 done; exit 1"""
 
 # $1 how many parts of the names lead to the set, then the members; the archive unpacked on standard input
 _UNPACK = """set -eu; cd /out; umask 077; deep=$1; shift
-tar -x --no-same-owner --no-same-permissions --no-wildcards --strip-components="$deep" -- "$@"; cat >/dev/null
+tar -xf - --no-same-owner --no-same-permissions --no-wildcards --strip-components="$deep" -- "$@"; cat >/dev/null
 chown --reference=. -- *; sync -f ."""
 
 
