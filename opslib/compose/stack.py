@@ -164,7 +164,7 @@ def parse_stack(project: str, text: str) -> Stack:
     folders: dict[str, set[str]] = {}
     by_mount: dict[str, list[tuple[str, str]]] = {}
     for container, mounts, owner, folder, tool in users:
-        if tool:  # one of ours, which comes and goes
+        if tool == "1":  # one of ours, which comes and goes
             continue
         if owner:
             folders.setdefault(owner, set()).add(folder)
