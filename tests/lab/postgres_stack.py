@@ -37,7 +37,7 @@ services:
     command: [postgres, -c, max_wal_size=32MB, -c, min_wal_size=32MB, -c, autovacuum=off]
     environment: {POSTGRES_PASSWORD: x, POSTGRES_DB: full}
     healthcheck: {test: [CMD, pg_isready, -q, -h, 127.0.0.1], interval: 1s, retries: 60}
-    tmpfs: ["/var/lib/postgresql/data:size=200m"]
+    tmpfs: ["/var/lib/postgresql/data:size=180m"]
 volumes: {pg: {}}
 """
 

@@ -63,66 +63,6 @@ def notes(stack: Databases) -> str:
     return "\n".join(one.text for one in stack.events if isinstance(one, Note))
 
 
-def test_several_databases_come_back_each_in_its_way(stack: Databases, saved: tuple[str, dict[str, str]]) -> None:
-    made, good = saved
-    ours = (SWAPPED, IN_PLACE)
-    for name in ours:
-        stack.sql(name, RUIN)
-        stack.sql(
-            "postgres",
-            f"""alter database {ident(name)} reset all; alter database {ident(name)} connection limit 3;
-            alter database {ident(name)} set geqo to off; grant create on database {ident(name)} to public;
-            comment on database {ident(name)} is 'ruined'; alter role {ident(APP)} in database {ident(name)} reset all;""",
-        )
-    stack.sql("postgres", "drop table kept; create table other (a int);")
-    warned = stack.plan(made)["restore"]["warnings"]
-    assert f"postgres db/{IN_PLACE} is loaded in place, in one transaction: subscription later belongs to it" in warned
-    assert not [text for text in warned if SWAPPED in text]
-
-    stack.sql("postgres", f"drop database {ident(OWNED)}")
-    result = worked(stack.restore(made, kinds=("postgres",), service="db"))
-    now = stack.look_at()
-    for name, text in good.items():
-        assert now[name] == text, name
-    assert stack.running() == ALL
-    assert {one["after"].get("large objects") for one in result["restored"]} == {2, None}
-    left = "select datname from pg_database where datname like 'opslib%' union select nspname from pg_namespace where nspname like 'opslib%'"
-    assert stack.sql(IN_PLACE, left) == []
-
-    worked(stack.restore(None, kinds=("postgres",), service="db", database=IN_PLACE))  # the last restore's safety copy
-    assert stack.sql(IN_PLACE, "select to_regclass('intruder') is not null, last_value from tickets") == ["t|1000"]
-    worked(stack.restore(None))
-    assert stack.look_at(*ours) == {name: good[name] for name in ours}
-
-
-def test_what_fails_in_place_is_undone(stack: Databases, saved: tuple[str, dict[str, str]], tmp_path: Path) -> None:
-    made, good = saved
-
-    def one_more(manifest: dict[str, Any]) -> None:
-        for one in manifest["artifacts"]:
-            if one["name"] == IN_PLACE:
-                one["counts"]["public.people"] += 1
-
-    only = {"kinds": ("postgres",), "database": IN_PLACE}
-    stack.sql(IN_PLACE, "create table later (a int)")
-    now = stack.look_at(IN_PLACE)
-    assert "2003 in the set, 2002 restored" in failed(stack.restore(liar(stack, made, tmp_path, one_more), **only))
-    assert stack.look_at(IN_PLACE) == now  # from the safety copy: the load had been committed
-
-    text = b"create table fine (a int);\ninsert into nowhere values (1);\n"
-    put_bytes(stack.target, text, f"{stack.target.root}/bad.sql")
-    assert "nowhere" in failed(stack.restore("bad.sql", no_safety_copy=True, **only))
-    assert stack.look_at(IN_PLACE) == now  # rolled back: nobody had to bring it back
-    put_bytes(
-        stack.target, b"create table fine (a int);\ninsert into fine values (1);\n", f"{stack.target.root}/good.sql"
-    )
-    worked(stack.restore("good.sql", **only))
-    assert stack.sql(IN_PLACE, "select count(*) from fine; select to_regclass('people') is null;") == ["1", "t"]
-    worked(stack.restore(made, **only))
-    assert stack.look_at(IN_PLACE) == {IN_PLACE: good[IN_PLACE]}
-    assert stack.running() == ALL
-
-
 def test_a_user_who_is_no_superuser(stack: Databases, saved: tuple[str, dict[str, str]]) -> None:
     """Backs up what it may read and is told of the rest; restores in place what it owns."""
     good = saved[1]
@@ -169,6 +109,66 @@ def test_a_user_who_is_no_superuser(stack: Databases, saved: tuple[str, dict[str
             revoke connect on database postgres from {ident(APP)};
             grant connect, temporary on database {ident(SWAPPED)}, {ident(IN_PLACE)} to {ident(APP)} with grant option;""",
         )
+
+
+def test_several_databases_come_back_each_in_its_way(stack: Databases, saved: tuple[str, dict[str, str]]) -> None:
+    made, good = saved
+    ours = (SWAPPED, IN_PLACE)
+    for name in ours:
+        stack.sql(name, RUIN)
+        stack.sql(
+            "postgres",
+            f"""alter database {ident(name)} reset all; alter database {ident(name)} connection limit 3;
+            alter database {ident(name)} set geqo to off; grant create on database {ident(name)} to public;
+            comment on database {ident(name)} is 'ruined'; alter role {ident(APP)} in database {ident(name)} reset all;""",
+        )
+    stack.sql("postgres", "drop table kept; create table other (a int);")
+    warned = stack.plan(made)["restore"]["warnings"]
+    assert f"postgres db/{IN_PLACE} is loaded in place, in one transaction: subscription later belongs to it" in warned
+    assert not [text for text in warned if SWAPPED in text]
+
+    stack.sql("postgres", f"drop database {ident(OWNED)}")
+    result = worked(stack.restore(made, kinds=("postgres",), service="db"))
+    now = stack.look_at()
+    for name, text in good.items():
+        assert now[name] == text, name
+    assert stack.running() == ALL
+    assert {one["after"].get("large objects") for one in result["restored"]} == {2, None}
+    left = "select datname from pg_database where datname like 'opslib%' union select nspname from pg_namespace where nspname like 'opslib%'"
+    assert stack.sql(IN_PLACE, left) == []
+
+    worked(stack.restore(None, kinds=("postgres",), service="db", database=IN_PLACE))  # the last restore's safety copy
+    assert stack.sql(IN_PLACE, "select to_regclass('intruder') is not null, last_value from tickets") == ["t|1000"]
+    worked(stack.restore(None))
+    assert stack.look_at(*ours) == {name: good[name] for name in ours}
+
+
+def test_what_fails_in_place_is_undone(stack: Databases, saved: tuple[str, dict[str, str]], tmp_path: Path) -> None:
+    made, good = saved
+
+    def one_more(manifest: dict[str, Any]) -> None:
+        for one in manifest["artifacts"]:
+            if one["name"] == IN_PLACE:
+                one["counts"]["public.people"] += 1
+
+    only = {"kinds": ("postgres",), "service": "db", "database": IN_PLACE}
+    stack.sql(IN_PLACE, "create table later (a int)")
+    now = stack.look_at(IN_PLACE)
+    assert "2003 in the set, 2002 restored" in failed(stack.restore(liar(stack, made, tmp_path, one_more), **only))
+    assert stack.look_at(IN_PLACE) == now  # from the safety copy: the load had been committed
+
+    text = b"create table fine (a int);\ninsert into nowhere values (1);\n"
+    put_bytes(stack.target, text, f"{stack.target.root}/bad.sql")
+    assert "nowhere" in failed(stack.restore("bad.sql", no_safety_copy=True, **only))
+    assert stack.look_at(IN_PLACE) == now  # rolled back: nobody had to bring it back
+    put_bytes(
+        stack.target, b"create table fine (a int);\ninsert into fine values (1);\n", f"{stack.target.root}/good.sql"
+    )
+    worked(stack.restore("good.sql", **only))
+    assert stack.sql(IN_PLACE, "select count(*) from fine; select to_regclass('people') is null;") == ["1", "t"]
+    worked(stack.restore(made, **only))
+    assert stack.look_at(IN_PLACE) == {IN_PLACE: good[IN_PLACE]}
+    assert stack.running() == ALL
 
 
 def why(record: Record) -> str:
