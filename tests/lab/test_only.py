@@ -79,6 +79,11 @@ class Every(Trial):
         cmd = exec_in(self.host, self.container("my"), *words, env={"MYSQL_PWD": PASSWORD}, feed=text.encode())
         return self.target.run(cmd).lines
 
+    def mysql_answers(self) -> bool:
+        words = ("mariadb", "--user=root", "--execute=select 1")
+        cmd = exec_in(self.host, self.container("my"), *words, env={"MYSQL_PWD": PASSWORD})
+        return self.target.run(cmd, check=False).ended.ok
+
     def mongo(self, text: str) -> str:
         head = """import os, pymongo
 own = {"username": "root", "password": os.environ["MONGO_INITDB_ROOT_PASSWORD"]}
@@ -116,6 +121,7 @@ def trial(request: pytest.FixtureRequest, lab: dict[str, Any]) -> Iterator[Every
             ship(found.here, found.target, [f"{found.images}{one}" for one in ("mariadb:10.11", "mongo:7")])
         found.up()
         found.sql(DATABASE, f"set search_path = public; {SQL}")
+        found.wait_until(found.mysql_answers, 60)  # the image's first server, which is no other's, is healthy too
         found.mysql(MYSQL, "")
         found.mongo(MONGO)
         yield found
