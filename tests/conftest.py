@@ -100,13 +100,18 @@ class Place:
         return connect(self.host, self.events.append)
 
 
+def need_server(request: pytest.FixtureRequest) -> None:
+    """The lab's server `one`, reached as the tests' own ssh settings say."""
+    request.getfixturevalue("ssh_config")
+    if not any(server["name"] == "one" for server in request.getfixturevalue("lab")["servers"]):
+        missing("the lab has no server `one`: run scripts/lab up")
+
+
 @pytest.fixture(params=["local", "ssh"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """A folder of the test's own, on this machine and on the lab's server `one`."""
     if request.param == "ssh":
-        request.getfixturevalue("ssh_config")
-        if not any(server["name"] == "one" for server in request.getfixturevalue("lab")["servers"]):
-            missing("the lab has no server `one`: run scripts/lab up")
+        need_server(request)
         found = Place("ssh", f"opslib-test-{uuid.uuid4().hex[:8]}/a 'b' $c")
     else:
         if shutil.which("flock") is None:

@@ -108,6 +108,15 @@ class Target(ABC):
         for process in running:
             process.kill("the connection was closed")
 
+    def end_rest(self) -> None:
+        """Break off the commands that nobody has waited for."""
+        with self._guard:
+            left = list(self._running)
+        for process in left:
+            process.kill()
+        for process in left:
+            self.abandon(process)
+
     def lose(self) -> None:
         """Give the line up: whatever waits on it raises HostLost. From any thread."""
         self._lost = True

@@ -20,7 +20,8 @@ SILENCE = 30.0  # seconds without an echo after which the line counts as lost, h
 
 @contextmanager
 def locked(target: Target, *, run: str, holder: str, wait: float = 0.0) -> Iterator[None]:
-    """Hold the project's lock on `target` for the run `run`; every command started meanwhile belongs to it.
+    """Hold the project's lock on `target` for the run `run`; every command started meanwhile belongs to it, and ends
+    with it.
 
     `holder` is one line for whoever is kept waiting: who, what, since. Waits at most `wait` seconds and says for whom.
     Raises Locked when it is not free by then, OpsError when the folder cannot be written.
@@ -31,6 +32,7 @@ def locked(target: Target, *, run: str, holder: str, wait: float = 0.0) -> Itera
     try:
         yield
     finally:
+        target.end_rest()
         target.holding("", "")
         keeper.release()
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import pytest
 
 from opslib.command import bash, command
 from opslib.compose.services import up
@@ -19,6 +22,7 @@ from opslib.target.base import Target
 from opslib.target.connect import connect
 from opslib.target.docker import docker, exec_in, mount, run_in
 from opslib.target.transfer import put_bytes
+from tests.conftest import need_server
 
 DATABASE = """-we "ird" $d=b 'ü'"""
 PASSWORD = """p'a"s$s w ör-d"""
@@ -280,3 +284,18 @@ def literal(text: str) -> str:
 
 def docker_says(trial: Trial, *words: str) -> str:
     return trial.target.run(docker(trial.host, *words)).text
+
+
+Stands = TypeVar("Stands", bound=Trial)
+
+
+def brought_up(request: pytest.FixtureRequest, make: Callable[[str, str], Stands]) -> Iterator[Stands]:
+    """A stack on the target that a fixture's parameter names, `local` or `ssh`; taken away in the end."""
+    if request.param == "ssh":
+        need_server(request)
+    found = make(request.param, request.getfixturevalue("lab")["images_prefix"])
+    try:
+        found.up()
+        yield found
+    finally:
+        found.down()

@@ -25,8 +25,7 @@ from opslib.images.ship import ship
 from opslib.run.record import Record
 from opslib.target.docker import exec_in, mount, run_in
 from opslib.target.transfer import put_bytes
-from tests.conftest import missing
-from tests.lab.restore_stack import DATABASE, Trial, ident
+from tests.lab.restore_stack import DATABASE, Trial, brought_up, ident
 
 pytestmark = pytest.mark.lab
 
@@ -190,17 +189,8 @@ class Stand(Trial):
 
 
 @pytest.fixture(scope="module", params=["local", "ssh"])
-def stand(request: pytest.FixtureRequest, lab: dict[str, Any]) -> Iterator[Stand]:
-    if request.param == "ssh":
-        request.getfixturevalue("ssh_config")
-        if not any(server["name"] == "one" for server in lab["servers"]):
-            missing("the lab has no server `one`: run scripts/lab up")
-    found = Stand(request.param, lab["images_prefix"])
-    try:
-        found.up()
-        yield found
-    finally:
-        found.down()
+def stand(request: pytest.FixtureRequest) -> Iterator[Stand]:
+    yield from brought_up(request, Stand)
 
 
 @pytest.fixture(scope="module")

@@ -24,9 +24,8 @@ from opslib.target.base import Target
 from opslib.target.connect import connect
 from opslib.target.docker import exec_in, mount, run_in
 from opslib.target.transfer import put_bytes
-from tests.conftest import missing
 from tests.lab.postgres_stack import APP, IN_PLACE, OWNED, RUIN, SWAPPED, Databases
-from tests.lab.restore_stack import USER, docker_says, ident
+from tests.lab.restore_stack import USER, brought_up, docker_says, ident
 from tests.lab.test_restore import failed, liar, refused, worked
 
 pytestmark = pytest.mark.lab
@@ -34,17 +33,8 @@ ALL = ["app", "db", "tiny"]
 
 
 @pytest.fixture(scope="module", params=["local", "ssh"])
-def stack(request: pytest.FixtureRequest, lab: dict[str, Any]) -> Iterator[Databases]:
-    if request.param == "ssh":
-        request.getfixturevalue("ssh_config")
-        if not any(server["name"] == "one" for server in lab["servers"]):
-            missing("the lab has no server `one`: run scripts/lab up")
-    found = Databases(request.param, lab["images_prefix"])
-    try:
-        found.up()
-        yield found
-    finally:
-        found.down()
+def stack(request: pytest.FixtureRequest) -> Iterator[Databases]:
+    yield from brought_up(request, Databases)
 
 
 @pytest.fixture(scope="module")

@@ -32,8 +32,7 @@ from opslib.target.base import Target
 from opslib.target.connect import connect
 from opslib.target.docker import docker, exec_in, mount, run_in
 from opslib.target.transfer import put_bytes
-from tests.conftest import missing
-from tests.lab.restore_stack import Trial
+from tests.lab.restore_stack import Trial, brought_up
 from tests.lab.test_backup import Watch
 from tests.lab.test_restore import failed, liar, worked
 
@@ -162,17 +161,8 @@ def warnings(caches: Caches) -> str:
 
 
 @pytest.fixture(scope="module", params=["local", "ssh"])
-def caches(request: pytest.FixtureRequest, lab: dict[str, Any]) -> Iterator[Caches]:
-    if request.param == "ssh":
-        request.getfixturevalue("ssh_config")
-        if not any(server["name"] == "one" for server in lab["servers"]):
-            missing("the lab has no server `one`: run scripts/lab up")
-    found = Caches(request.param, lab["images_prefix"])
-    try:
-        found.up()
-        yield found
-    finally:
-        found.down()
+def caches(request: pytest.FixtureRequest) -> Iterator[Caches]:
+    yield from brought_up(request, Caches)
 
 
 @pytest.fixture(scope="module")

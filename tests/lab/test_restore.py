@@ -22,25 +22,16 @@ from opslib.settings.model import Host
 from opslib.target.connect import connect
 from opslib.target.docker import docker, mount, run_in
 from opslib.target.transfer import get, put
-from tests.conftest import ROOT, missing
-from tests.lab.restore_stack import DATABASE, Trial, docker_says
+from tests.conftest import ROOT
+from tests.lab.restore_stack import DATABASE, Trial, brought_up, docker_says
 
 pytestmark = pytest.mark.lab
 SERVER = "test-restore"  # a server of its own, whose line may be cut
 
 
 @pytest.fixture(scope="module", params=["local", "ssh"])
-def trial(request: pytest.FixtureRequest, lab: dict[str, Any]) -> Iterator[Trial]:
-    if request.param == "ssh":
-        request.getfixturevalue("ssh_config")
-        if not any(server["name"] == "one" for server in lab["servers"]):
-            missing("the lab has no server `one`: run scripts/lab up")
-    found = Trial(request.param, lab["images_prefix"])
-    try:
-        found.up()
-        yield found
-    finally:
-        found.down()
+def trial(request: pytest.FixtureRequest) -> Iterator[Trial]:
+    yield from brought_up(request, Trial)
 
 
 @pytest.fixture(scope="module")

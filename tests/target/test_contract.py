@@ -227,6 +227,14 @@ def test_the_lock_is_kept_for_as_long_as_the_controller_answers(target: Target) 
         assert not target.lost
 
 
+def test_what_nobody_waited_for_ends_with_the_lock(target: Target) -> None:
+    with locked(target, run="r1", holder="a"):
+        left = target.start(bash("echo started; exec sleep 1000"))
+        assert left.read() == b"started\n"
+    with locked(target, run="r2", holder="b"):
+        assert target.run(command("echo", "works")).text == "works"
+
+
 def test_a_waiting_run_gets_the_lock(place: Place, target: Target) -> None:
     other = place.connect()
     got = threading.Event()

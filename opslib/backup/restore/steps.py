@@ -203,12 +203,7 @@ def clean(ctx: Context) -> AnyStep:
     def look(run: Run) -> Memo:
         return clean_memo(ctx, run)
 
-    def do(run: Run, memo: Memo) -> str:
-        if ctx.workbench is not None:
-            ctx.workbench.close()
-        return _remove(run, memo)
-
-    return Step(REMOVE, look, do, final=True)
+    return Step(REMOVE, look, _remove, final=True)
 
 
 def clean_memo(ctx: Context, run: Run) -> Memo:

@@ -6,13 +6,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from opslib.errors import Cancelled, HostLost, OpsError
 from opslib.target.docker import run_in
 from opslib.target.process import new_nonce
 
 if TYPE_CHECKING:
     from opslib.target.base import Target
-    from opslib.target.process import Process
 
 MOST = 5  # sshd gives a connection ten sessions (MaxSessions), and the work itself needs some of them
 LONG = 24 * 3600.0  # seconds
@@ -20,12 +18,12 @@ _WAIT = ("sh", "-c", "echo open; exec cat >/dev/null")
 
 
 class Workbench:
-    """The open containers of one restore. Each is a command of the run: its end, ours or the line's ends it.
+    """The open containers of one restore. Each is a command of the run, and ends with it, with us or with the line.
     `volumes` are those that were there before: a new one can only be removed again while no container has it."""
 
     def __init__(self, target: Target, tools: str, volumes: Collection[str]) -> None:
         self._target, self._tools, self._volumes = target, tools, frozenset(volumes)
-        self._open: dict[str, tuple[str, Process]] = {}
+        self._open: dict[str, str] = {}  # names by mount
 
     def container(self, source: str, mounted: str) -> str | None:
         """The name of the container that has this mount of a volume or folder; None where there is to be none. Raises
@@ -35,29 +33,17 @@ class Workbench:
             if new or len(self._open) == MOST:
                 return None
             self._open[mounted] = self._start(mounted)
-        return self._open[mounted][0]
+        return self._open[mounted]
 
-    def _start(self, mounted: str) -> tuple[str, Process]:
+    def _start(self, mounted: str) -> str:
         name = f"opslib-{new_nonce()}"
         cmd = run_in(self._target.host, self._tools, *_WAIT, mounts=[mounted], name=name, streams=True, limit=LONG,
                      options=["--security-opt", "label=disable"])  # fmt: skip
         process = self._target.start(cmd)
         try:
             if process.read():
-                return name, process
+                return name
         except BaseException:
             self._target.abandon(process)
             raise
         raise self._target.failure(cmd, self._target.finish(process))
-
-    def close(self) -> None:
-        """End the containers."""
-        for _, process in self._open.values():
-            try:
-                process.end_input()
-                self._target.finish(process)
-            except (Cancelled, HostLost):
-                raise
-            except OpsError:
-                pass  # it had ended before
-        self._open.clear()
