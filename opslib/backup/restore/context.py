@@ -18,7 +18,9 @@ from opslib.target.docker import docker, exec_in, mount, run_in
 from opslib.target.transfer import stream_out
 
 if TYPE_CHECKING:
+    from opslib.backup.manifest import Kind
     from opslib.backup.restore.workbench import Workbench
+    from opslib.backup.sqlite import SqliteFile
     from opslib.compose.stack import Container, Stack
     from opslib.engines.instance import Instance
     from opslib.target.base import Target
@@ -52,6 +54,7 @@ class Context:
     proven: set[str] = field(default_factory=set)
     _stack: Stack | None = field(default=None, repr=False)
     _instances: dict[str, Instance] = field(default_factory=dict, repr=False)
+    _sqlite: list[SqliteFile] | None = field(default=None, repr=False)
 
     def stack(self, *, fresh: bool = False) -> Stack:
         """What is there of the project; looked at once, or anew."""
@@ -60,6 +63,18 @@ class Context:
         if self._stack is None or fresh:
             self._stack = look(self.target, self.project)
         return self._stack
+
+    def sqlite_files(self) -> list[SqliteFile]:
+        """The project's SQLite files, looked for once: later its services stand still, and cannot be asked what is
+        theirs. Raises OpsError as `find`."""
+        from opslib.backup.sources import find
+        from opslib.backup.sqlite import SqliteFile
+
+        if self._sqlite is None:
+            kinds: tuple[Kind, ...] = ("sqlite",)
+            found = find(self.target, self.stack(), self.tools, kinds).sources
+            self._sqlite = [one for one in found if isinstance(one, SqliteFile)]
+        return self._sqlite
 
     def instance(self, service: str, *, fresh: bool = False) -> Instance:
         """The engine that runs in a service's container, looked at once or anew; a container that does not run is

@@ -208,17 +208,12 @@ def around(names: Collection[str]) -> str:
 
 
 def _sqlite(ctx: Context, chosen: Chosen, options: Options, size: int, make: Make) -> Part:
-    from opslib.backup.sources import find
-    from opslib.backup.sqlite import SqliteFile
-
     artifact = _artifact(chosen, "sqlite", None, size)
     if options.into is not None:
         where = {"place": "project", "path": options.into}
         return replace(make(replace(artifact, name=options.into, facts=where)), counts=None)
     base = re.sub(r"\.(gz|zst)$", "", chosen.single)
-    kinds: tuple[Kind, ...] = ("sqlite",)
-    found = find(ctx.target, ctx.stack(), ctx.tools, kinds).sources
-    there = [one for one in found if isinstance(one, SqliteFile) and posixpath.basename(one.path) == base]
+    there = [one for one in ctx.sqlite_files() if posixpath.basename(one.path) == base]
     if len(there) != 1:
         raise BadSettings(
             f"{chosen.single} is a SQLite file, and {len(there) or 'none'} of the project's is called {base}",
