@@ -66,7 +66,8 @@ class PostgresPart(Part, frozen=True, kw_only=True, tag="postgres"):
         db = ctx.instance(self.service, fresh=True)
         here = oids(ctx, db)
         at = pg.maintenance(self.live, here)
-        if self.new in here:  # one with a subscription cannot be dropped
+        if self.new in here:  # one with a subscription cannot be dropped; one that was swapped back lets nobody in
+            run_sql(ctx, db, at, f"alter database {pg.ident(self.new)} allow_connections true;")
             run_sql(ctx, db, self.new, FORGET_SUBSCRIPTIONS)
         run_sql(ctx, db, at, pg.drop_databases([self.new]))
         self.drop_roles(ctx, db, at)
