@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from opslib.backup.restore.context import LONG
 from opslib.target.docker import run_in
 from opslib.target.process import new_nonce
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from opslib.target.base import Target
 
 MOST = 5  # sshd gives a connection ten sessions (MaxSessions), and the work itself needs some of them
-LONG = 24 * 3600.0  # seconds
 _WAIT = ("sh", "-c", "echo open; exec cat >/dev/null")
 
 
