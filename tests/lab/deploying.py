@@ -20,6 +20,7 @@ from opslib.deploy.rollback import steps as rollback_steps
 from opslib.deploy.steps import RECOVERIES, steps
 from opslib.errors import OpsError
 from opslib.events import Event, Note
+from opslib.run import log
 from opslib.run.fleet import Task, carry_out
 from opslib.run.record import Record
 from opslib.settings.model import Deploy, Host
@@ -208,34 +209,29 @@ def _quietly(true: Callable[[], bool]) -> bool:
         return False
 
 
-_KILLED = """
-import os, pickle, signal, sys
+_DEPLOY = """
+import pickle, sys
 from pathlib import Path
 from opslib.deploy.options import DeployOptions
 from opslib.deploy.steps import RECOVERIES, steps
-from opslib.events import StepStarted
 from opslib.run.fleet import Task, carry_out
 from opslib.settings.model import Host
 from opslib.target.connect import connect
-host, root, when = pickle.loads(bytes.fromhex(sys.argv[1]))
-def tell(event):
-    if isinstance(event, StepStarted) and event.step == when:
-        import threading
-        threading.Timer({delay}, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
+host, root = pickle.loads(bytes.fromhex(sys.argv[1]))
 here = connect(Host(name="local", path=root))
 options = DeployOptions(Path(root), here)
-carry_out(Task("deploy", lambda run: steps(run, options), known=RECOVERIES), [connect(host, tell)])
+carry_out(Task("deploy", lambda run: steps(run, options), known=RECOVERIES), [connect(host)])
 """
+_BEGUN = 'until [[ -e $1 && $(<"$1") == *"\\"step\\":\\"$2\\""* ]]; do sleep .01; done'
 
 
-def killed_in(trial: Trial, step: str, delay: float = 0.15) -> None:
-    """Deploy in a process of its own, which is killed soon after that step has begun."""
-    trial.close()
-    given = pickle.dumps((trial.host, str(trial.root), step)).hex()
-    done = subprocess.run(
-        [sys.executable, "-c", _KILLED.replace("{delay}", str(delay)), given],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL, (done.returncode, done.stdout, done.stderr)
+def killed_in(trial: Trial, step: str) -> None:
+    """Deploy in a process of its own, which is killed when the recovery log says that this step has begun."""
+    given = pickle.dumps((trial.host, str(trial.root))).hex()
+    deploy = subprocess.Popen([sys.executable, "-c", _DEPLOY, given], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        trial.target.run(bash(_BEGUN, log.path(trial.target), step, limit=120))
+    finally:
+        deploy.kill()
+        said = deploy.communicate()[0]
+    assert deploy.returncode == -signal.SIGKILL, (deploy.returncode, said)
