@@ -30,13 +30,13 @@ services:
   db:
     image: ${IMAGES}postgres:15
     environment: {POSTGRES_USER: "-own er ü", POSTGRES_PASSWORD: "${PASSWORD}", POSTGRES_DB: first}
-    healthcheck: {test: [CMD, pg_isready, -q, -h, 127.0.0.1], interval: 1s, retries: 60}
+    healthcheck: {test: [CMD, pg_isready, -q, -h, 127.0.0.1], interval: 30s, start_period: 99s, start_interval: 1s}
     volumes: ["pg:/var/lib/postgresql/data"]
   tiny:
     image: ${IMAGES}postgres:15
     command: [postgres, -c, max_wal_size=32MB, -c, min_wal_size=32MB, -c, autovacuum=off]
     environment: {POSTGRES_PASSWORD: x, POSTGRES_DB: full}
-    healthcheck: {test: [CMD, pg_isready, -q, -h, 127.0.0.1], interval: 1s, retries: 60}
+    healthcheck: {test: [CMD, pg_isready, -q, -h, 127.0.0.1], interval: 30s, start_period: 99s, start_interval: 1s}
     tmpfs: ["/var/lib/postgresql/data:size=180m"]
 volumes: {pg: {}}
 """

@@ -25,6 +25,7 @@ from opslib.target.base import Target
 from opslib.target.connect import connect
 from opslib.target.docker import docker, mount, run_in
 from opslib.target.transfer import put_bytes
+from tests.lab.stacks import SOON
 
 # $1 the folder of the sets, $2 a set, $3 the new one, $4 an artifact, $5 a bash text that its raw bytes go through.
 _THROUGH = """set -eu; mkdir "$1/$3"; cd "$1/$2"; zstd -dcq "$4" | bash -euc "$5" | zstd -q >"../$3/$4"; cd "../$3"
@@ -51,8 +52,8 @@ class Project:
 
     @staticmethod
     def healthy(*test: str) -> dict[str, Any]:
-        """A health check that is made often while the container starts, and then seldom."""
-        return {"test": [*test], "interval": "30s", "start_period": "120s", "start_interval": "1s"}
+        """A health check."""
+        return {"test": [*test], **SOON}
 
     def idle(self, volumes: Sequence[str] = ()) -> dict[str, Any]:
         """A service that does nothing, and has to stop for a restore."""

@@ -25,7 +25,7 @@ ODD = "-a 'b' \"c\" $d é"
 SQLITE = "-s q'l $i é.db"
 
 # asked often until it answers, then seldom: each question is a process of the machine that the tests share
-SOON = {"interval": "30s", "start_period": "60s", "start_interval": "500ms"}
+SOON = {"interval": "30s", "start_period": "99s", "start_interval": "1s"}
 LOOP = "trap 'exit 0' TERM; while :; do sleep 3600 & wait; done"
 REDIS = r"""password=$(printf %s "$REDIS_PASSWORD" | sed 's/[\\"]/\\&/g')
 exec docker-entrypoint.sh redis-server - <<END

@@ -34,21 +34,21 @@ services:
   db:
     image: ${IMAGES}postgres:15
     environment: {POSTGRES_USER: app, POSTGRES_PASSWORD: "${PASSWORD}", POSTGRES_DB: first}
-    healthcheck: {test: [CMD, pg_isready, -q, -h, 127.0.0.1], interval: 1s, retries: 60}
+    healthcheck: {test: [CMD, pg_isready, -q, -h, 127.0.0.1], interval: 30s, start_period: 99s, start_interval: 1s}
     volumes: ["pg:/var/lib/postgresql/data"]
   shop:
     image: ${IMAGES}mariadb:10.11
     environment: {MARIADB_ROOT_PASSWORD: "${PASSWORD}", MARIADB_DATABASE: shop}
-    healthcheck: {test: [CMD, healthcheck.sh, --connect, --innodb_initialized], interval: 1s, retries: 60}
+    healthcheck: {test: [CMD, healthcheck.sh, --connect, --innodb_initialized], interval: 30s, start_period: 99s, start_interval: 1s}
     volumes: ["shop:/var/lib/mysql"]
   mongo:
     image: ${IMAGES}mongo:7
     environment: {MONGO_INITDB_ROOT_USERNAME: root, MONGO_INITDB_ROOT_PASSWORD: "${PASSWORD}"}
-    healthcheck: {test: [CMD, mongosh, --quiet, --eval, "EJSON.stringify(db.adminCommand({ping: 1}))"], interval: 2s, retries: 60}
+    healthcheck: {test: [CMD, mongosh, --quiet, --eval, "EJSON.stringify(db.adminCommand({ping: 1}))"], interval: 30s, start_period: 99s, start_interval: 1s}
     volumes: ["mongo:/data/db"]
   vectors:
     image: ${IMAGES}qdrant:v1.15.4
-    healthcheck: {test: [CMD, bash, -c, "exec 3<>/dev/tcp/127.0.0.1/6333"], interval: 1s, retries: 60}
+    healthcheck: {test: [CMD, bash, -c, "exec 3<>/dev/tcp/127.0.0.1/6333"], interval: 30s, start_period: 99s, start_interval: 1s}
     volumes: ["vectors:/qdrant/storage"]
   cache:
     image: ${IMAGES}redis:7

@@ -32,15 +32,16 @@ alter table parent enable always trigger note; create index "by x" on parent (x)
 MORE = """  my:
     image: ${IMAGES}mariadb:10.11
     environment: {MARIADB_ROOT_PASSWORD: "${PASSWORD}"}
-    healthcheck: {test: [CMD, healthcheck.sh, --connect, --innodb_initialized], interval: 1s, retries: 60}
+    healthcheck: {test: [CMD, healthcheck.sh, --connect, --innodb_initialized], interval: 30s, start_period: 99s, start_interval: 1s}
     volumes: ["my:/var/lib/mysql"]
   mo:
     image: ${IMAGES}mongo:7
     environment: {MONGO_INITDB_ROOT_USERNAME: root, MONGO_INITDB_ROOT_PASSWORD: "${PASSWORD}"}
     healthcheck:
       test: [CMD, mongosh, --quiet, --eval, "EJSON.stringify(db.adminCommand({ping: 1}))"]
-      interval: 3s
-      retries: 40
+      interval: 30s
+      start_period: 99s
+      start_interval: 1s
     volumes: ["mo:/data/db"]
 volumes: {my: {}, mo: {}, """
 

@@ -21,7 +21,7 @@ services:
   db:
     image: %s
     environment: {POSTGRES_USER: "-own er ü", POSTGRES_PASSWORD: "x", POSTGRES_DB: first}
-    healthcheck: {test: [CMD, pg_isready, -q, -h, 127.0.0.1], interval: 1s, retries: 60}
+    healthcheck: {test: [CMD, pg_isready, -q, -h, 127.0.0.1], interval: 30s, start_period: 99s, start_interval: 1s}
     volumes: ["pg:/var/lib/postgresql/data"]
   app:
     image: %s
@@ -65,8 +65,8 @@ def test_older_into_newer_works_and_newer_into_older_is_refused(both: list[Trial
     assert result["restored"][0]["after"]["large objects"] == 2
 
     made = newer.backup()
-    (file,) = [name for name in artifacts(newer, made, "postgres") if name.endswith("dump.zst")]
-    for path in (newer.path(made), newer.path(made, file)):
+    dumps = [name for name in artifacts(newer, made, "postgres") if name.endswith("dump.zst")]
+    for path in (newer.path(made), *(newer.path(made, name) for name in dumps)):
         said = refused(older.restore(path))
         assert "made by PostgreSQL 17." in said
         assert "newer than the server, PostgreSQL 15" in said

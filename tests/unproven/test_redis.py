@@ -33,6 +33,7 @@ from opslib.target.connect import connect
 from opslib.target.docker import docker, exec_in, mount, run_in
 from opslib.target.transfer import put_bytes
 from tests.lab.restore_stack import Trial, brought_up
+from tests.lab.stacks import SOON
 from tests.lab.test_backup import Watch
 from tests.lab.test_restore import failed, liar, worked
 
@@ -70,16 +71,16 @@ class Caches(Trial):
         self.target.close()
         self.target = self.connect()
         image = f"{self.images}redis:7"
-        often = {"test": ["CMD", "redis-cli", "ping"], "interval": "1s", "retries": 60}
+        check = {"test": ["CMD", "redis-cli", "ping"], **SOON}
         digest = hashlib.sha256(PASSWORD.encode()).hexdigest()
         acl = f"user default off\nuser {USER} on #{digest} ~* &* +@all"
         services = {
             "cache": {"image": image, "command": ["sh", "-ec", KEPT], "environment": {"ACL": acl},
-                      "volumes": ["cache:/data"], "healthcheck": often},
+                      "volumes": ["cache:/data"], "healthcheck": check},
             "plain": {"image": image, "command": ["redis-server", "--save", "", "--appendonly", "no"],
-                      "volumes": ["plain:/data"], "healthcheck": often},
+                      "volumes": ["plain:/data"], "healthcheck": check},
             "odd": {"image": image, "command": ["redis-server", "--rename-command", "BGSAVE", "other"],
-                    "healthcheck": often},
+                    "healthcheck": check},
             "app": {"image": f"{self.images}busybox:1", "command": ["sleep", "100000"], "init": True,
                     "stop_grace_period": "1s"},
         }  # fmt: skip
