@@ -36,10 +36,11 @@ class Engine:
     the server has in /proc/PID/comm. `inside` is POSIX sh, run in the container for such a process: `$p` is its
     folder in /proc, `$name` its name; it prints `data FOLDER`, `owner UID:GID` and whatever `instance` reads, or ends
     with `missing` where the tools that opslib needs are not there. `secrets` are the variables whose `NAME_FILE` form
-    is read inside. `marks` are names in its data folder that tell whose it is. `instance` makes the value from what was
-    printed and the container's variables, with the passwords worth trying, the likeliest first; `log_in` finds the one
-    that is right. `ready` is a command that succeeds when the server answers, `data` its folder in a container that
-    does not run, from that and an artifact's facts.
+    is read inside. `marks` are names in its data folder that tell whose it is. `instance` makes the value from what
+    was printed and the container's variables, with the passwords worth trying, the likeliest first; `log_in` finds
+    the one that is right. `sets_up`: its images start it once for themselves, before its first start. `ready` is a
+    command that succeeds when the server answers, `data` its folder in a container that does not run, from that and
+    an artifact's facts.
     """
 
     kind: str
@@ -52,3 +53,4 @@ class Engine:
     ready: Callable[[Instance], Sequence[str]]
     data: Callable[[Container, Mapping[str, object]], str]
     log_in: Callable[[Target, Instance, Sequence[Secret]], Instance] = field(default=as_it_is)
+    sets_up: bool = False

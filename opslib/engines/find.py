@@ -4,7 +4,7 @@ made on top of one (pgvector, postgis, one's own) counts. One round trip for all
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -21,9 +21,20 @@ if TYPE_CHECKING:
     from opslib.target.base import Target
 
 # POSIX sh, busybox too. `missing` leaves a server without the tools that opslib needs to be named, not used; `bare`
-# says that they may come from another image, if the host file names one.
+# says that they may come from another image, if the host file names one. `setup` is said in the first minute of a
+# container whose server did not take the place of the shell that began it: an image starts it once for itself, to make
+# users and databases, and stops it again. One that stays in a shell's care is taken after that minute.
 _INSIDE = r"""
 missing() { printf 'process %s\n' "$name"; }
+setting_up() {
+  read -r up _ </proc/uptime; IFS= read -r stat </proc/1/stat; set -- ${stat##*) }
+  [ $(( ${up%.*} - ${20} / 100 )) -lt 60 ] || return 0
+  a=${p#/proc/}
+  while IFS= read -r stat <"/proc/$a/stat"; do
+    set -- ${stat##*) }; a=$2; IFS= read -r c <"/proc/$a/comm" || return 0
+    case $c in sh|ash|bash|dash|docker-entrypoi) printf 'setup\n'; return ;; esac
+  done
+}
 for p in /proc/[0-9]*; do
   IFS= read -r name <"$p/comm" || continue
   case $name in
@@ -40,8 +51,11 @@ printf 'looked\n'"""
 
 @cache
 def _inside() -> str:
-    arms = "".join(f"  {'|'.join(one.processes)}) {one.inside.strip()}\n    printf 'kind {one.kind}\\n' ;;\n"
-                   for one in ENGINES.values())  # fmt: skip
+    arms = "".join(
+        f"  {'|'.join(one.processes)}) {one.inside.strip()}\n    printf 'kind {one.kind}\\n'"
+        f"{'; setting_up' if one.sets_up else ''} ;;\n"
+        for one in ENGINES.values()
+    )
     secrets = dict.fromkeys(name for one in ENGINES.values() for name in one.secrets)
     own = {name for one in ENGINES.values() for name in one.processes}
     named = "|".join(name for name in others.PROCESSES if name not in own)
@@ -112,4 +126,5 @@ def parse_seen(container: Container, text: str, login: Login) -> Seen:
         return Seen(container, None, (), processes, looked)
     secrets = dict(line.partition(" ")[::2] for line in reversed(facts.get("secret", ())))
     instance, passwords = engine.instance(container, facts, {**container.env, **secrets}, login)
+    instance = replace(instance, setting_up="setup" in facts)
     return Seen(container, instance, tuple(dict.fromkeys(passwords)), processes, looked)

@@ -29,7 +29,8 @@ class Instance:
     server's and `client` what its dump program calls itself; `data` the data folder inside ("" where Redis hides it:
     its `facts` say it); `user` the `uid:gid` that owns the data, as which its tools run. `env` logs its tools in
     (PGUSER, PGPASSWORD, PGHOST, PGPORT; REDISCLI_AUTH); `port` is the one that it listens on. `network`: its tools
-    reach it by its address rather than by a file. `tools_image` has its tools where its own container has none."""
+    reach it by its address rather than by a file. `tools_image` has its tools where its own container has none.
+    `setting_up`: its image has started it for itself, before its first start, and is going to stop it again."""
 
     kind: str
     service: str
@@ -44,6 +45,7 @@ class Instance:
     client: str = ""
     network: bool = True
     tools_image: str = ""
+    setting_up: bool = False
     env: Mapping[str, str | Secret] = field(default_factory=dict)
 
     def tool(self, host: Host, *argv: str, feed: bytes | Secret | None = None, streams: bool = False,

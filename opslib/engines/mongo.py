@@ -214,5 +214,5 @@ def _ready(at: Instance) -> Sequence[str]:
 ENGINE = Engine(
     kind="mongo", images="^mongo(db.*)?$|-mongodb$", processes=("mongod",), inside=_INSIDE, marks=("WiredTiger",),
     secrets=("MONGO_INITDB_ROOT_USERNAME", "MONGO_INITDB_ROOT_PASSWORD", "MONGODB_ROOT_PASSWORD"),
-    instance=_instance, ready=_ready, data=lambda container, facts: "/data/db", log_in=logged_in,
+    instance=_instance, ready=_ready, data=lambda container, facts: "/data/db", log_in=logged_in, sets_up=True,
 )  # fmt: skip

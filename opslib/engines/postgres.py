@@ -179,7 +179,7 @@ ENGINE = Engine(
     inside=_INSIDE, marks=("PG_VERSION",),
     secrets=("POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB", "POSTGRESQL_USERNAME", "POSTGRESQL_PASSWORD"),
     instance=_instance, ready=lambda at: ("pg_isready", "-q"),
-    data=lambda container, facts: container.env.get("PGDATA", "/var/lib/postgresql/data"),
+    data=lambda container, facts: container.env.get("PGDATA", "/var/lib/postgresql/data"), sets_up=True,
 )  # fmt: skip
 
 

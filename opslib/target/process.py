@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import threading
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -35,7 +36,8 @@ class Ended:
 
 
 class Process:
-    """One command on a machine. Used by one thread; `kill` may be called from any."""
+    """One command on a machine. One thread at a time moves its bytes, others wait for it; `kill` may be called from any
+    at any time."""
 
     def __init__(self, pipe: Pipe, script: str, nonce: str, cmd: Command, host: str) -> None:
         self._pipe, self._cmd, self._host = pipe, cmd, host
@@ -49,6 +51,7 @@ class Process:
         self._killed: str | None = None
         self._killed_at = 0.0
         self._ended: Ended | None = None
+        self._mine = threading.RLock()  # who moves the bytes: a pipe that is closed meanwhile is not to be read
         self._send(packed(script))
         if cmd.feed is not None:
             self.write(cmd.feed.reveal().encode() if isinstance(cmd.feed, Secret) else cmd.feed)
@@ -56,14 +59,15 @@ class Process:
 
     def read(self, n: int = 65536) -> bytes:
         """Up to `n` bytes of standard output as soon as there are any; empty at its end."""
-        while not self._out and not self._finished:
-            self._turn(None)
-        if not self._out:
-            return b""
-        got = self._out.popleft()
-        if len(got) > n:
-            self._out.appendleft(got[n:])
-        return got[:n]
+        with self._mine:
+            while not self._out and not self._finished:
+                self._turn(None)
+            if not self._out:
+                return b""
+            got = self._out.popleft()
+            if len(got) > n:
+                self._out.appendleft(got[n:])
+            return got[:n]
 
     def write(self, data: bytes) -> None:
         """Send data to the command's standard input; blocks while it does not read."""
@@ -82,6 +86,10 @@ class Process:
         Raises HostLost when the line broke before it could say so, Cancelled after `kill`, CommandFailed after the
         command's time limit.
         """
+        with self._mine:
+            return self._wait()
+
+    def _wait(self) -> Ended:
         if self._ended is None:
             while not self._finished:
                 self._turn(None)
@@ -112,12 +120,14 @@ class Process:
 
     def close(self) -> None:
         """Let go; a command that still runs is broken off by its leash."""
-        self._pipe.close()
+        with self._mine:
+            self._pipe.close()
 
     def _send(self, data: bytes) -> None:
         view = memoryview(data)
-        while view and not self._finished:
-            view = view[self._turn(view) :]
+        with self._mine:
+            while view and not self._finished:
+                view = view[self._turn(view) :]
 
     def _turn(self, data: memoryview | None) -> int:
         """Move bytes once in whatever direction is free; returns the bytes sent."""

@@ -40,8 +40,9 @@ services:
   db:
     image: ${IMAGES}postgres:15
     environment: {POSTGRES_USER: "-own er ü", POSTGRES_PASSWORD: "${PASSWORD}", POSTGRES_DB: first}
-    healthcheck: {test: [CMD, pg_isready, -q], interval: 30s, start_period: 60s, start_interval: 500ms}
+    healthcheck: {test: [CMD, pg_isready, -q, -h, 127.0.0.1], interval: 30s, start_period: 99s, start_interval: 1s}
     volumes: ["pg:/var/lib/postgresql/data"]
+    configs: [{source: first, target: /docker-entrypoint-initdb.d/first.sh}]
   cache:
     image: ${IMAGES}redis:7
     command: [redis-server, --appendonly, "yes", --requirepass, "${PASSWORD}"]
@@ -50,6 +51,7 @@ services:
     image: ${IMAGES}redis:7
     command: [redis-server, --appendonly, "no"]
     volumes: ["plain:/data"]
+configs: {first: {content: "sleep 2"}}  # a first start that takes its time
 volumes: {uploads: {labels: {owner: "th'em"}}, pg: {}, cache: {}, plain: {}}
 """
 

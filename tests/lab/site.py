@@ -38,7 +38,7 @@ services:
     stop_grace_period: 5s
     environment: {POSTGRES_USER: app, POSTGRES_DB: app, POSTGRES_PASSWORD: "${DB_PASSWORD:?}"}
     volumes: ["db:/var/lib/postgresql/data"]
-    healthcheck: {test: [CMD, pg_isready, -U, app, -d, app], interval: 30s, start_period: 99s, start_interval: 500ms}
+    healthcheck: {test: [CMD, pg_isready, -h, 127.0.0.1, -U, app, -d, app], interval: 30s, start_period: 99s, start_interval: 500ms}
 volumes: {db: {}}
 """
 

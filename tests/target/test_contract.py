@@ -235,6 +235,25 @@ def test_what_nobody_waited_for_ends_with_the_lock(target: Target) -> None:
         assert target.run(command("echo", "works")).text == "works"
 
 
+def test_what_another_thread_waits_for_ends_with_the_lock(target: Target) -> None:
+    ends: list[type[BaseException]] = []
+
+    def wait(began: str) -> None:
+        try:
+            target.run(bash(': >"$1"; sleep 1000', began, limit=100))
+        except BaseException as error:
+            ends.append(type(error))
+
+    for number in range(5):
+        began = f"{target.root}/began{number}"
+        thread = threading.Thread(target=wait, args=[began], daemon=True)
+        with locked(target, run=f"r{number}", holder="a"):
+            thread.start()
+            target.run(bash("until [[ -e $1 ]]; do sleep .01; done", began))
+        thread.join(20)
+    assert ends == [Cancelled] * 5
+
+
 def test_a_waiting_run_gets_the_lock(place: Place, target: Target) -> None:
     other = place.connect()
     got = threading.Event()

@@ -101,7 +101,7 @@ class Context:
                 starts += 1
             try:
                 for one in find_instances(self.target, stack, logins(self.target.host)):
-                    if one.service == service and self._answers(one):
+                    if one.service == service and not one.setting_up and self._answers(one):
                         return one
                 why = "no database that opslib knows answers in it"
             except (Cancelled, HostLost):

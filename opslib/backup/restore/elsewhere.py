@@ -23,6 +23,9 @@ from opslib.errors import BadSettings, OpsError
 if TYPE_CHECKING:
     from opslib.backup.restore.parts import AnyPart
 
+# The nearest folder above a path that is there.
+_ABOVE = 'd=${1%/*}; until [ -d "$d/" ]; do d=${d%/*}; done; printf "%s\\n" "${d:-/}"'
+
 
 def redirect(ctx: Context, parts: Sequence[AnyPart], name: str) -> AnyPart:
     """The only part, on its way to another database, volume, folder or file. Raises BadSettings where several are
@@ -55,8 +58,11 @@ def redirect(ctx: Context, parts: Sequence[AnyPart], name: str) -> AnyPart:
         _free(ctx, bool(ctx.target.run(bash('[ ! -e "$1" ] || echo there', path)).text), path)
         if isinstance(part, TreePart):
             return replace(part, title=title, place=Place(kind="folder", source=path), create={}, before=None)
-        folder, file = posixpath.split(path)
-        return replace(part, title=title, place=Place(kind="folder", source=folder), path=file, within="", before=None)
+        folder = ctx.target.run(bash(_ABOVE, path)).text
+        file = posixpath.relpath(path, folder)
+        way = file.partition("/")[0] if "/" in file else ""
+        place = Place(kind="folder", source=folder)
+        return replace(part, title=title, place=place, path=file, within="", way=way, before=None)
     raise BadSettings(
         f"{part.title} has no other place than its server: --into cannot be used for it",
         host=ctx.target.host.name,

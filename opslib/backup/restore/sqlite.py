@@ -18,12 +18,15 @@ from opslib.errors import CommandFailed, OpsError
 
 # $1 the folder, $2 the id, $3 the artifact, $4 the path, $5 owner, $6 mode, $7 the count's text, $8 "" or "in" for a
 # new folder that another part has made: there the name may be a link to the live file, which must not be written to.
+# $9 the first folder on the way to the path that is not there yet ("": all are): those are like the one they come into.
 # What is checked has a plain name: an immutable URI makes no journal beside it.
 LOAD = (
     UNPACK
     + """set -euo pipefail; umask 077; cd -- "$1"; new=.opslib-new-$2
 [ -n "$8" ] || rm -rf -- "$new"
 mkdir -p -- "$(dirname -- "$new/$4")"; rm -f -- "$new/$4" "$new/$4"-{wal,shm,journal}; unpack "$3" >"$new/$4"
+[ -z "$9" ] || (cd -- "$new"; d=$4; while [ "$d" != "$9" ]; do d=${d%/*}
+  chown --reference=.. -- "./$d"; chmod --reference=.. -- "./$d"; done)
 chown -- "$5" "$new/$4"; chmod -- "$6" "$new/$4"
 ln -- "$new/$4" "$new/.check"; db="file:$new/.check?immutable=1"
 said=$(sqlite3 -batch -bail "$db" 'pragma integrity_check(1)' 2>&1) && [ "$said" = ok ] ||
@@ -49,16 +52,19 @@ sqlite3 -batch -bail "./$2" "$3" | sqlite3 -batch -bail "./$2" | sed 's/^/count 
 class SqlitePart(Part, frozen=True, kw_only=True, tag="sqlite"):
     """`path` is the file's below `place`; owner (`uid:gid`) and mode (octal) are those that it had. `within` is the id
     of the volume or folder that is restored around it: it is put into that one's new folder and comes and goes with
-    it."""
+    it. `way` is the first folder on the way to it that is not there yet ("": all are)."""
 
     place: Place
     path: str
     owner: str
     mode: str
     within: str = ""
+    way: str = ""
 
     @property
     def _paths(self) -> list[str]:
+        if self.way:
+            return [self.way]
         return [self.path, *(f"{self.path}{end}" for end in BESIDE)]
 
     def load(self, ctx: Context) -> None:
@@ -68,7 +74,7 @@ class SqlitePart(Part, frozen=True, kw_only=True, tag="sqlite"):
         words = [self.within or self.id, ctx.set_path(self.folder, self.file), self.path, self.owner, self.mode]
         within = "in" if self.within else ""
         if ctx.tools:
-            cmd = ctx.script(LOAD, self.place, *words, COUNT, within, set_folder=self.folder)
+            cmd = ctx.script(LOAD, self.place, *words, COUNT, within, self.way, set_folder=self.folder)
         else:
             cmd = ctx.embedded("sqlite", self.place, *words, within)
         lines = ctx.target.run(cmd).lines

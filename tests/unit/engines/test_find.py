@@ -50,6 +50,13 @@ def test_postgres_is_logged_in_by_its_environment_and_its_secret_files() -> None
     }  # fmt: skip
 
 
+def test_a_server_that_its_image_sets_up_is_told_from_one_that_stays() -> None:
+    for text, expected in ((POSTGRES, False), (POSTGRES.replace("owner", "setup\nowner"), True)):
+        at = parse_seen(container(), text, Login()).instance
+        assert at is not None
+        assert at.setting_up is expected
+
+
 def test_the_host_file_goes_before_the_environment() -> None:
     at = parse_seen(container(), POSTGRES, Login("boss", Secret("other"))).instance
     assert at is not None
