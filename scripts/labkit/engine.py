@@ -21,6 +21,9 @@ from .shell import LabError, attempt, environment, run, say, state_dir
 
 SOURCES = Path("/etc/apt/sources.list.d/opslib-lab.sources")
 PREFERENCES = Path("/etc/apt/preferences.d/opslib-lab")
+SECCOMP = Path(__file__).parent / "images/server/seccomp.json"
+"""What containers may not call, as Docker's own profile has it, said the other way round: runc compiles a short list of
+what is forbidden faster than the long one of what is allowed, which costs more than all else of a `docker exec`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +141,21 @@ def start() -> None:
     folder = state_dir("engine")
     pid_file, log = folder / "dockerd.pid", folder / "dockerd.log"
     _clear_stale(folder)
+    filtered = Path(shutil.copy(SECCOMP, folder))
     say(f"start dockerd, about 5 s (log: {log})")
     with open(log, "ab") as out:
         process = subprocess.Popen(
-            ["dockerd", "--data-root", folder / "data", "--exec-root", folder / "exec", "-p", pid_file],
+            [
+                "dockerd",
+                "--data-root",
+                folder / "data",
+                "--exec-root",
+                folder / "exec",
+                "-p",
+                pid_file,
+                "--seccomp-profile",
+                filtered,
+            ],
             env=environment(),
             cwd="/",
             stdin=subprocess.DEVNULL,

@@ -13,4 +13,4 @@ mkdir -p /run/sshd /etc/docker
 if [[ ${STORE:-classic} == containerd ]]; then
     echo '{"features": {"containerd-snapshotter": true}}' >/etc/docker/daemon.json
 fi
-exec dockerd
+exec dockerd --seccomp-profile /etc/docker/seccomp.json

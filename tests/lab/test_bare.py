@@ -317,6 +317,7 @@ def test_a_set_of_another_host_brings_data_and_nothing_else(lost: Lost) -> None:
     assert site.seen() == lost.good
     assert site.target.run(bash(look, site.target.root)).text == before
     assert "of-prod" not in before
+    site.target.run(bash('cd -- "$1"; sed -i /STAGING=own/d .env; sed -i "/# own/d" conf/site.conf', site.target.root))
 
 
 def test_never_over_a_stack_that_is_there(lost: Lost) -> None:
