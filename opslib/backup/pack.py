@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from opslib.backup.source import Stage
     from opslib.engines.instance import Instance
 
-LONG = 24 * 3600.0  # seconds that one artifact may take
+LONG = 24 * 3600.0  # seconds that moving data may take
 
 DIGEST = """digest() { if type -P openssl >/dev/null; then openssl dgst -sha256 -r; else sha256sum; fi; }
 """

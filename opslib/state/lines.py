@@ -9,9 +9,9 @@ from opslib.command import bash
 from opslib.target.base import Target
 
 # A line that a crash cut in half is ended first, so that the next one stands alone.
-_APPEND = """set -eu; umask 007; mkdir -p -- "$(dirname -- "$1")"
+_APPEND = """set -eu; umask 007; d=${1%/*}; [ -d "$d" ] || mkdir -p -- "$d"
 if [ -s "$1" ] && [ -n "$(tail -c 1 -- "$1")" ]; then echo >>"$1"; fi
-cat >>"$1"; sync -- "$1" "$(dirname -- "$1")\""""
+cat >>"$1"; sync -- "$1" "$d\""""
 
 
 def append(target: Target, path: str, *entries: dict[str, Any]) -> None:

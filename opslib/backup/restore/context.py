@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
+from opslib.backup.pack import LONG
 from opslib.backup.unpack import UNPACK
 from opslib.command import Command, bash, command
 from opslib.errors import Cancelled, HostLost, OpsError
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from opslib.engines.instance import Instance
     from opslib.target.base import Target
 
-LONG = 24 * 3600.0  # seconds that moving data may take
 ANSWER = 60.0  # seconds that an engine may take to answer after its start
 STARTS = 3  # an engine that ends again so often does not start
 INSIDE = "/opslib-data"

@@ -8,8 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from opslib.backup.pack import LONG
 from opslib.backup.restore import packed
-from opslib.backup.restore.context import LONG, Context
+from opslib.backup.restore.context import Context
 from opslib.backup.restore.locate import Chosen
 from opslib.command import bash
 from opslib.events import Progress

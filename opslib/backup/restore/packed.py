@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opslib.backup.manifest import FILE, decode
-from opslib.backup.restore.context import LONG, Context, unpacked
+from opslib.backup.pack import LONG
+from opslib.backup.restore.context import Context, unpacked
 from opslib.backup.restore.locate import Chosen, choose
 from opslib.backup.restore.single import reading
 from opslib.backup.unpack import UNPACK

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from opslib.backup.manifest import Artifact
-from opslib.backup.restore.context import LONG, SET
+from opslib.backup.pack import LONG
+from opslib.backup.restore.context import SET
 from opslib.backup.unpack import UNPACK
 from opslib.command import Command, bash
 from opslib.engines import program

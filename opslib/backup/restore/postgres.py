@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from opslib.backup.restore.context import LONG, Context, read_artifact, unpacked
+from opslib.backup.pack import LONG
+from opslib.backup.restore.context import Context, read_artifact, unpacked
 from opslib.backup.restore.part import Part, differing
 from opslib.command import Command, Secret, pipe
 from opslib.engines import postgres_restore as pg

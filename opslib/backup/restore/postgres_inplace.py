@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from opslib.backup.manifest import Artifact
+from opslib.backup.pack import LONG
 from opslib.backup.restore import postgres
-from opslib.backup.restore.context import LONG, SET, Context, unpacked
+from opslib.backup.restore.context import SET, Context, unpacked
 from opslib.backup.restore.part import differing
 from opslib.backup.restore.postgres import PostgresPart
 from opslib.backup.restore.reload import safety_copy

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from opslib.backup.manifest import Artifact
+from opslib.backup.pack import LONG
 from opslib.backup.redis_users import Accounts, listing, put
 from opslib.backup.restore import exchange, places
-from opslib.backup.restore.context import LONG, Context, Place, read_artifact
+from opslib.backup.restore.context import Context, Place, read_artifact
 from opslib.backup.restore.part import Part, differing
 from opslib.backup.unpack import UNPACK
 from opslib.command import bash

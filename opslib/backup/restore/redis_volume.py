@@ -3,8 +3,9 @@ second one needs memory for it."""
 
 from __future__ import annotations
 
+from opslib.backup.pack import LONG
 from opslib.backup.restore import exchange
-from opslib.backup.restore.context import INSIDE, LONG, Context, Place
+from opslib.backup.restore.context import INSIDE, Context, Place
 from opslib.backup.restore.part import differing
 from opslib.backup.restore.redis import RedisFiles, RedisPart
 from opslib.engines import redis_restore, redis_save

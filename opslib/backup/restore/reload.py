@@ -12,7 +12,8 @@ from opslib.backup import sets
 from opslib.backup.database import Accounts, Replace
 from opslib.backup.databases import DATABASES
 from opslib.backup.manifest import Artifact
-from opslib.backup.restore.context import LONG, SET, Context, read_artifact
+from opslib.backup.pack import LONG
+from opslib.backup.restore.context import SET, Context, read_artifact
 from opslib.backup.restore.part import Part, differing
 from opslib.backup.unpack import printing
 from opslib.backup.verify import reading_of, wrong_inside

@@ -11,7 +11,8 @@ from importlib import resources
 from opslib.backup.formats.look import LOOK
 from opslib.backup.formats.recognise import Format, NotRecognised, recognise
 from opslib.backup.manifest import FILE
-from opslib.backup.restore.context import LONG, SET, Context
+from opslib.backup.pack import LONG
+from opslib.backup.restore.context import SET, Context
 from opslib.backup.restore.locate import Chosen
 from opslib.backup.unpack import SECTION, UNPACK, section_program
 from opslib.command import Command, bash

@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 
 from opslib.backup import services
+from opslib.backup.pack import LONG
 from opslib.backup.restore import check, cold, fetch, only, packed, safety, single, space, standstill
-from opslib.backup.restore.context import LONG, Context, from_memo
+from opslib.backup.restore.context import Context, from_memo
 from opslib.backup.restore.locate import Chosen, locate
 from opslib.backup.restore.options import Options
 from opslib.backup.restore.parts import AnyPart
@@ -203,15 +204,15 @@ def clean(ctx: Context) -> AnyStep:
     def look(run: Run) -> Memo:
         return clean_memo(ctx, run)
 
-    return Step(REMOVE, look, _remove, final=True)
+    return Step(REMOVE, look, lambda run, memo: _remove(run, memo, ctx), final=True)
 
 
 def clean_memo(ctx: Context, run: Run) -> Memo:
     return {**memo_of(ctx, run, run.facts["parts"]), "fetched": run.facts.get("fetched", ""), "mark": cold.mark(run)}
 
 
-def _remove(run: Run, memo: Memo) -> str:
-    ctx = from_memo(run.target, memo)
+def _remove(run: Run, memo: Memo, ctx: Context | None = None) -> str:
+    ctx = ctx or from_memo(run.target, memo)
     for part in parts_of(memo):
         part.clean(ctx)
     cold.forget(run, memo["mark"])

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from opslib.backup.restore.context import LONG
+from opslib.backup.pack import LONG
 from opslib.target.docker import run_in
 from opslib.target.process import new_nonce
 
