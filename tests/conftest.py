@@ -33,6 +33,27 @@ def missing(reason: str) -> None:
     pytest.skip(reason)
 
 
+SPECIAL = ("test_mongo", "test_mysql", "test_postgres", "test_qdrant", "test_redis")
+"""Modules about what only one kind of database has. What is true of every kind is tested on both targets always; these
+over SSH, and on this machine too where `--both` asks for it, or a test is marked so."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--both", action="store_true", help=f"{', '.join(SPECIAL)} on this machine too, not only over SSH")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--both"):
+        return
+    left = [
+        one
+        for one in items
+        if one.path.stem in SPECIAL and "[local]" in one.name and not one.get_closest_marker("both")
+    ]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [one for one in items if one not in left]
+
+
 class ByStack(LoadScopeScheduling):
     """A module's tests run in one process, those on this machine and those over SSH each in one: they share stacks.
     (xdist's own groups are lost with pytest 9.2, which no longer lets a plugin rename a test.)"""
