@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from opslib.target.base import Target
 
 # POSIX sh, busybox too. `missing` leaves a server without the tools that opslib needs to be named, not used; `bare`
-# says that they may come from another image, if the host file names one. `setup` is said in the first minute of a
+# says that they may come from another image, if the host file names one. `setup` is said in the first 40 s of a
 # container whose server did not take the place of the shell that began it: an image starts it once for itself, to make
-# users and databases, and stops it again. One that stays in a shell's care is taken after that minute.
+# users and databases, and stops it again. One that stays in a shell's care is taken after that time.
 _INSIDE = r"""
 missing() { printf 'process %s\n' "$name"; }
 setting_up() {
   read -r up _ </proc/uptime; IFS= read -r stat </proc/1/stat; set -- ${stat##*) }
-  [ $(( ${up%.*} - ${20} / 100 )) -lt 60 ] || return 0
+  [ $(( ${up%.*} - ${20} / 100 )) -lt 40 ] || return 0
   a=${p#/proc/}
   while IFS= read -r stat <"/proc/$a/stat"; do
     set -- ${stat##*) }; a=$2; IFS= read -r c <"/proc/$a/comm" || return 0
