@@ -51,8 +51,8 @@ services:
     image: ${IMAGES}redis:7
     command: [redis-server, --appendonly, "no"]
     volumes: ["plain:/data"]
-configs: {first: {content: "sleep 2"}}  # a first start that takes its time
 volumes: {uploads: {labels: {owner: "th'em"}}, pg: {}, cache: {}, plain: {}}
+configs: {first: {content: "sleep 2"}}  # a first start that takes its time
 """
 
 # Files of all sorts in $1: owners, modes, links, holes, extended attributes, an ACL, odd names.
