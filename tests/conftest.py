@@ -33,24 +33,25 @@ def missing(reason: str) -> None:
     pytest.skip(reason)
 
 
-SPECIAL = ("test_mongo", "test_mysql", "test_postgres", "test_qdrant", "test_redis")
-"""Modules about what only one kind of database has. What is true of every kind is tested on both targets always; these
-over SSH, and on this machine too where `--both` asks for it, or a test is marked so."""
+FULL = (
+    "test_mongo", "test_mysql", "test_postgres", "test_qdrant", "test_redis", "test_trees",  # what one kind alone has
+    "test_old", "test_only",
+)  # fmt: skip
+"""Modules that are long, and in which the way to the machine matters least: over SSH always, on this machine where
+`--full` asks for it, or a test is marked `both`."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--both", action="store_true", help=f"{', '.join(SPECIAL)} on this machine too, not only over SSH")
+    parser.addoption("--full", action="store_true", help=f"{', '.join(FULL)} on this machine too, not only over SSH")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--both"):
+    if config.getoption("--full"):
         return
-    left = [
-        one
-        for one in items
-        if one.path.stem in SPECIAL and "[local]" in one.name and not one.get_closest_marker("both")
-    ]
-    config.hook.pytest_deselected(items=left)
+    left = {
+        one for one in items if one.path.stem in FULL and "[local]" in one.name and not one.get_closest_marker("both")
+    }
+    config.hook.pytest_deselected(items=list(left))
     items[:] = [one for one in items if one not in left]
 
 

@@ -228,7 +228,6 @@ def test_what_was_destroyed_comes_back_and_stays_and_can_be_undone(caches: Cache
         ]  # fmt: skip
 
 
-@pytest.mark.both
 def test_a_file_goes_to_a_new_volume_that_a_server_starts_from(caches: Caches, saved: tuple[str, Any]) -> None:
     volume, now = f"{caches.name}_new", caches.holds("plain")
     start = """cd /data; docker-entrypoint.sh redis-server --appendonly "$1" --save "" --daemonize yes >&2

@@ -168,6 +168,7 @@ def test_a_sqlite_file_with_a_busy_writer(site: Site) -> None:
     assert after[0] == after[1]
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("site", [HERE], indirect=True)
 def test_two_hundred_thousand_files(site: Site) -> None:
     python(site, FILES, "many")

@@ -29,7 +29,7 @@ def table() -> list[list[str]]:
 @cache
 def collected(files: Sequence[str]) -> list[str]:
     """The tests that pytest finds in files, as it calls them."""
-    words = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *files]
+    words = [sys.executable, "-m", "pytest", "--collect-only", "--full", "-q", "-p", "no:cacheprovider", *files]
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     return subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT, env=env).stdout.splitlines()
 
