@@ -20,6 +20,7 @@ from opslib.target.transfer import put_bytes
 # setsid and closed descriptors: neither the end of the command nor of the session may reach it, and it must not hold
 # the run's own lock.
 _DETACH = 'setsid nohup bash "$@" </dev/null >/dev/null 2>&1 3<&- 4>&- 5>&- 6>&- 8>&- 9>&- &'
+_REFUSED = "no container watches here"  # a fact of the run: it is not tried a second time
 
 
 def arm(run: Run, script: str, image: str | None = None) -> None:
@@ -32,7 +33,8 @@ def arm(run: Run, script: str, image: str | None = None) -> None:
     put_bytes(target, _text().encode(), f"{folder}/watchdog.bash", mode=0o640)
     put_bytes(target, script.encode("utf-8", "surrogateescape"), f"{folder}/armed.{run.id}", mode=0o660)
     words = [f"{folder}/watchdog.bash", folder, run.id]
-    if image is None or not _in_container(target, run.id, image, words):
+    if image is None or run.facts.get(_REFUSED) or not _in_container(target, run.id, image, words):
+        run.facts[_REFUSED] = image is not None
         target.run(bash(_DETACH, *words))
         if not _watching(target, run.id):
             raise OpsError(
