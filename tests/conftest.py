@@ -34,11 +34,17 @@ def missing(reason: str) -> None:
 
 
 FULL = (
-    "test_mongo", "test_mysql", "test_postgres", "test_qdrant", "test_redis", "test_trees",  # what one kind alone has
-    "test_old", "test_only",
+    "test_bare", "test_consistency", "test_mongo", "test_mysql", "test_old", "test_only", "test_postgres", "test_qdrant",
+    "test_redis", "test_restore", "test_sources", "test_trees",
 )  # fmt: skip
 """Modules that are long, and in which the way to the machine matters least: over SSH always, on this machine where
 `--full` asks for it, or a test is marked `both`."""
+
+
+def kind_of(test: str) -> str:
+    """`local` or `ssh`, where a test's parameters say which target it is for."""
+    found = re.search(r"\[(?:.*-)?(local|ssh)(?:-.*)?\]$", test)
+    return found[1] if found else ""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,7 +55,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("--full"):
         return
     left = {
-        one for one in items if one.path.stem in FULL and "[local]" in one.name and not one.get_closest_marker("both")
+        one
+        for one in items
+        if one.path.stem in FULL and kind_of(one.name) == "local" and not one.get_closest_marker("both")
     }
     config.hook.pytest_deselected(items=list(left))
     items[:] = [one for one in items if one not in left]
@@ -61,8 +69,7 @@ class ByStack(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         module, _, test = nodeid.partition("::")
-        kind = re.search(r"\[(?:.*-)?(local|ssh)(?:-.*)?\]$", test)
-        return f"{module} {kind[1] if kind else ''}"
+        return f"{module} {kind_of(test)}"
 
 
 @pytest.hookimpl(optionalhook=True)
