@@ -9,12 +9,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from opslib.backup import window
+from opslib.backup import prune, window
 from opslib.backup.look import Options, Work, look_for
 from opslib.backup.manifest import FILE, KINDS, Artifact, Kind, Manifest, encode
 from opslib.backup.pack import remove_command
-from opslib.backup.prune import outdated
-from opslib.backup.sets import directory, list_sets
+from opslib.backup.sets import directory
 from opslib.backup.source import Source, Stage
 from opslib.backup.space import check_room
 from opslib.backup.verify import digests
@@ -23,7 +22,6 @@ from opslib.errors import OpsError, Unhealthy
 from opslib.events import Progress
 from opslib.run.record import Record, failed, now
 from opslib.run.step import AnyStep, NotYet, Recovery, Run, Step, recoveries
-from opslib.state import releases
 from opslib.target.transfer import put_bytes
 
 __all__ = ["RECOVERIES", "Options", "judge", "steps"]
@@ -34,7 +32,7 @@ def steps(run: Run, options: Options | None = None) -> list[AnyStep]:
     """The steps of a backup. The set's id is the run's; it stands in the result as `set`, beside what was made."""
     chosen = options or Options()
     made = [_prepare(chosen), *_copies(run, chosen), _publish()]
-    return [*made, _prune()] if chosen.prune else made
+    return [*made, prune.after_backup()] if chosen.prune else made
 
 
 def _copies(run: Run, options: Options) -> list[AnyStep]:
@@ -202,27 +200,8 @@ def _result(manifest: Manifest, folder: str, work: Work) -> dict[str, Any]:
     }  # fmt: skip
 
 
-# -- pruning
-
-
-def _prune() -> Step[Any]:
-    return Step("backup.prune", _outdated, _remove, final=True, show=lambda memo: ", ".join(memo["gone"]))
-
-
-def _outdated(run: Run) -> dict[str, Any] | None:
-    if run.plan:
-        raise NotYet("which sets are outdated, once the new one is verified")
-    named = releases.backups(releases.read(run.target))
-    gone = outdated(list_sets(run.target), run.target.host.backup.keep.last, named)
-    return {"gone": [one.folder for one in gone]} if gone else None
-
-
-def _remove(run: Run, memo: dict[str, Any]) -> str:
-    for folder in memo["gone"]:
-        run.target.run(remove_command(folder))
-    run.result["pruned"] = [folder.rsplit("/", 1)[-1] for folder in memo["gone"]]
-    return f"{len(memo['gone'])} sets"
-
-
-RECOVERIES: dict[str, Recovery] = recoveries(_prepare(Options()), window.hold(_FACTS), _prune())
+RECOVERIES: dict[str, Recovery] = {
+    **recoveries(_prepare(Options()), window.hold(_FACTS)),
+    **prune.RECOVERIES,
+}
 """What the next run needs of the steps that an earlier one left behind."""

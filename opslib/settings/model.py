@@ -182,17 +182,35 @@ SourceSpec = Postgres | Mysql | Mongo | Redis | Qdrant | Sqlite | Volume | Files
 
 
 class Keep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many verified backup sets stay."""
+    """Which verified backup sets stay. Each rule keeps on its own: so many of the newest sets (`last`), the newest of
+    each of so many hours, days, weeks, months or years (in UTC), and all that were made `within` a time before the
+    newest. No rule at all: the last 7."""
 
-    last: Count = 7
+    LAST: ClassVar[int] = 7
+
+    last: Count | None = None
+    hourly: Count | None = None
+    daily: Count | None = None
+    weekly: Count | None = None
+    monthly: Count | None = None
+    yearly: Count | None = None
+    within: Seconds | None = None
+
+    @property
+    def rules(self) -> dict[str, float]:
+        """The rules by their names, and how much they keep."""
+        given = {name: getattr(self, name) for name in self.__struct_fields__}
+        return {name: count for name, count in given.items() if count is not None} or {"last": self.LAST}
 
 
 class Backup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is backed up and where to. `sources` add to what is found by looking; `exclude` names services and volumes
-    that are knowingly left out. `directory` is below the host's path unless absolute."""
+    that are knowingly left out. `directory` is below the host's path unless absolute. What has become smaller by more
+    than the share `shrink` stops the removal of old sets until a person has agreed."""
 
     directory: str = "backups"
     keep: Keep = Keep()
+    shrink: Annotated[float, Parse(units.percent)] = 0.5
     reserve: Annotated[Reserve, Parse(units.reserve)] = Reserve(fraction=0.1)
     sources: tuple[SourceSpec, ...] = ()
     exclude: tuple[str, ...] = ()

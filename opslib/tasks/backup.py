@@ -9,7 +9,7 @@ from opslib.tasks._task import OpsTask, task
 if TYPE_CHECKING:
     from opslib.backup.manifest import Kind
     from opslib.run.record import Record
-    from opslib.run.step import Run
+    from opslib.run.step import AnyStep, Run
     from opslib.tasks._call import Call
 
 ENGINES: dict[Kind, str] = {
@@ -23,7 +23,7 @@ _SET = {"set": "A set's id, its beginning, its folder, or latest (the default)"}
 
 def _take(call: Call, *kinds: Kind) -> Record:
     from opslib.backup.take import Options, judge, steps
-    from opslib.tasks._show import made
+    from opslib.tasks._show_backup import made
 
     options = Options(kinds=kinds, here=call.this_machine())
     record = call.carry_out(lambda run: steps(run, options), show=made)
@@ -53,7 +53,7 @@ def _one_kind(name: str, kind: Kind, called: str) -> OpsTask:
 def list_(call: Call) -> Record:
     """List the backup sets, oldest first."""
     from opslib.backup.sets import show_list
-    from opslib.tasks._show import sets
+    from opslib.tasks._show_backup import sets
 
     return call.look(show_list, show=sets)
 
@@ -62,7 +62,7 @@ def list_(call: Call) -> Record:
 def show(call: Call, set: str | None = None) -> Record:
     """Show a set, and how to restore it by hand."""
     from opslib.backup import sets
-    from opslib.tasks._show import one_set
+    from opslib.tasks._show_backup import one_set
 
     return call.look(lambda run: sets.show(run, set or "latest"), show=one_set)
 
@@ -74,7 +74,7 @@ def verify(call: Call, set: str | None = None) -> Record:
     Exits with 3 when it is damaged; such a set no longer counts when old sets are removed.
     """
     from opslib.backup.verify import verify
-    from opslib.tasks._show import verified
+    from opslib.tasks._show_backup import verified
 
     here = call.this_machine()
 
@@ -87,8 +87,30 @@ def verify(call: Call, set: str | None = None) -> Record:
     return call.look(look, show=verified)
 
 
+@task("backup.prune", changes=True, needs="data")
+def prune(call: Call) -> Record:
+    """Remove the sets that no rule keeps.
+
+    `backup.all` does it by itself; --plan shows what becomes of each set and by which rule. Where something has become
+    much smaller than it was, nothing is removed until you agree here.
+    """
+    from opslib.backup.prune import steps
+    from opslib.tasks._show_backup import pruned, will_be_pruned
+
+    call.destructive()
+
+    def ask(run: Run) -> list[AnyStep]:
+        """Under the lock: what is shown is what will be done."""
+        made = steps(run)
+        if will_be_pruned(call.ui, run):
+            call.confirm(f"Go on with this on {run.host}?", run.target)
+        return made
+
+    return call.carry_out(ask, show=pruned)
+
+
 TASKS = (
     all_, *(_one_kind(kind, kind, called) for kind, called in ENGINES.items()),
     _one_kind("sqlite", "sqlite", "the SQLite files"), _one_kind("volumes", "volume", "the volumes"),
-    _one_kind("files", "files", "files and folders of the project"), list_, show, verify,
+    _one_kind("files", "files", "files and folders of the project"), list_, show, verify, prune,
 )  # fmt: skip

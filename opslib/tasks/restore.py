@@ -50,7 +50,7 @@ def _need_file(call: Call, file: str | None) -> None:
 def _carry_out(call: Call, file: str | None, **given: Any) -> Record:
     from opslib.backup.restore.options import Options
     from opslib.backup.restore.steps import steps
-    from opslib.tasks._show import restored, will_be_overwritten
+    from opslib.tasks._show_backup import restored, will_be_overwritten
 
     call.destructive()
     given["origin"] = _other_host(call, given.pop("from_", None))
@@ -88,7 +88,7 @@ def _bare(
     from opslib.deploy.bare.steps import steps
     from opslib.deploy.options import DeployOptions
     from opslib.errors import BadSettings
-    from opslib.tasks._show import restored, will_be_overwritten
+    from opslib.tasks._show_backup import restored, will_be_overwritten
 
     _need_file(call, file)
     if not bare:

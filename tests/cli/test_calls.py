@@ -266,6 +266,19 @@ def data(project):
     return project
 
 
+def test_prune_says_which_rule_keeps_each_set(data):
+    made = [only_host(data.inv("backup", "--json"))["result"]["set"] for _ in range(3)]
+    data.write("hosts/local.yml", "backup: {sources: [{files: [uploads]}], keep: {last: 1, yearly: 1}}\n")
+    plan = data.inv("backup.prune", "--plan")
+    assert plan.code == 0, plan.err
+    assert [f"REMOVE  {one}" in plan.out for one in made] == [True, True, False]
+    assert f"keep    {made[2]}  it is the newest" in plan.out
+    assert data.inv("backup.prune").code == 5
+    done = data.inv("backup.prune", "--yes")
+    assert (done.code, "2 sets removed, 1 stay" in done.out) == (0, True)
+    assert only_host(data.inv("backup.list", "--json"))["result"]["sets"][0]["id"] == made[2]
+
+
 def test_backup_and_restore_without_an_engine(data):
     made = data.inv("backup", "--json")
     assert made.code == 0, made.out

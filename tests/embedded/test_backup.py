@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from opslib.backup import sets, take, verify
+from opslib.backup import prune, sets, take, verify
 from opslib.run.fleet import Task, carry_out, look_on
 from opslib.run.record import Record
 from opslib.settings.model import Backup, Files, Host, Keep, Postgres, Sqlite
@@ -99,6 +99,23 @@ def test_prune_keeps_the_last_ones(root: Path) -> None:
     target = local(root, keep=Keep(last=1), sources=(Sqlite(path=ODD),))
     made = [result(backup(target))["set"] for _ in range(2)]
     assert [one.id for one in sets.list_sets(target)] == made[-1:]
+
+
+def test_what_shrank_stops_the_removal_until_somebody_agrees(root: Path) -> None:
+    target = local(root, keep=Keep(last=1), sources=(Files(paths=("up loads/",)),))
+    (root / "up loads/a").write_bytes(os.urandom(1 << 20))
+    first = result(backup(target))["set"]
+    (root / "up loads/a").write_text("lost")
+    made = [result(backup(target)) for _ in range(2)]
+    assert all(one["shrunk"][0]["was_in"] == first for one in made)
+    assert len(sets.list_sets(target)) == 3, "nothing is removed"
+    agreed = result(carry_out(Task("backup.prune", prune.steps, take.RECOVERIES), [target]))
+    assert [one["keep"] for one in agreed["sets"]] == [False, False, True]
+    assert [one.id for one in sets.list_sets(target)] == [made[-1]["set"]]
+    (root / "up loads/a").write_bytes(os.urandom(1 << 20))
+    assert "shrunk" not in result(backup(target))
+    (root / "up loads/a").write_text("lost again")
+    assert result(backup(target))["shrunk"]
 
 
 def test_one_kind_alone(root: Path) -> None:

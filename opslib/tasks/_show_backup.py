@@ -1,0 +1,134 @@
+"""How backups and restores look on a screen; with `--json` the same results are printed as they are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from opslib.tasks._show import SEVERITY, by_hand
+from opslib.ui.text import size
+
+if TYPE_CHECKING:
+    from opslib.run.record import HostRecord
+    from opslib.run.step import Run
+    from opslib.ui import Ui
+
+
+def made(ui: Ui, host: HostRecord) -> None:
+    """backup.all and the others that make a set."""
+    result = host.result
+    if "set" not in result:
+        return
+    count = len(result["artifacts"])
+    ui.say(f"set {result['set']}: {count} artifacts, {size(result['bytes'])} of {size(result['raw_bytes'])}")
+    ui.say(f"in {result['folder']}")
+    for one in result.get("held", ()):
+        ui.say(f"{one['container']} was {one['how']} for {one['seconds']} s")
+
+
+def sets(ui: Ui, host: HostRecord) -> None:
+    """backup.list."""
+    if not host.result["sets"]:
+        ui.say("no backup sets yet")
+        return
+    rows = [
+        [
+            one["id"],
+            size(one["bytes"]) if "bytes" in one else "",
+            _holds(one.get("artifacts", ())),
+            one["wrong"] or ("safety copy of a restore" if one["safety"] else ""),
+        ]
+        for one in host.result["sets"]
+    ]
+    ui.table(["SET", "SIZE", "HOLDS", ""], rows, right=[1])
+
+
+def one_set(ui: Ui, host: HostRecord) -> None:
+    """backup.show."""
+    result, manifest = host.result, host.result["manifest"]
+    ui.say(f"set {result['id']} of {manifest['host']}, project {manifest['project']}, by {manifest['by']}")
+    ui.say(f"in {result['folder']}" + (f": {result['wrong']}" if result["wrong"] else ""))
+    if engine := manifest["engine"]:
+        ui.say(f"made on {engine['arch']} with Docker {engine['docker']}, Docker Compose {engine['compose']}")
+    rows = [
+        [one["file"], size(one["bytes"]), size(one["raw_bytes"]), _counted(one["counts"]),
+         " ".join(filter(None, (one["image"], str(one["facts"].get("server") or "").partition(" ")[0])))]
+        for one in manifest["artifacts"]
+    ]  # fmt: skip
+    ui.table(["FILE", "SIZE", "CONTENT", "COUNTED", "MADE FROM"], rows, right=[1, 2])
+    for one in manifest["artifacts"]:
+        by_hand(ui, f"to restore {one['file']} without opslib, in that folder:", one["by_hand"])
+
+
+def verified(ui: Ui, host: HostRecord) -> None:
+    """backup.verify."""
+    ui.say(f"set {host.result['set']}")
+    for one in host.result.get("artifacts", ()):
+        mark, style = SEVERITY["ok" if one["ok"] else "error"]
+        how = one["why"] or (f"digest and {one['content']}" if one["content"] else "digest")
+        ui.say(f"{one['file']}: {how}", mark=f"{mark} ", mark_style=style)
+
+
+def _holds(titles: Sequence[str]) -> str:
+    kinds = Counter(title.split(" ", 1)[0] for title in titles)
+    return ", ".join(f"{count} {kind}" if count > 1 else kind for kind, count in kinds.items())
+
+
+def _counted(counts: dict[str, Any]) -> str:
+    """Rows of a database, keys of Redis, files of a folder: whichever the artifact has."""
+    numbers = [each["keys"] if isinstance(each, dict) else each for each in counts.values()]
+    if "files" in counts and "dirs" in counts:
+        return f"{counts['files']:,} files"
+    what = "keys" if any(isinstance(each, dict) for each in counts.values()) else "rows"
+    return f"{sum(numbers):,} {what}" if numbers else ""
+
+
+# -- restore
+
+
+def will_be_overwritten(ui: Ui, run: Run) -> None:
+    """In front of the question."""
+    import msgspec
+
+    from opslib.backup.restore.options import Preview
+    from opslib.events import Note
+
+    for line in msgspec.convert(run.result["restore"], Preview).lines():
+        ui.tell(Note(run.host, line))
+
+
+def restored(ui: Ui, host: HostRecord) -> None:
+    """restore. The last line is the way back."""
+    result = host.result
+    for part in result.get("restored", ()):
+        before = _counted(part["before"] or {}) or "nothing"
+        after = _counted(part["after"]) or "nothing counted"
+        ui.say(f"{part['part']}: {before} before, {after} now")
+    if copy := result.get("safety_copy"):
+        ui.say(f"safety copy {copy}; to go back: inv restore --file {copy} --host {host.host}{_all_of(result)}")
+
+
+def _all_of(result: dict[str, Any]) -> str:
+    """A safety copy is of the whole, also where a part was put back."""
+    whole = [part["of"] for part in result.get("restored", ()) if part["of"] != part["part"]]
+    return f" (that is all of {', '.join(whole)} as it was: what is written there until then is lost)" if whole else ""
+
+
+def will_be_pruned(ui: Ui, run: Run) -> bool:
+    """What becomes of each set, in front of the question; False where there is nothing to ask."""
+    from opslib.events import Note
+
+    for one in run.result["shrunk"]:
+        now, was = (f"{size(one[name])} in {one[f'{name}_in']}" for name in ("now", "was"))
+        ui.tell(Note(run.host, f"{one['title']} has {now}, and had {was}: is that as it should be?", warning=True))
+    for one in run.result["sets"]:
+        ui.tell(Note(run.host, f"{'keep  ' if one['keep'] else 'REMOVE'}  {one['set']}  {one['why']}"))
+    return bool(run.result["shrunk"]) or not all(one["keep"] for one in run.result["sets"])
+
+
+def pruned(ui: Ui, host: HostRecord) -> None:
+    """backup.prune."""
+    if host.ok and "plan" not in host.result:
+        gone = host.result.get("pruned", ())
+        ui.say(f"{len(gone)} sets removed, {len(host.result['sets']) - len(gone)} stay")
