@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from opslib.events import Event
@@ -23,6 +24,9 @@ from opslib.target.base import Target
 from opslib.target.connect import connect
 
 ROOT = Path(__file__).parent.parent
+# The machine is busy with engines while properties are tried: a slow example is no failure.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 REQUIRED = os.environ.get("OPSLIB_LAB") == "require"
 
 
