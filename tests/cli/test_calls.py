@@ -172,8 +172,10 @@ def terminal(project):
     return run
 
 
-# Makes the terminal on standard input the session's own, so that its Ctrl-C is a signal.
-LEAD = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+# Makes the terminal on standard input the session's own, so that its Ctrl-C is a signal, and one that counts: the tests
+# may run in the background of a shell, where it is ignored.
+LEAD = """import fcntl, os, signal, sys, termios; signal.signal(signal.SIGINT, signal.SIG_DFL)
+fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"""
 
 
 @pytest.mark.parametrize(
