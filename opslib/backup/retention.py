@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -49,11 +49,6 @@ def verdicts(sets: Sequence[SetInfo], keep: Keep, named: Mapping[str, str] | Non
                 for one, why in _kept(rule, count, having):
                     kept.setdefault(one.id, why)
     return [_verdict(one, kept) for one in sets]
-
-
-def outdated(sets: Sequence[SetInfo], keep: Keep, named: Collection[str] = ()) -> list[SetInfo]:
-    """The sets that go, oldest first; those in `named` stay in any case."""
-    return [one.set for one in verdicts(sets, keep, dict.fromkeys(named, "named")) if not one.keep]
 
 
 def _verdict(one: SetInfo, kept: Mapping[str, str]) -> Verdict:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta, timezone
 
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opslib.backup.retention import PERIODS, outdated, verdicts
+from opslib.backup.retention import PERIODS, verdicts
 from opslib.backup.sets import SetInfo
 from opslib.backup.shrink import NOISE, shrunk
 from opslib.settings.model import Keep
 from tests.unit.backup.test_manifest import ARTIFACT, MANIFEST
 
 FILES = ("db", "uploads", "cache")
+
+
+def outdated(sets: Sequence[SetInfo], keep: Keep, named: Collection[str] = ()) -> list[SetInfo]:
+    """The sets that go, oldest first; those in `named` stay in any case."""
+    return [one.set for one in verdicts(sets, keep, dict.fromkeys(named, "named")) if not one.keep]
 
 
 def made(at: datetime, files: Sequence[str], number: int = 0, size: int = 100, **facts: object) -> SetInfo:

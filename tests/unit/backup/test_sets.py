@@ -5,11 +5,11 @@ import base64
 import pytest
 
 from opslib.backup.manifest import Artifact, Manifest, encode
-from opslib.backup.retention import outdated
 from opslib.backup.sets import SetInfo, choose, parse
 from opslib.errors import BadSettings
 from opslib.settings.model import Keep
 from tests.unit.backup.test_manifest import ARTIFACT, MANIFEST
+from tests.unit.backup.test_retention import outdated
 
 
 def coded(text: str | bytes) -> str:
