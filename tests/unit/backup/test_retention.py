@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta, timezone
+from random import Random
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opslib.backup.retention import PERIODS, verdicts
@@ -16,6 +17,7 @@ from opslib.settings.model import Keep
 from tests.unit.backup.test_manifest import ARTIFACT, MANIFEST
 
 FILES = ("db", "uploads", "cache")
+MANY = settings(max_examples=400)  # of each of five properties
 
 
 def outdated(sets: Sequence[SetInfo], keep: Keep, named: Collection[str] = ()) -> list[SetInfo]:
@@ -37,28 +39,30 @@ def at(text: str, files: Sequence[str] = ("db",), number: int = 0) -> SetInfo:
 
 # As backups happen: mostly at one time of the day, some missed, some by hand, over years, leap days among them; and
 # clocks that are set back or jump, so that two are of the same second, or in the wrong order.
-_GAPS = st.one_of(
-    st.integers(0, 40).map(lambda days: timedelta(days=days)),
-    st.integers(0, 5000).map(lambda minutes: timedelta(minutes=minutes)),
-    st.integers(-400, 400).map(lambda days: timedelta(days=days)),
+_GAPS = (
+    lambda chance: timedelta(days=chance.randint(0, 40)),
+    lambda chance: timedelta(minutes=chance.randint(0, 5000)),
+    lambda chance: timedelta(days=chance.randint(-400, 400)),
 )
-_STARTS = st.datetimes(datetime(2019, 12, 1), datetime(2029, 1, 10), timezones=st.just(timezone.utc))
+_FIRST, _LAST = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (1990, 2150))
 
 
-@st.composite
-def histories(draw: st.DrawFn) -> list[SetInfo]:
-    """Sets as `list_sets` gives them: the oldest first by what their manifests say."""
-    now, found = draw(_STARTS), []
-    for number in range(draw(st.integers(0, 60))):
-        now += draw(_GAPS)
-        now = min(max(now, datetime(1990, 1, 1, tzinfo=timezone.utc)), datetime(2150, 1, 1, tzinfo=timezone.utc))
-        files = draw(st.lists(st.sampled_from(FILES), unique=True, max_size=3))
-        one = made(now, files, number, safety=draw(st.sampled_from([False, False, False, True])))
-        harm = draw(st.sampled_from(["", "", "", "", "cut"]))
-        found.append(SetInfo(one.id, one.folder, one.manifest, harm))
+def history(length: int, seed: int) -> list[SetInfo]:
+    """Sets as `list_sets` gives them: the oldest first by what their manifests say. The same seed always gives the
+    same ones, and a shorter history is the beginning of a longer one."""
+    chance, found = Random(seed), []
+    now = datetime(2019, 12, 1, tzinfo=timezone.utc) + timedelta(minutes=chance.randrange(9 * 366 * 24 * 60))
+    for number in range(length):
+        now = min(max(now + chance.choice(_GAPS)(chance), _FIRST), _LAST)
+        files = chance.sample(FILES, chance.randint(0, len(FILES)))
+        one = made(now, files, number, safety=chance.random() < 0.25)
+        found.append(SetInfo(one.id, one.folder, one.manifest, "cut" if chance.random() < 0.2 else ""))
     return sorted(found, key=lambda one: (one.manifest.created if one.manifest else "", one.id))
 
 
+HISTORIES = st.builds(
+    history, st.integers(0, 60), st.integers(0, 2**32)
+)  # drawing each set apart takes ten times as long
 _COUNT = st.one_of(st.none(), st.integers(1, 12))
 _RULES = st.builds(
     Keep, last=_COUNT, hourly=_COUNT, daily=_COUNT, weekly=_COUNT, monthly=_COUNT, yearly=_COUNT,
@@ -70,7 +74,8 @@ def files_of(one: SetInfo) -> set[str]:
     return {artifact.file for artifact in one.manifest.artifacts} if one.manifest else set()
 
 
-@given(histories(), _RULES)
+@MANY
+@given(HISTORIES, _RULES)
 def test_the_newest_whole_set_of_every_artifact_stays(sets: list[SetInfo], keep: Keep) -> None:
     stay = [one.set for one in verdicts(sets, keep) if one.keep]
     for safety in (False, True):
@@ -79,20 +84,23 @@ def test_the_newest_whole_set_of_every_artifact_stays(sets: list[SetInfo], keep:
             assert not having or having[-1] in stay
 
 
-@given(histories(), _RULES)
+@MANY
+@given(HISTORIES, _RULES)
 def test_nothing_broken_is_removed_or_counted(sets: list[SetInfo], keep: Keep) -> None:
     gone = {one.id for one in outdated(sets, keep)}
     assert all(one.whole for one in sets if one.id in gone)
     assert gone == {one.id for one in outdated([one for one in sets if one.whole], keep)}
 
 
-@given(histories(), _RULES)
+@MANY
+@given(HISTORIES, _RULES)
 def test_pruning_twice_is_pruning_once(sets: list[SetInfo], keep: Keep) -> None:
     gone = outdated(sets, keep)
     assert outdated([one for one in sets if one not in gone], keep) == []
 
 
-@given(histories(), _RULES, st.sampled_from(FILES))
+@MANY
+@given(HISTORIES, _RULES, st.sampled_from(FILES))
 def test_a_rule_keeps_the_newest_of_as_many_periods_as_it_says(sets: list[SetInfo], keep: Keep, file: str) -> None:
     stay = [one.set for one in verdicts(sets, keep) if one.keep]
     having = [one for one in reversed(sets) if one.whole and not one.safety and file in files_of(one)]
@@ -108,7 +116,8 @@ def test_a_rule_keeps_the_newest_of_as_many_periods_as_it_says(sets: list[SetInf
             assert all(one in stay for one in having[: int(count)])
 
 
-@given(histories(), _RULES)
+@MANY
+@given(HISTORIES, _RULES)
 def test_more_is_kept_by_more_rules_and_whatever_is_named(sets: list[SetInfo], keep: Keep) -> None:
     more = msgspec.structs.replace(keep, last=50) if keep.last is not None or keep.rules == {"last": 7} else keep
     assert {one.id for one in outdated(sets, more)} <= {one.id for one in outdated(sets, keep)}

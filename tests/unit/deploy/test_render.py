@@ -64,7 +64,11 @@ def test_mounts_can_come_from_elsewhere() -> None:
     assert bind["source"] == "/srv/nginx.conf"
 
 
-@given(st.recursive(st.text() | st.integers() | st.none(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)))
+@given(
+    st.recursive(
+        st.text() | st.integers() | st.none(), lambda x: st.lists(x) | st.dictionaries(st.text(), x), max_leaves=12
+    )
+)
 def test_text_and_back(value: Any) -> None:
     assert from_text(to_text({"x": value})) == {"x": value}
 

@@ -167,7 +167,7 @@ class Fake:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.01,)).start()
 
     def answer(self, to: Any) -> None:
         self.asked.append(f"{to.command} {to.path}")
