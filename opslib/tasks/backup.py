@@ -19,6 +19,7 @@ ENGINES: dict[Kind, str] = {
 """The kinds of databases, and how the tasks call them. Named here too: a list of tasks must not import the engines."""
 
 _SET = {"set": "A set's id, its beginning, its folder, or latest (the default)"}
+_STORE = "A store of the host file, by its name or address"
 
 
 def _take(call: Call, *kinds: Kind) -> Record:
@@ -51,8 +52,8 @@ def _one_kind(name: str, kind: Kind, called: str) -> OpsTask:
 
 @task("backup.list", needs="data")
 def list_(call: Call) -> Record:
-    """List the backup sets, oldest first."""
-    from opslib.backup.sets import show_list
+    """List the backup sets and where each is, oldest first."""
+    from opslib.backup.offsite.look import show_list
     from opslib.tasks._show_backup import sets
 
     return call.look(show_list, show=sets)
@@ -67,14 +68,18 @@ def show(call: Call, set: str | None = None) -> Record:
     return call.look(lambda run: sets.show(run, set or "latest"), show=one_set)
 
 
-@task("backup.verify", needs="data", help=_SET)
-def verify(call: Call, set: str | None = None) -> Record:
+@task("backup.verify", needs="data", help={**_SET, "store": f"{_STORE}: read it there, lengths and digests"})
+def verify(call: Call, set: str | None = None, store: str | None = None) -> Record:
     """Read a set to its end: lengths, digests, contents.
 
     Exits with 3 when it is damaged; such a set no longer counts when old sets are removed.
     """
+    from opslib.backup.offsite import look as offsite
     from opslib.backup.verify import verify
     from opslib.tasks._show_backup import verified
+
+    if store is not None:
+        return call.look(lambda run: offsite.verify(run, set or "latest", store), show=verified)
 
     here = call.this_machine()
 
@@ -87,13 +92,14 @@ def verify(call: Call, set: str | None = None) -> Record:
     return call.look(look, show=verified)
 
 
-@task("backup.prune", changes=True, needs="data")
-def prune(call: Call) -> Record:
+@task("backup.prune", changes=True, needs="data", help={"store": f"{_STORE}: remove them there"})
+def prune(call: Call, store: str | None = None) -> Record:
     """Remove the sets that no rule keeps.
 
     `backup.all` does it by itself; --plan shows what becomes of each set and by which rule. Where something has become
     much smaller than it was, nothing is removed until you agree here.
     """
+    from opslib.backup.offsite import remove
     from opslib.backup.prune import steps
     from opslib.tasks._show_backup import pruned, will_be_pruned
 
@@ -101,7 +107,7 @@ def prune(call: Call) -> Record:
 
     def ask(run: Run) -> list[AnyStep]:
         """Under the lock: what is shown is what will be done."""
-        made = steps(run)
+        made = steps(run) if store is None else remove.steps(run, store)
         if will_be_pruned(call.ui, run):
             call.confirm(f"Go on with this on {run.host}?", run.target)
         return made
@@ -109,8 +115,35 @@ def prune(call: Call) -> Record:
     return call.carry_out(ask, show=pruned)
 
 
+@task(
+    "backup.push",
+    changes=True,
+    needs="data",
+    help={"set": "A set's id, its beginning, or latest; default: all that are missing there", "store": _STORE},
+)
+def push(call: Call, set: str | None = None, store: str | None = None) -> Record:
+    """Send sets to the stores of the host file.
+
+    `backup.all` does it by itself. What has arrived whole is not sent again; the manifest goes last.
+    """
+    from opslib.backup.offsite.push import steps
+    from opslib.tasks._show_backup import pushed
+
+    return call.carry_out(lambda run: steps(run, set, store), show=pushed)
+
+
+@task("backup.pull", changes=True, needs="data", help={**_SET, "store": f"{_STORE}; default: any that has it"})
+def pull(call: Call, set: str | None = None, store: str | None = None) -> Record:
+    """Bring a set back from a store."""
+    from opslib.backup.offsite.pull import steps
+    from opslib.tasks._show_backup import pulled
+
+    return call.carry_out(lambda run: steps(run, set or "latest", store), show=pulled)
+
+
 TASKS = (
     all_, *(_one_kind(kind, kind, called) for kind, called in ENGINES.items()),
     _one_kind("sqlite", "sqlite", "the SQLite files"), _one_kind("volumes", "volume", "the volumes"),
     _one_kind("files", "files", "files and folders of the project"), list_, show, verify, prune,
+    push, pull,
 )  # fmt: skip
