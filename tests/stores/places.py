@@ -40,16 +40,27 @@ def _folder(folder: Path) -> Iterator[Place]:
 
 
 @contextmanager
-def _sftp(folder: Path) -> Iterator[Place]:
+def throwaway_sshd(folder: Path) -> Iterator[Sshd]:
+    """A server that this process's ssh settings know and may log in to; as `stranger` it is one with another key."""
     new_key(folder / "id")
     new_key(folder / "other")
     server = Sshd(folder / "sshd", [folder / "id"])
     (folder / "known_hosts").write_text(server.known_line() + server.known_line(name="stranger"))
     (folder / "ssh_config").write_text(
-        f"Host stranger\n  HostName 127.0.0.1\n  Port {server.port}\n  IdentityFile {folder}/other\n  HostKeyAlias stranger\n"
         f"Host *\n  UserKnownHostsFile {folder}/known_hosts\n  GlobalKnownHostsFile none\n  IdentitiesOnly yes\n"
-        f"Host !stranger *\n  IdentityFile {folder}/id\n"
+        f"Host stranger\n  HostName 127.0.0.1\n  Port {server.port}\n  IdentityFile {folder}/other\n"
+        f"  HostKeyAlias stranger\nHost !stranger *\n  IdentityFile {folder}/id\n"
     )
+    try:
+        with patch.dict(os.environ, {CONFIG_VARIABLE: f"{folder}/ssh_config"}):
+            os.environ.pop("SSH_AUTH_SOCK", None)
+            yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def _sftp(folder: Path) -> Iterator[Place]:
     (folder / "n a s").mkdir()
 
     def cut(store: Store) -> None:
@@ -57,13 +68,9 @@ def _sftp(folder: Path) -> Iterator[Place]:
         assert store._connection is not None
         store._connection.transport.close()
 
-    try:
-        with patch.dict(os.environ, {CONFIG_VARIABLE: f"{folder}/ssh_config"}):
-            os.environ.pop("SSH_AUTH_SOCK", None)
-            url = f"sftp://{server.address}{folder}"
-            yield Place(_spec(f"{url}/n a s"), _spec(f"{url}/gone"), _spec(f"sftp://stranger{folder}/n a s"), cut)
-    finally:
-        server.stop()
+    with throwaway_sshd(folder) as server:
+        url = f"sftp://{server.address}{folder}"
+        yield Place(_spec(f"{url}/n a s"), _spec(f"{url}/gone"), _spec(f"sftp://stranger{folder}/n a s"), cut)
 
 
 @contextmanager
