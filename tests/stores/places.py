@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
+from opslib.command import Secret
 from opslib.settings.stores import StoreSpec, store_url
 from opslib.stores.sftp import SftpStore
 from opslib.stores.store import Store
 from opslib.target.ssh_config import CONFIG_VARIABLE
+from tests.stores.gateway import BUCKET, REGION, ROOT, Gateway
 from tests.target.sshd import Sshd, new_key
 
 
@@ -75,8 +78,26 @@ def _sftp(folder: Path) -> Iterator[Place]:
 
 @contextmanager
 def _s3(folder: Path) -> Iterator[Place]:
-    raise NotImplementedError
-    yield
+    gateway = Gateway(folder / "s3")
+    try:
+        yield Place(
+            bucket(gateway), bucket(gateway, f"s3://no-such-bucket/{PREFIX}"), bucket(gateway, key=(ROOT[0], "sesame"))
+        )
+    finally:
+        gateway.stop()
+
+
+PREFIX = "a/prefix"
+
+
+def bucket(
+    gateway: Gateway, url: str = f"s3://{BUCKET}/{PREFIX}", key: tuple[str, str] = ROOT, **more: Any
+) -> StoreSpec:
+    """A store on it."""
+    access, secret = map(Secret, key)
+    return StoreSpec(
+        url=store_url(url), endpoint=gateway.endpoint, region=REGION, access_key=access, secret_key=secret, **more
+    )
 
 
 def _spec(url: str) -> StoreSpec:

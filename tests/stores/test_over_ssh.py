@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +51,14 @@ class Far:
     def pull(self, **options: Any) -> Record:
         return carry_out(Task("backup.pull", lambda run: pull.steps(run, "latest", None), **options), [self.target])
 
+    def close(self) -> None:
+        self.target.close()
+
     def plan(self, record: Record) -> str:
         return str(record.hosts[0].result["plan"][0]["what"])
 
 
-@pytest.fixture
-def nas(tmp_path: Path) -> Path:
-    (tmp_path / "nas").mkdir()
-    return tmp_path / "nas"
+OpenFar = Callable[..., Far]
 
 
 @pytest.fixture
@@ -67,13 +67,32 @@ def sshd(tmp_path: Path) -> Iterator[str]:
         yield server.address
 
 
+@pytest.fixture
+def open_far(tmp_path: Path, sshd: str) -> Iterator[OpenFar]:
+    opened: list[Far] = []
+
+    def make(store: str, **more: Any) -> Far:
+        opened.append(Far(tmp_path, sshd, store, **more))
+        return opened[-1]
+
+    yield make
+    for far in opened:
+        far.close()
+
+
+@pytest.fixture
+def nas(tmp_path: Path) -> Path:
+    (tmp_path / "nas").mkdir()
+    return tmp_path / "nas"
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @pytest.mark.parametrize("store", ["{nas}", "sftp://{sshd}{nas}"], ids=["folder", "sftp"])
-def test_there_and_back(tmp_path: Path, nas: Path, sshd: str, store: str) -> None:
-    far = Far(tmp_path, sshd, store.format(nas=nas, sshd=sshd))
+def test_there_and_back(open_far: OpenFar, nas: Path, sshd: str, store: str) -> None:
+    far = open_far(store.format(nas=nas, sshd=sshd))
     assert "to nas, from prod through this machine" in far.plan(far.push(plan=True))
     assert list(nas.iterdir()) == []
     assert far.push().ok
@@ -89,8 +108,8 @@ def test_there_and_back(tmp_path: Path, nas: Path, sshd: str, store: str) -> Non
 
 
 @pytest.mark.parametrize("how", ["interrupted", "cut"])
-def test_broken_off_while_it_is_sent(tmp_path: Path, nas: Path, sshd: str, how: str) -> None:
-    far = Far(tmp_path, sshd, str(nas), limit=1_000_000)
+def test_broken_off_while_it_is_sent(open_far: OpenFar, nas: Path, how: str) -> None:
+    far = open_far(str(nas), limit=1_000_000)
     half = threading.Event()
     listen = far.target.tell
 
@@ -111,7 +130,8 @@ def test_broken_off_while_it_is_sent(tmp_path: Path, nas: Path, sshd: str, how: 
     thread.join()
     assert record.exit == (130 if how == "interrupted" else 1), record.as_json()
     assert not list(nas.rglob("manifest.json"))
-    again = connect(far.host)
-    done = carry_out(Task("backup.push", lambda run: push.steps(run, None, None)), [again])
+    far.target.close()
+    far.target = connect(far.host)
+    done = far.push()
     assert done.ok, done.as_json()
     assert contents(nas / "survey.prod" / far.made.name) == contents(far.made)
