@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from opslib.errors import Cancelled
@@ -66,13 +66,15 @@ def pause(seconds: float, stop: Stop) -> None:
         time.sleep(min(left, _TURN))
 
 
-def patiently(work: Callable[[], T], stop: Stop, told: Callable[[StoreLost, float], None]) -> T:
-    """What `work` returns, tried again where the store is lost; `told` hears of each such try and its pause.
+def patiently(
+    work: Callable[[], T], stop: Stop, told: Callable[[StoreLost, float], None], pauses: Sequence[float] = PAUSES
+) -> T:
+    """What `work` returns, tried again after each of the pauses where the store is lost; `told` hears of it.
 
     It runs in a thread of its own: an interruption is not to wait for a store that does not answer. Raises Cancelled,
     and what `work` raises.
     """
-    for seconds in (*PAUSES, None):
+    for seconds in (*pauses, None):
         try:
             return _beside(work, stop)
         except StoreLost as error:

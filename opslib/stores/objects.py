@@ -12,6 +12,7 @@ from obstore import exceptions
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from opslib.stores.store import Content, StoreFailed, StoreLost
+from opslib.target.process import mask
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
@@ -34,7 +35,8 @@ class ObjectStore:
 
     def __init__(self, spec: StoreSpec) -> None:
         self._url = str(spec.url)
-        self._store: Any = _opened(spec)
+        self._secrets = tuple(one.reveal() for one in (spec.secret_key, spec.access_key) if one)
+        self._store = self._opened(spec)
 
     def files(self, folder: str) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -96,31 +98,35 @@ class ObjectStore:
             yield
         except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
             raise StoreFailed(
-                f"{what}: it is refused: {_first(error)}", next="look at the credentials and at what they allow"
+                f"{what}: it is refused: {self._first(error)}", next="look at the credentials and at what they allow"
             ) from error
         except FileNotFoundError as error:
-            raise StoreFailed(f"{what} is not there: {_first(error)}") from error
+            raise StoreFailed(f"{what} is not there: {self._first(error)}") from error
         except (exceptions.BaseError, ValueError, OSError) as error:
-            raise StoreLost(f"{what}: {_first(error)}") from error
+            raise StoreLost(f"{what}: {self._first(error)}") from error
 
+    def _opened(self, spec: StoreSpec) -> Any:
+        url, key = spec.url, spec.secret_key.reveal() if spec.secret_key else None
+        name = spec.access_key.reveal() if spec.access_key else None
+        client: ClientConfig = {**_CLIENT, "allow_http": bool(spec.endpoint and spec.endpoint.startswith("http:"))}
+        shared: dict[str, Any] = {"prefix": url.path or None, "client_options": client, "retry_config": _RETRY}
+        config: dict[str, Any]
+        try:
+            if url.kind == "gs":
+                config = {"service_account_key": key}
+                return GCSStore(url.at, config=_given(config), **shared)
+            if url.kind == "az":
+                config = {"endpoint": spec.endpoint, "account_name": name, "account_key": key}
+                return AzureStore(url.at, config=_given(config), **shared)
+            config = {"endpoint": spec.endpoint, "region": spec.region, "access_key_id": name, "secret_access_key": key}
+            return S3Store(url.at, config=_given({**config, "checksum_algorithm": "SHA256"}), **shared)
+        except (exceptions.BaseError, ValueError) as error:
+            raise StoreFailed(f"{url} cannot be used: {self._first(error)}") from error
 
-def _opened(spec: StoreSpec) -> S3Store | GCSStore | AzureStore:
-    url, key = spec.url, spec.secret_key.reveal() if spec.secret_key else None
-    name = spec.access_key.reveal() if spec.access_key else None
-    client: ClientConfig = {**_CLIENT, "allow_http": bool(spec.endpoint and spec.endpoint.startswith("http:"))}
-    shared: dict[str, Any] = {"prefix": url.path or None, "client_options": client, "retry_config": _RETRY}
-    config: dict[str, Any]
-    try:
-        if url.kind == "gs":
-            config = {"service_account_key": key}
-            return GCSStore(url.at, config=_given(config), **shared)
-        if url.kind == "az":
-            config = {"endpoint": spec.endpoint, "account_name": name, "account_key": key}
-            return AzureStore(url.at, config=_given(config), **shared)
-        config = {"endpoint": spec.endpoint, "region": spec.region, "access_key_id": name, "secret_access_key": key}
-        return S3Store(url.at, config=_given({**config, "checksum_algorithm": "SHA256"}), **shared)
-    except (exceptions.BaseError, ValueError) as error:
-        raise StoreFailed(f"{url} cannot be used: {_first(error)}") from error
+    def _first(self, error: BaseException) -> str:
+        """What happened, without the source's dump that the library prints below it, and without keys."""
+        text = str(error).strip().split("\n\nDebug source", 1)[0].replace("\n", " ")
+        return mask(text, self._secrets)[:500]
 
 
 def _given(config: dict[str, Any]) -> Any:
@@ -129,8 +135,3 @@ def _given(config: dict[str, Any]) -> Any:
 
 def _attributes(content: Content) -> Any:
     return {_DIGEST: content.sha256}
-
-
-def _first(error: BaseException) -> str:
-    """What happened, without the source's dump that the library prints below it."""
-    return str(error).strip().split("\n\nDebug source", 1)[0].replace("\n", " ")[:500]

@@ -20,6 +20,7 @@ ENGINES: dict[Kind, str] = {
 
 _SET = {"set": "A set's id, its beginning, its folder, or latest (the default)"}
 _STORE = "A store of the host file, by its name or address"
+_IN_STORE = "A set's id, its beginning, or latest"
 
 
 def _take(call: Call, *kinds: Kind) -> Record:
@@ -119,7 +120,7 @@ def prune(call: Call, store: str | None = None) -> Record:
     "backup.push",
     changes=True,
     needs="data",
-    help={"set": "A set's id, its beginning, or latest; default: all that are missing there", "store": _STORE},
+    help={"set": f"{_IN_STORE}; default: all that are missing there", "store": _STORE},
 )
 def push(call: Call, set: str | None = None, store: str | None = None) -> Record:
     """Send sets to the stores of the host file.
@@ -132,7 +133,12 @@ def push(call: Call, set: str | None = None, store: str | None = None) -> Record
     return call.carry_out(lambda run: steps(run, set, store), show=pushed)
 
 
-@task("backup.pull", changes=True, needs="data", help={**_SET, "store": f"{_STORE}; default: any that has it"})
+@task(
+    "backup.pull",
+    changes=True,
+    needs="data",
+    help={"set": f"{_IN_STORE} (the default)", "store": f"{_STORE}; default: any that has it"},
+)
 def pull(call: Call, set: str | None = None, store: str | None = None) -> Record:
     """Bring a set back from a store."""
     from opslib.backup.offsite.pull import steps

@@ -26,7 +26,7 @@ def show_list(run: Run) -> None:
     there: dict[str, list[SetInfo]] = {}
     stores: list[dict[str, Any]] = []
     for spec in run.target.host.backup.stores:
-        place = Offsite(run, spec)
+        place = Offsite(run, spec, pauses=())
         with place:
             entry: dict[str, Any] = {"store": place.called, "url": place.url, "error": None}
             try:

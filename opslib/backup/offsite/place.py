@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,7 +12,7 @@ from opslib.backup.sets import DAMAGED, SetInfo, as_found, oldest_first
 from opslib.errors import BadSettings, OpsError
 from opslib.events import Progress
 from opslib.settings.load import LOCAL
-from opslib.stores.flow import Passing, Rate, patiently
+from opslib.stores.flow import PAUSES, Passing, Rate, patiently
 from opslib.stores.opening import open_store
 from opslib.stores.store import Store, StoreFailed, StoreLost
 
@@ -26,10 +26,11 @@ T = TypeVar("T")
 
 
 class Offsite:
-    """A store, and the folder in it that holds the host's sets. Whatever is asked of it ends at an interruption."""
+    """A store, and the folder in it that holds the host's sets. Whatever is asked of it ends at an interruption, and is
+    asked again after each of the `pauses` (seconds) where the store is lost."""
 
-    def __init__(self, run: Run, spec: StoreSpec) -> None:
-        self.run, self.spec, self.called = run, spec, spec.called
+    def __init__(self, run: Run, spec: StoreSpec, *, pauses: Sequence[float] = PAUSES) -> None:
+        self.run, self.spec, self.called, self._pauses = run, spec, spec.called, pauses
         self.folder = spec.folder or _folder(run.target)
         self.url = f"{spec.url}/{self.folder}"
         self.rate = Rate(spec.limit, self._stop)
@@ -54,7 +55,7 @@ class Offsite:
             self.run.note(f"store {self.called}: {error.what}; another try in {seconds:g} s", warning=True)
 
         try:
-            return patiently(once, self._stop, told)
+            return patiently(once, self._stop, told, self._pauses)
         except StoreFailed as error:
             raise OpsError(f"store {self.called}: {error.what}", left=error.left, next=error.next) from error
 

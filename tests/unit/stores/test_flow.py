@@ -9,7 +9,6 @@ import time
 import pytest
 
 from opslib.errors import Cancelled
-from opslib.stores import flow
 from opslib.stores.flow import Passing, Rate, patiently
 from opslib.stores.store import Content, StoreFailed, StoreLost
 
@@ -47,8 +46,7 @@ def test_waiting_for_the_rate_ends_at_an_interruption() -> None:
         Passing(Rate(1, lambda: True), lambda done: None).take(DATA)
 
 
-def test_a_lost_store_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flow, "PAUSES", (0.0, 0.0, 0.0))
+def test_a_lost_store_is_tried_again() -> None:
     tries: list[int] = []
     told: list[str] = []
 
@@ -58,13 +56,12 @@ def test_a_lost_store_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
             raise StoreLost(f"try {len(tries)}")
         return "done"
 
-    assert patiently(work, go_on, lambda error, seconds: told.append(error.what)) == "done"
+    assert patiently(work, go_on, lambda error, seconds: told.append(error.what), (0.0, 0.0)) == "done"
     assert told == ["try 1", "try 2"]
 
 
 @pytest.mark.parametrize("error, tries", [(StoreLost("gone"), 4), (StoreFailed("denied"), 1)])
-def test_it_ends_at_last(monkeypatch: pytest.MonkeyPatch, error: StoreFailed, tries: int) -> None:
-    monkeypatch.setattr(flow, "PAUSES", (0.0, 0.0, 0.0))
+def test_it_ends_at_last(error: StoreFailed, tries: int) -> None:
     tried: list[int] = []
 
     def work() -> None:
@@ -72,7 +69,7 @@ def test_it_ends_at_last(monkeypatch: pytest.MonkeyPatch, error: StoreFailed, tr
         raise error
 
     with pytest.raises(type(error), match=error.what):
-        patiently(work, go_on, lambda error, seconds: None)
+        patiently(work, go_on, lambda error, seconds: None, (0.0, 0.0, 0.0))
     assert len(tried) == tries
 
 
