@@ -95,9 +95,8 @@ def bucket(
 ) -> StoreSpec:
     """A store on it."""
     access, secret = map(Secret, key)
-    return StoreSpec(
-        url=store_url(url), endpoint=gateway.endpoint, region=REGION, access_key=access, secret_key=secret, **more
-    )
+    given: dict[str, Any] = {"endpoint": gateway.endpoint, "region": REGION, **more}
+    return StoreSpec(url=store_url(url), access_key=access, secret_key=secret, **given)
 
 
 def _spec(url: str) -> StoreSpec:
