@@ -95,6 +95,8 @@ class StoreSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     append_only: bool = False
 
     def __post_init__(self) -> None:
+        if self.name == "host":
+            raise ValueError("host is what backup.list calls the host's own folder: give the store another name")
         allowed = _OF_KIND[self.url.kind]
         for key in ("endpoint", "region", "access_key", "secret_key"):
             if getattr(self, key) is not None and key not in allowed:

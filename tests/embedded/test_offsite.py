@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from opslib.settings.keep import Keep
 from opslib.settings.model import Backup, Files, Host
 from opslib.settings.stores import StoreSpec, store_url
 from opslib.target.local import Local
+from tests.cli.conftest import INV
 
 pytestmark = pytest.mark.skipif(shutil.which("flock") is None, reason="no flock here: install util-linux")
 FILE = "files.up%20loads%2F.tar.gz"
@@ -233,6 +236,26 @@ def test_the_rate_is_limited(root: Path, nas: Path) -> None:
     record = push_to(local(root, store(nas, limit=500_000)))
     assert result(record)["stores"][0]["bytes"] > 700_000
     assert record.seconds > 1.2
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.5, 1.0, 1.5])
+def test_killed_while_it_is_sent(root: Path, nas: Path, seconds: float) -> None:
+    made = result(back_up(local(root)))
+    (root / "tasks.py").write_text("import opslib\n\nns = opslib.namespace()\n")
+    (root / "hosts").mkdir()
+    stores = f"[{{url: '{nas}', folder: survey, limit: 150kB/s}}]"
+    (root / "hosts/local.yml").write_text(f"backup: {{sources: [files: ['up loads/']], stores: {stores}}}\n")
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    sending = subprocess.Popen([*INV, "backup.push"], cwd=root, env=environ, stdout=subprocess.DEVNULL)
+    there = nas / "survey" / made["set"]
+    while not there.exists() and sending.poll() is None:
+        time.sleep(0.01)
+    time.sleep(seconds)  # not a wait: the moment of the kill
+    sending.kill()
+    assert sending.wait() == -9
+    assert not (there / "manifest.json").exists()
+    result(push_to(local(root, store(nas)), wait=60.0))  # until what it started there has ended
+    assert files(there) == files(Path(made["folder"]))
 
 
 # -- pull

@@ -25,6 +25,7 @@ def show_list(run: Run) -> None:
     here = list_sets(run.target)
     there: dict[str, list[SetInfo]] = {}
     stores: list[dict[str, Any]] = []
+    again: str | None = None
     for spec in run.target.host.backup.stores:
         place = Offsite(run, spec, pauses=())
         with place:
@@ -32,11 +33,11 @@ def show_list(run: Run) -> None:
             try:
                 there[place.called] = place.sets()
             except OpsError as error:
-                entry["error"] = error.what
+                entry["error"], again = error.what, error.next
             stores.append(entry)
     run.result.update(sets=where_each_is(here, there), stores=stores)
     if wrong := [one["error"] for one in stores if one["error"]]:
-        raise Unhealthy("\n    ".join(wrong), host=run.host, left="everything", next="look at the store")
+        raise Unhealthy("\n    ".join(wrong), host=run.host, left="everything", next=again)
 
 
 def where_each_is(here: Iterable[SetInfo], there: dict[str, list[SetInfo]]) -> list[dict[str, Any]]:

@@ -121,7 +121,7 @@ def _show(memo: Memo) -> str:
     for name, one in memo["stores"].items():
         if one["sets"]:
             parts.append(f"{' '.join(one['sets'])} to {name}{way}, {one['bytes']} bytes")
-        parts += [f"not to {name}: {why}" for why in one["wrong"]]
+        parts += one["wrong"]
     return "; ".join(parts)
 
 
@@ -146,7 +146,7 @@ def _planned(run: Run, spec: StoreSpec, here: list[SetInfo], one: SetInfo | None
     except OpsError as error:
         return {"sets": [], "bytes": 0, "wrong": [error.what]}
     size = sum(each.manifest.bytes for each in todo.sets if each.manifest)
-    wrong = [f"{set_id}: {why}" for set_id, why in todo.wrong.items()]
+    wrong = [f"store {spec.called}: {set_id}: {why}" for set_id, why in todo.wrong.items()]
     return {"sets": [each.id for each in todo.sets], "bytes": size, "wrong": wrong} if todo.sets or wrong else None
 
 

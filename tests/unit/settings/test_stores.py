@@ -75,6 +75,7 @@ def test_an_address_alone_is_a_store(project):
         ("{url: /mnt, region: x}", "region means nothing for /mnt"),
         ("{url: gs://b, endpoint: 'https://x'}", "endpoint means nothing for gs://b"),
         ("{url: s3://b, bucket: x}", "unknown key 'backup.stores[0].bucket'"),
+        ("{url: s3://b, name: host}", "give the store another name"),
         ("{name: x}", "backup.stores[0].url is missing"),
         ("{url: s3://b, limit: fast}", "expected a rate like 10MB/s, found 'fast'"),
         ("{url: s3://b, folder: a/b}", "expected a name of letters"),
