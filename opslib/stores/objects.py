@@ -58,6 +58,8 @@ class ObjectStore:
             if content.bytes <= _PART:
                 self._put_small(key, b"".join(blocks), content)
                 return
+            if self.look(key) is not None:
+                raise StoreFailed(f"{self._url}/{key} is there already")
             part = max(_PART, -(-content.bytes // _PARTS))
             obstore.put(
                 self._store, key, iter(blocks), attributes=_attributes(content), chunk_size=part,
@@ -68,7 +70,8 @@ class ObjectStore:
         try:
             obstore.put(self._store, key, data, mode="create", attributes=_attributes(content))
         except exceptions.AlreadyExistsError:
-            raise StoreFailed(f"{self._url}/{key} is there already") from None
+            if self.look(key) != content:  # else it is ours: the answer to a first try was lost
+                raise StoreFailed(f"{self._url}/{key} is there already") from None
         except (exceptions.NotSupportedError, NotImplementedError):
             obstore.put(self._store, key, data, attributes=_attributes(content))
 

@@ -10,10 +10,11 @@ from contextlib import contextmanager, suppress
 from paramiko import SFTPClient, SFTPError, SFTPFile, SSHException
 from paramiko.sftp import CMD_EXTENDED
 
-from opslib.errors import CannotConnect, HostKeyUnknown, NoKeyAccepted
+from opslib.errors import CannotConnect, HostKeyChanged, HostKeyUnknown, NoKeyAccepted
 from opslib.stores.store import Content, StoreFailed, StoreLost
 from opslib.target.connection import SshConnection, open_connection
 from opslib.target.ssh_config import SshSettings, resolve
+from opslib.target.transfer import BLOCK
 
 _WAIT = 60.0  # seconds for an answer
 _AHEAD = 64  # requests of 32 KiB each under way when a file is read
@@ -74,7 +75,9 @@ class SftpStore:
                         self._sftp._request(CMD_EXTENDED, "fsync@openssh.com", file.handle)  # type: ignore[attr-defined]
                 if self._sftp.stat(part).st_size != content.bytes:
                     raise StoreFailed(f"{key} arrived with another length")
-                self._sftp.rename(part, path)  # refused where there is one already
+                if self.look(key) is not None:
+                    raise StoreFailed(f"{path} is there already")
+                self._sftp.rename(part, path)
             except BaseException:
                 with suppress(OSError, SSHException, EOFError):
                     self._sftp.remove(part)
@@ -84,7 +87,7 @@ class SftpStore:
         with self._said(key), self._sftp.open(self._path(key), "rb") as file:
             length = file.stat().st_size or 0
             file.prefetch(length, _AHEAD)
-            while block := file.read(32768):
+            while block := file.read(BLOCK):
                 sink(block)
 
     def delete(self, key: str) -> None:
@@ -136,7 +139,7 @@ class SftpStore:
         """Errors as a store's. A line that broke is opened anew by the next call."""
         try:
             yield
-        except (HostKeyUnknown, NoKeyAccepted) as error:
+        except (HostKeyChanged, HostKeyUnknown, NoKeyAccepted) as error:
             raise StoreFailed(error.what, next=f"`{self._settings.command()}` must log in without asking") from error
         except CannotConnect as error:
             raise StoreLost(error.what, next=error.next) from error

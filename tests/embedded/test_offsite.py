@@ -212,6 +212,14 @@ def test_what_is_there_and_different_is_never_written_over(root: Path, nas: Path
     assert files(there) == before
 
 
+def test_a_set_under_another_name_there_is_none(root: Path, nas: Path) -> None:
+    target = local(root, store(nas))
+    made = result(back_up(target))
+    (nas / "survey" / made["set"]).rename(nas / "survey" / "x")
+    assert listed(target)["x"] == {"nas": f"its manifest is that of {made['set']}"}
+    assert "is no whole set" in error(pull_from(target, "x"))
+
+
 def test_a_set_that_is_cut_off_there_is_none(root: Path, nas: Path) -> None:
     target = local(root, store(nas))
     made = result(back_up(target))

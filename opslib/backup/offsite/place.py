@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from opslib.backup.manifest import FILE, file_name
 from opslib.backup.sets import DAMAGED, SetInfo, as_found, oldest_first
+from opslib.compose.script import MOST
 from opslib.errors import BadSettings, OpsError
 from opslib.events import Progress
 from opslib.settings.load import LOCAL
@@ -89,9 +91,12 @@ class Offsite:
                 by_id.setdefault(set_id, {})[file] = length
         found = []
         for set_id, files in by_id.items():
-            text = self.read(set_id, FILE) if FILE in files else None
+            text = self.read(set_id, FILE) if files.get(FILE, MOST) < MOST else None
             damaged = self.read(set_id, DAMAGED).decode("utf-8", "replace")[:300] if DAMAGED in files else ""
-            found.append(as_found(set_id, f"{self.url}/{set_id}", text, files, damaged.replace("\n", " ")))
+            one = as_found(set_id, f"{self.url}/{set_id}", text, files, damaged.replace("\n", " "))
+            if one.manifest is not None and one.manifest.id != set_id:
+                one = replace(one, wrong=f"its manifest is that of {one.manifest.id}")
+            found.append(one)
         return oldest_first(found)
 
     def _stop(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from opslib.backup.offsite.place import Offsite, chosen
 from opslib.backup.pack import LONG
 from opslib.backup.retention import verdicts
 from opslib.backup.sets import SetInfo, choose, list_sets, oldest_first
-from opslib.command import bash
+from opslib.command import Command, bash
 from opslib.errors import Cancelled, HostLost, OpsError
 from opslib.run.record import HostRecord, failed
 from opslib.run.step import AnyStep, NotYet, Run, Step
@@ -189,16 +190,10 @@ def send(place: Offsite, one: SetInfo) -> int:
     for artifact in one.manifest.artifacts:
         went += _send(place, one, artifact.file, Content(artifact.bytes, artifact.sha256))
     text = b"".join(read_blocks(place.run.target, _read(one, FILE)))
-    return went + _send(place, one, FILE, _content(text))
+    return went + _send(place, one, FILE, Content(len(text), hashlib.sha256(text).hexdigest()))
 
 
-def _content(data: bytes) -> Content:
-    import hashlib
-
-    return Content(len(data), hashlib.sha256(data).hexdigest())
-
-
-def _read(one: SetInfo, file: str) -> Any:
+def _read(one: SetInfo, file: str) -> Command:
     return bash('cat -- "$1"', f"{one.folder}/{file}", limit=LONG)
 
 
