@@ -34,7 +34,9 @@ def test_only_whole_sets_that_are_no_safety_copies() -> None:
 
 
 def test_what_has_no_manifest_there_is_finished() -> None:
-    assert sent([info("01")], [SetInfo("01", "/s/01", None, "there is no manifest.json")]) == ["01"]
+    half = SetInfo("01", "/s/01", None, "there is no manifest.json")
+    assert sent([info("01")], [half]) == ["01"]
+    assert sent([info("01"), info("02")], [half], Keep(last=1)) == ["02"], "unless no rule keeps it"
 
 
 def test_what_the_stores_rules_would_remove_is_not_sent() -> None:
