@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -23,10 +24,14 @@ _PART = 8 * 1024 * 1024  # bytes of a part, as long as no more than _PARTS are n
 _PARTS = 9000  # of 10,000 that S3 allows
 _MEMORY = 32 * 1024 * 1024  # bytes of parts under way
 _DIGEST = "sha256"  # the metadata's name
+_FINAL = re.compile("status code: 4(?!08|09|29)")  # asking again gives the same answer
+_LOOK = "look at the store's address, region and credentials, and at what they allow"
 
 # A part may take so long, and no answer at all; then it is tried again, with pauses, for a minute.
 _CLIENT: ClientConfig = {"timeout": timedelta(seconds=300), "connect_timeout": timedelta(seconds=10)}
-_RETRY: RetryConfig = {"max_retries": 8, "retry_timeout": timedelta(seconds=60)}
+_RETRY: RetryConfig = {
+    "max_retries": 8, "retry_timeout": timedelta(seconds=60), "backoff": {"init_backoff": timedelta(seconds=0.3)},
+}  # fmt: skip
 
 
 class ObjectStore:
@@ -100,12 +105,12 @@ class ObjectStore:
         try:
             yield
         except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-            raise StoreFailed(
-                f"{what}: it is refused: {self._first(error)}", next="look at the credentials and at what they allow"
-            ) from error
+            raise StoreFailed(f"{what} is refused: {self._first(error)}", next=_LOOK) from error
         except FileNotFoundError as error:
             raise StoreFailed(f"{what} is not there: {self._first(error)}") from error
         except (exceptions.BaseError, ValueError, OSError) as error:
+            if _FINAL.search(str(error)):
+                raise StoreFailed(f"{what} is refused: {self._first(error)}", next=_LOOK) from error
             raise StoreLost(f"{what}: {self._first(error)}") from error
 
     def _opened(self, spec: StoreSpec) -> Any:
@@ -127,9 +132,10 @@ class ObjectStore:
             raise StoreFailed(f"{url} cannot be used: {self._first(error)}") from error
 
     def _first(self, error: BaseException) -> str:
-        """What happened, without the source's dump that the library prints below it, and without keys."""
+        """What happened: as the server says it, else the library, without the dump below it; and without keys."""
         text = str(error).strip().split("\n\nDebug source", 1)[0].replace("\n", " ")
-        return mask(text, self._secrets)[:500]
+        said = dict(re.findall("<(Code|Message)>(.*?)</", text))
+        return mask(": ".join(said.values()) or text, self._secrets)[:500]
 
 
 def _given(config: dict[str, Any]) -> Any:
