@@ -10,7 +10,7 @@ from opslib.backup.manifest import Artifact
 from opslib.backup.offsite.place import Offsite, only_one
 from opslib.backup.offsite.push import differs
 from opslib.backup.sets import DAMAGED, SetInfo, choose, list_sets, oldest_first
-from opslib.errors import OpsError, Unhealthy
+from opslib.errors import Cancelled, HostLost, OpsError, Unhealthy
 from opslib.run.step import Run
 from opslib.stores.store import Content, Store, StoreFailed
 
@@ -27,14 +27,16 @@ def show_list(run: Run) -> None:
     stores: list[dict[str, Any]] = []
     again: str | None = None
     for spec in run.target.host.backup.stores:
-        place = Offsite(run, spec, pauses=())
-        with place:
-            entry: dict[str, Any] = {"store": place.called, "url": place.url, "error": None}
-            try:
+        entry: dict[str, Any] = {"store": spec.called, "url": str(spec.url), "error": None}
+        try:
+            with Offsite(run, spec, pauses=()) as place:
+                entry["url"] = place.url
                 there[place.called] = place.sets()
-            except OpsError as error:
-                entry["error"], again = error.what, error.next
-            stores.append(entry)
+        except (Cancelled, HostLost):
+            raise
+        except OpsError as error:
+            entry["error"], again = error.what, error.next
+        stores.append(entry)
     run.result.update(sets=where_each_is(here, there), stores=stores)
     if wrong := [one["error"] for one in stores if one["error"]]:
         raise Unhealthy("\n    ".join(wrong), host=run.host, left="everything", next=again)
