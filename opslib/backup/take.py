@@ -198,5 +198,6 @@ def _result(manifest: Manifest, folder: str, work: Work) -> dict[str, Any]:
 RECOVERIES: dict[str, Recovery] = {
     **recoveries(_prepare(Options()), window.hold(_FACTS)),
     **prune.RECOVERIES,
+    **push.RECOVERIES,
 }
 """What the next run needs of the steps that an earlier one left behind."""

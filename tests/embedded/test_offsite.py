@@ -15,6 +15,7 @@ import pytest
 from opslib.backup import sets, take
 from opslib.backup.offsite import look, pull, push, remove
 from opslib.errors import OpsError
+from opslib.events import Event, Note
 from opslib.run.fleet import Task, carry_out, look_on
 from opslib.run.record import Record
 from opslib.run.step import AnyStep, Run
@@ -53,7 +54,8 @@ def local(root: Path, *stores: StoreSpec, **backup: Any) -> Local:
 
 
 def run(target: Local, name: str, steps: Callable[[Run], list[AnyStep]], **options: Any) -> Record:
-    record = carry_out(Task(name, steps, {**take.RECOVERIES, **pull.RECOVERIES}, **options), [target])
+    known = {**take.RECOVERIES, **pull.RECOVERIES}
+    record = carry_out(Task(name, steps, known, **options), [target])
     if name == "backup.all":
         take.judge(record)
     return record
@@ -246,21 +248,36 @@ def test_the_rate_is_limited(root: Path, nas: Path) -> None:
     assert record.seconds > 1.2
 
 
-@pytest.mark.parametrize("seconds", [0.2, 0.5, 1.0, 1.5])
-def test_killed_while_it_is_sent(root: Path, nas: Path, seconds: float) -> None:
-    made = result(back_up(local(root)))
+def kill_while_it_sends(root: Path, nas: Path, task: str, there: Path, seconds: float) -> None:
+    """Run the task as a person would, and kill it so long after something of a set came to `there`."""
     (root / "tasks.py").write_text("import opslib\n\nns = opslib.namespace()\n")
     (root / "hosts").mkdir()
     stores = f"[{{url: '{nas}', folder: survey, limit: 150kB/s}}]"
     (root / "hosts/local.yml").write_text(f"backup: {{sources: [files: ['up loads/']], stores: {stores}}}\n")
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    sending = subprocess.Popen([*INV, "backup.push"], cwd=root, env=environ, stdout=subprocess.DEVNULL)
-    there = nas / "survey" / made["set"]
+    sending = subprocess.Popen([*INV, task], cwd=root, env=environ, stdout=subprocess.DEVNULL)
     while not there.exists() and sending.poll() is None:
         time.sleep(0.01)
     time.sleep(seconds)  # not a wait: the moment of the kill
     sending.kill()
     assert sending.wait() == -9
+
+
+def test_the_run_after_one_that_was_killed_says_what_is_missing(root: Path, nas: Path) -> None:
+    kill_while_it_sends(root, nas, "backup.all", nas / "survey", 0.2)
+    target = local(root, store(nas))
+    said: list[Event] = []
+    target.tell = said.append  # type: ignore[method-assign]
+    sent = result(push_to(target, wait=60.0))["stores"][0]["sent"]
+    assert sent == [one.id for one in sets.list_sets(target)]
+    assert any("inv backup.push --host local" in one.text for one in said if isinstance(one, Note))
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.5, 1.0, 1.5])
+def test_killed_while_it_is_sent(root: Path, nas: Path, seconds: float) -> None:
+    made = result(back_up(local(root)))
+    there = nas / "survey" / made["set"]
+    kill_while_it_sends(root, nas, "backup.push", there, seconds)
     assert not (there / "manifest.json").exists()
     result(push_to(local(root, store(nas)), wait=60.0))  # until what it started there has ended
     assert files(there) == files(Path(made["folder"]))

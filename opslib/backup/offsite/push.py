@@ -17,7 +17,7 @@ from opslib.backup.sets import SetInfo, choose, list_sets, oldest_first
 from opslib.command import Command, bash
 from opslib.errors import Cancelled, HostLost, OpsError
 from opslib.run.record import HostRecord, failed
-from opslib.run.step import AnyStep, NotYet, Run, Step
+from opslib.run.step import AnyStep, NotYet, Recovery, Run, Step
 from opslib.stores.store import Content, Store, StoreFailed
 from opslib.target.transfer import read_blocks
 
@@ -94,6 +94,15 @@ def after_backup() -> AnyStep:
         return f"{sum(not one['error'] for one in results)} of {len(results)} stores have it"
 
     return Step("backup.push", look, do, final=True)
+
+
+def _later(run: Run, memo: Memo) -> None:
+    """The next run, of whatever task, does not wait for a store: the next backup sends what is missing."""
+    run.note(f"not every store may have every set; to send them now: inv backup.push --host {run.host}", warning=True)
+
+
+RECOVERIES: dict[str, Recovery] = {"backup.push": Recovery(finish=_later), **remove.RECOVERIES}
+"""What the next run needs of a push or a removal that an earlier one left behind."""
 
 
 def judge(host: HostRecord) -> None:

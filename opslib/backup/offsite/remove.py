@@ -10,7 +10,7 @@ from opslib.backup.prune import agree, judged, smaller
 from opslib.backup.retention import Verdict
 from opslib.backup.sets import SetInfo, list_sets
 from opslib.errors import BadSettings
-from opslib.run.step import AnyStep, Run, Step
+from opslib.run.step import AnyStep, Recovery, Run, Step
 
 
 def steps(run: Run, store: str) -> list[AnyStep]:
@@ -44,6 +44,16 @@ def steps(run: Run, store: str) -> list[AnyStep]:
         agree(less),
         Step("backup.prune.store", lambda run: look, do, final=True, show=lambda m: ", ".join(m["gone"])),
     ]
+
+
+def _later(run: Run, memo: dict[str, Any]) -> None:
+    """The next run, of whatever task, does not wait for a store."""
+    again = f"inv backup.prune --store {memo['store']} --host {run.host}"
+    run.note(f"sets may be half removed from {memo['store']}; to finish it: {again}", warning=True)
+
+
+RECOVERIES: dict[str, Recovery] = {"backup.prune.store": Recovery(finish=_later)}
+"""What the next run needs of a removal that an earlier one left behind."""
 
 
 def outdated(place: Offsite) -> list[str]:
