@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from opslib.backup.sets import SetInfo, directory, list_sets
+from opslib.backup.sets import SetInfo, directory
 from opslib.command import bash
 from opslib.errors import CommandFailed, OpsError
 
@@ -19,8 +19,9 @@ read -r _ size _ free _ < <(df -PB1 -- "$1" | tail -n 1); echo "$size $free\""""
 GROWTH = 1.5  # a new artifact may be so much bigger than the last one
 
 
-def check_room(target: Target, sources: Sequence[Source]) -> int:
-    """Make the folder of the sets, and return the bytes of its disk that must stay free.
+def check_room(target: Target, sources: Sequence[Source], sets: Sequence[SetInfo]) -> int:
+    """Make the folder of the sets, and return the bytes of its disk that must stay free. `sets` are those that are
+    there.
 
     Raises OpsError when the backup could eat into them.
     """
@@ -35,7 +36,7 @@ def check_room(target: Target, sources: Sequence[Source]) -> int:
             next="set `backup: directory:` in the host file to a folder that this user may write",
         ) from None
     reserve = target.host.backup.reserve.of(disk)
-    needed = estimate(sources, list_sets(target))
+    needed = estimate(sources, sets)
     if free - needed < reserve:
         raise OpsError(
             f"too little space for a backup: it may take {needed} bytes, {free} are free in {folder}, and {reserve} "

@@ -33,9 +33,10 @@ KEYS = {
 }
 """The OPSLIB_* settings that stand for a key of the host file. OPSLIB_HOST chooses the host itself."""
 
-PROCESS = ("OPSLIB_SSH_CONFIG", "OPSLIB_TOOLS_BASE")
+PROCESS = ("OPSLIB_SSH_CONFIG", "OPSLIB_TOOLS_BASE", "OPSLIB_AGE_IDENTITY", "OPSLIB_AGE_IDENTITY_FILE")
 """The OPSLIB_* settings that are no host's own: they hold for the whole process (`adopt`)."""
 
+_FILES = {"OPSLIB_SSH_CONFIG", "OPSLIB_AGE_IDENTITY_FILE"}
 _OURS = {*KEYS, *PROCESS, "OPSLIB_HOST"}
 _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 _OVERRIDE = (
@@ -105,7 +106,7 @@ def adopt(root: Path, environ: MutableMapping[str, str] = os.environ) -> None:
     for name in PROCESS:
         value = settings.text(name)
         if value and not environ.get(name):
-            environ[name] = str(root / os.path.expanduser(value)) if name == "OPSLIB_SSH_CONFIG" else value
+            environ[name] = str(root / os.path.expanduser(value)) if name in _FILES else value
 
 
 class _Settings:

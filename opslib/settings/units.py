@@ -108,6 +108,21 @@ def words(value: Scalar) -> tuple[str, ...]:
     return parts
 
 
+def recipient(value: Scalar) -> str:
+    """A public key of age, as `inv backup.key` prints it."""
+    import pyrage
+
+    try:
+        return str(pyrage.x25519.Recipient.from_str(value.strip() if isinstance(value, str) else ""))
+    except pyrage.RecipientError:
+        raise ValueError("expected a public key of age like age1…, as inv backup.key prints it") from None
+
+
+def recipients(value: Scalar) -> tuple[str, ...]:
+    """One public key of age, or `none`."""
+    return () if value == "none" else (recipient(value),)
+
+
 def url(value: Scalar) -> str:
     """An http or https address."""
     expected = "expected an address like http://localhost:8000/health"

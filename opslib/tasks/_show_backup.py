@@ -37,11 +37,17 @@ def sets(ui: Ui, host: HostRecord) -> None:
             one["id"],
             size(one["bytes"]) if "bytes" in one else "",
             _holds(one.get("artifacts", ())),
-            one["wrong"] or ("safety copy of a restore" if one["safety"] else ""),
+            one["wrong"] or ", ".join(_marks(one)),
         ]
         for one in host.result["sets"]
     ]
     ui.table(["SET", "SIZE", "HOLDS", ""], rows, right=[1])
+
+
+def _marks(one: dict[str, Any]) -> list[str]:
+    return [
+        text for text, there in (("encrypted", one["recipients"]), ("safety copy of a restore", one["safety"])) if there
+    ]
 
 
 def one_set(ui: Ui, host: HostRecord) -> None:
@@ -51,6 +57,8 @@ def one_set(ui: Ui, host: HostRecord) -> None:
     ui.say(f"in {result['folder']}" + (f": {result['wrong']}" if result["wrong"] else ""))
     if engine := manifest["engine"]:
         ui.say(f"made on {engine['arch']} with Docker {engine['docker']}, Docker Compose {engine['compose']}")
+    if manifest["recipients"]:
+        ui.say(f"encrypted to {', '.join(manifest['recipients'])}")
     rows = [
         [one["file"], size(one["bytes"]), size(one["raw_bytes"]), _counted(one["counts"]),
          " ".join(filter(None, (one["image"], str(one["facts"].get("server") or "").partition(" ")[0])))]
@@ -68,6 +76,24 @@ def verified(ui: Ui, host: HostRecord) -> None:
         mark, style = SEVERITY["ok" if one["ok"] else "error"]
         how = one["why"] or (f"digest and {one['content']}" if one["content"] else "digest")
         ui.say(f"{one['file']}: {how}", mark=f"{mark} ", mark_style=style)
+
+
+def new_key(ui: Ui, host: HostRecord) -> None:
+    """backup.key."""
+    result = host.result
+    if not host.ok:
+        return
+    ui.say("public key, for the host file:")
+    ui.say(f"  backup: {{encrypt_to: {result['recipient']}}}")
+    if result["file"]:
+        ui.say(f"private key: in {result['file']}")
+    else:
+        ui.say("private key, shown this once:")
+        ui.say(f"  {result['identity']}")
+    ui.say(
+        "Keep the private key where the backups are not, twice: in a password manager, and on paper in another place."
+    )
+    ui.say("Without it no set that is encrypted can ever be read. It belongs on no server, in no repository.")
 
 
 def _holds(titles: Sequence[str]) -> str:

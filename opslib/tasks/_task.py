@@ -29,6 +29,9 @@ _CHANGING = {
     "wait": (None, "How long to wait for another run to end, like 10m"),
 }
 
+IDENTITY = {"identity": "The file with the private key of age, for a set that is encrypted"}
+"""The help of the option that `opslib.tasks._identity` reads."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spec:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opslib.tasks._task import OpsTask, task
+from opslib.tasks._task import IDENTITY, OpsTask, task
 
 if TYPE_CHECKING:
     from opslib.backup.manifest import Kind
@@ -67,22 +67,24 @@ def show(call: Call, set: str | None = None) -> Record:
     return call.look(lambda run: sets.show(run, set or "latest"), show=one_set)
 
 
-@task("backup.verify", needs="data", help=_SET)
-def verify(call: Call, set: str | None = None) -> Record:
+@task("backup.verify", needs="data", help={**_SET, **IDENTITY})
+def verify(call: Call, set: str | None = None, identity: str | None = None) -> Record:
     """Read a set to its end: lengths, digests, contents.
 
-    Exits with 3 when it is damaged; such a set no longer counts when old sets are removed.
+    Exits with 3 when it is damaged; such a set no longer counts when old sets are removed. The contents of one that is
+    encrypted are read where --identity or the environment says with which key.
     """
     from opslib.backup.verify import verify
+    from opslib.tasks._identity import given
     from opslib.tasks._show_backup import verified
 
-    here = call.this_machine()
+    here, key = call.this_machine(), given(call, identity)
 
     def look(run: Run) -> None:
         from opslib.images.tools import ensure_tools
 
         tools = ensure_tools(run.target, here) if run.target.host.compose else ""
-        verify(run, set or "latest", tools=tools)
+        verify(run, set or "latest", tools=tools, identity=key)
 
     return call.look(look, show=verified)
 
@@ -109,8 +111,23 @@ def prune(call: Call) -> Record:
     return call.carry_out(ask, show=pruned)
 
 
+@task("backup.key", options=(), needs="nothing", help={"out": "Write the private key to this new file, mode 0600"})
+def key(call: Call, out: str | None = None) -> Record:
+    """Make a pair of keys to encrypt backup sets with.
+
+    The public one goes into the host file, the private one is needed to restore, and is nowhere but with you.
+    """
+    from opslib.backup.keys import new_pair
+    from opslib.errors import BadSettings
+    from opslib.tasks._show_backup import new_key
+
+    if call.host is not None:
+        raise BadSettings("keys are made on this machine, and for any host", left="everything", next="leave --host out")
+    return call.here(lambda _: new_pair(call.root, out), names=["local"], show=new_key)
+
+
 TASKS = (
     all_, *(_one_kind(kind, kind, called) for kind, called in ENGINES.items()),
     _one_kind("sqlite", "sqlite", "the SQLite files"), _one_kind("volumes", "volume", "the volumes"),
-    _one_kind("files", "files", "files and folders of the project"), list_, show, verify, prune,
+    _one_kind("files", "files", "files and folders of the project"), list_, show, verify, prune, key,
 )  # fmt: skip

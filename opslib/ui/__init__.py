@@ -6,7 +6,6 @@ takes long. With `--json` standard output carries the object alone and everythin
 
 from __future__ import annotations
 
-import getpass
 import json as json_module
 import os
 import select
@@ -220,17 +219,21 @@ class Ui:
             self.pause()
             termios.tcflush(sys.stdin, termios.TCIFLUSH)  # what was typed before the question is no answer to it
             print(f"{clean(question)} [y/N] ", end="", file=sys.stderr, flush=True)
-        while not select.select([sys.stdin], [], [], 0.2)[0]:
-            if stop():
-                print(file=sys.stderr)
-                raise Cancelled("interrupted", left="everything")
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
+        return _typed(stop).lower() in ("y", "yes")
 
-    def ask_secret(self, question: str) -> str:
-        """Ask for a text that is not shown while it is typed."""
+    def ask_secret(self, question: str, *, stop: Callable[[], bool] = lambda: False) -> str:
+        """Ask for a text that is not shown while it is typed. Raises Cancelled as `ask`."""
         with self._guard:
             self.pause()
-            return getpass.getpass(f"{clean(question).rstrip(' :')}: ", stream=sys.stderr)
+            shown = termios.tcgetattr(sys.stdin)
+            hidden = [*shown[:3], shown[3] & ~termios.ECHO, *shown[4:]]
+            termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, hidden)
+            print(f"{clean(question).rstrip(' :')}: ", end="", file=sys.stderr, flush=True)
+            try:
+                return _typed(stop)
+            finally:
+                termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, shown)
+                print(file=sys.stderr)
 
     # -- the end
 
@@ -260,3 +263,12 @@ class Ui:
                     ending.error(host)
         except OSError:
             self._mute()
+
+
+def _typed(stop: Callable[[], bool]) -> str:
+    """A line from the terminal. Raises Cancelled as soon as `stop` says so."""
+    while not select.select([sys.stdin], [], [], 0.2)[0]:
+        if stop():
+            print(file=sys.stderr)
+            raise Cancelled("interrupted", left="everything")
+    return sys.stdin.readline().strip()

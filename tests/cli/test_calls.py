@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import sqlite3
 import subprocess
@@ -304,3 +305,39 @@ def test_backup_and_restore_without_an_engine(data):
     with sqlite3.connect(data.root / "app.db") as db:
         assert db.execute("select count(*) from t").fetchone() == (10,)
     assert "to go back: inv restore --file" in done.out.strip().split("\n")[-1]
+
+
+def test_an_encrypted_set_from_the_key_to_the_restore(data):
+    key = data.root.parent / "key.txt"
+    made = data.inv("backup.key", "--out", str(key))
+    assert made.code == 0, made.err
+    assert "AGE-SECRET-KEY" not in made.out + made.err
+    assert key.stat().st_mode & 0o777 == 0o600
+    again = data.inv("backup.key", "--out", str(key))
+    assert again.code == 2 and "File exists" in again.err
+    shown = data.inv("backup.key", "--json").json["hosts"][0]["result"]
+    assert shown["identity"].startswith("AGE-SECRET-KEY-1")
+    (public,) = re.findall(r"age1\w+", made.out)
+    text = f"backup: {{sources: [{{sqlite: app.db}}, {{files: [uploads]}}], encrypt_to: {public}}}\n"
+    data.write("hosts/local.yml", text)
+    backup = data.inv("backup")
+    assert backup.code == 0, backup.err
+    assert "encrypted" in data.inv("backup.list").out
+    assert f"encrypted to {public}" in data.inv("backup.show").out
+    blind = data.inv("backup.verify")
+    assert blind.code == 0 and "--identity FILE reads them" in blind.out
+    assert "digest and python" in data.inv("backup.verify", "--identity", str(key)).out
+    (data.root / "uploads/a b.txt").write_text("new")
+    refused = data.inv("restore", "--file", "latest", "--yes")
+    assert refused.code == 2
+    assert "is encrypted, and nothing says with which identity" in refused.err
+    wrong = data.inv("restore", "--file", "latest", "--yes", OPSLIB_AGE_IDENTITY=shown["identity"])
+    assert wrong.code == 2 and public in wrong.err and shown["identity"] not in wrong.err
+    assert (data.root / "uploads/a b.txt").read_text() == "new"
+    done = data.inv("restore", "--file", "latest", "--yes", OPSLIB_AGE_IDENTITY_FILE=str(key))
+    assert done.code == 0, done.err
+    assert (data.root / "uploads/a b.txt").read_text() == "old"
+    data.write("hosts/local.yml", text.replace(public, "age1nothing"))
+    bad = data.inv("backup")
+    assert bad.code == 2
+    assert "expected a public key of age like age1…" in bad.err
