@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from opslib.backup.database import Reading
 from opslib.backup.databases import DATABASES
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from opslib.target.base import Target
 
 Keys = Mapping[str, str | Secret]
+Depth = Literal["manifest", "digest", "content"]
 
 # $1 the folder, then FILE LENGTH DIGEST for each artifact. Prints a line for each: what is wrong, or ok.
 _DIGESTS = f"""{DIGEST}cd -- "$1" || exit 1; shift
@@ -49,30 +50,39 @@ class Check:
     content: str = ""
 
 
-def verify(run: Run, wanted: str = "latest", *, tools: str = "", identity: Find | None = None) -> None:
+def verify(
+    run: Run, wanted: str = "latest", *, tools: str = "", identity: Find | None = None, depth: Depth = "content"
+) -> None:
     """Verify a set and put what was found into the run's result. `tools` is the tools image, where there is an engine;
-    `identity` finds who can read a set that is encrypted: without one its contents are not read.
+    `identity` finds who can read a set that is encrypted: without one its contents are not read. `depth`: whether its
+    manifest can be read and its files are there, or also what is in them, or also what is in that.
 
     A set that fails is marked, so that it no longer counts when sets are pruned, and Unhealthy is raised; one that
     passes loses the mark.
     """
     one = find(run.target, wanted)
-    run.result.update({"set": one.id, "folder": one.folder})
+    run.result.update({"set": one.id, "folder": one.folder, "depth": depth})
     if one.manifest is None:
         raise Unhealthy(f"{one.folder} is no whole set: {one.wrong}", host=run.host, next="inv backup.list")
+    if depth == "manifest":
+        if not one.whole:
+            raise Unhealthy(f"the set {one.id} is damaged: {one.wrong or one.damaged}", host=run.host, left="all of it",
+                            next="inv backup.list shows the other sets; inv backup.all makes a new one")  # fmt: skip
+        return
     keys: Keys = {}
     sealed = one.manifest.recipients
     if sealed and identity is not None:
         keys = environment([identity(sealed, f"set {one.id}")])
-    checks = check(run.target, one, tools, keys)
+    checks = check(run.target, one, tools, keys, depth=depth)
     run.result["artifacts"] = [
         {"file": each.artifact.file, "ok": not each.wrong, "content": each.content, "why": each.wrong or None}
         for each in checks
     ]
     wrong = [f"{each.artifact.file}: {each.wrong}" for each in checks if each.wrong]
-    if wrong or keys or not sealed:
+    if wrong or (depth == "content" and (keys or not sealed)):  # who has not read it all cannot say that it is well
         _mark(run.target, one, "\n".join(wrong))
-    if sealed and not keys:
+    if sealed and not keys and depth == "content":
+        run.result["depth"] = "digest"
         run.note("it is encrypted: digests were compared, contents not read; --identity FILE reads them", warning=True)
     if wrong:
         raise Unhealthy(
@@ -83,16 +93,19 @@ def verify(run: Run, wanted: str = "latest", *, tools: str = "", identity: Find 
         )
 
 
-def check(target: Target, one: SetInfo, tools: str = "", keys: Keys = MappingProxyType({})) -> list[Check]:
+def check(
+    target: Target, one: SetInfo, tools: str = "", keys: Keys = MappingProxyType({}), *, depth: Depth = "content"
+) -> list[Check]:
     """Check each artifact of a set that has a manifest: first all digests, then what is inside."""
     if one.manifest is None:
         return []
     artifacts = one.manifest.artifacts
     wrong = digests(target, one.folder, artifacts)
-    instances = _instances(target, one) if tools else {}
+    inside = depth == "content"
+    instances = _instances(target, one) if tools and inside else {}
     return [
         Check(artifact, wrong[artifact.file])
-        if wrong[artifact.file]
+        if wrong[artifact.file] or not inside
         else _content(target, one.folder, artifact, tools, instances, keys)
         for artifact in artifacts
     ]

@@ -69,9 +69,18 @@ def one_set(ui: Ui, host: HostRecord) -> None:
         by_hand(ui, f"to restore {one['file']} without opslib, in that folder:", one["by_hand"])
 
 
+PROVES = {
+    "manifest": "the manifest can be read, and every file is there with its length",
+    "digest": "every file is what was written; what is in it was not read",
+    "content": "every file is what was written, and can be read to its end",
+}
+
+
 def verified(ui: Ui, host: HostRecord) -> None:
     """backup.verify."""
     ui.say(f"set {host.result['set']}")
+    if host.ok:
+        ui.say(PROVES[host.result["depth"]])
     for one in host.result.get("artifacts", ()):
         mark, style = SEVERITY["ok" if one["ok"] else "error"]
         how = one["why"] or (f"digest and {one['content']}" if one["content"] else "digest")
@@ -94,6 +103,17 @@ def new_key(ui: Ui, host: HostRecord) -> None:
         "Keep the private key where the backups are not, twice: in a password manager, and on paper in another place."
     )
     ui.say("Without it no set that is encrypted can ever be read. It belongs on no server, in no repository.")
+
+
+def drilled(ui: Ui, host: HostRecord) -> None:
+    """backup.drill."""
+    result = host.result.get("drill", {})
+    if not host.ok or "restored" not in result:
+        return
+    rows = [[one["title"], _counted(one["counts"]) or "loaded, not counted", f"{one['seconds']:.1f} s"]
+            for one in result["restored"]]  # fmt: skip
+    ui.table(["RESTORED", "COUNTED", "TIME"], rows, right=[2])
+    ui.say(f"the set {result['set']} can be restored; here that takes {result['seconds']:.0f} s")
 
 
 def _holds(titles: Sequence[str]) -> str:

@@ -67,26 +67,72 @@ def show(call: Call, set: str | None = None) -> Record:
     return call.look(lambda run: sets.show(run, set or "latest"), show=one_set)
 
 
-@task("backup.verify", needs="data", help={**_SET, **IDENTITY})
-def verify(call: Call, set: str | None = None, identity: str | None = None) -> Record:
+_DEPTH = {"depth": "manifest, digest, content (the default), or restore: a drill"}
+
+
+@task("backup.verify", needs="data", help={**_SET, **_DEPTH, **IDENTITY})
+def verify(call: Call, set: str | None = None, depth: str | None = None, identity: str | None = None) -> Record:
     """Read a set to its end: lengths, digests, contents.
 
     Exits with 3 when it is damaged; such a set no longer counts when old sets are removed. The contents of one that is
     encrypted are read where --identity or the environment says with which key.
     """
-    from opslib.backup.verify import verify
+    from opslib.backup.verify import Depth, verify
+    from opslib.errors import BadSettings
     from opslib.tasks._identity import given
     from opslib.tasks._show_backup import verified
 
+    if depth == "restore":
+        return _drill(call, set, identity=identity)
+    depths: dict[str, Depth] = {"manifest": "manifest", "digest": "digest", "content": "content"}
+    wanted = depths.get(depth or "content")
+    if wanted is None:
+        raise BadSettings(f"--depth {depth!r}: expected {', '.join(depths)} or restore", left="everything")
     here, key = call.this_machine(), given(call, identity)
 
     def look(run: Run) -> None:
         from opslib.images.tools import ensure_tools
 
-        tools = ensure_tools(run.target, here) if run.target.host.compose else ""
-        verify(run, set or "latest", tools=tools, identity=key)
+        reads = wanted == "content" and run.target.host.compose
+        tools = ensure_tools(run.target, here) if reads else ""
+        verify(run, set or "latest", tools=tools, identity=key, depth=wanted)
 
     return call.look(look, show=verified)
+
+
+_DRILL = {
+    **_SET,
+    "random": "Any whole set, by chance",
+    "source": "Only this one: a kind, a service, a database, a volume",
+    **IDENTITY,
+}
+
+
+@task("backup.drill", changes=True, needs="data", help=_DRILL)
+def drill(
+    call: Call, set: str | None = None, random: bool = False, source: str | None = None, identity: str | None = None
+) -> Record:
+    """Restore a set into a scratch place; count and time it.
+
+    Fresh servers of the recorded images, without a network; the stack that runs is not touched. Only a drill proves
+    that a set can be restored, and says how long that takes.
+    """
+    from opslib.errors import BadSettings
+
+    if set is not None and random:
+        raise BadSettings("--random chooses a set by itself: leave --set out", left="everything")
+    return _drill(call, set, any_set=random, source=source or "", identity=identity)
+
+
+def _drill(
+    call: Call, set: str | None, *, any_set: bool = False, source: str = "", identity: str | None = None
+) -> Record:
+    from opslib.backup.drill.steps import Options, steps
+    from opslib.tasks._identity import finder
+    from opslib.tasks._show_backup import drilled
+
+    options = Options(set or "latest", any_set, source, call.this_machine(), finder(call, identity))
+    return call.carry_out(lambda run: steps(run, options), show=drilled)
 
 
 @task("backup.prune", changes=True, needs="data")
@@ -129,5 +175,5 @@ def key(call: Call, out: str | None = None) -> Record:
 TASKS = (
     all_, *(_one_kind(kind, kind, called) for kind, called in ENGINES.items()),
     _one_kind("sqlite", "sqlite", "the SQLite files"), _one_kind("volumes", "volume", "the volumes"),
-    _one_kind("files", "files", "files and folders of the project"), list_, show, verify, prune, key,
+    _one_kind("files", "files", "files and folders of the project"), list_, show, verify, drill, prune, key,
 )  # fmt: skip

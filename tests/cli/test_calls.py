@@ -292,7 +292,15 @@ def test_backup_and_restore_without_an_engine(data):
     ident = host["result"]["set"]
     assert ident in data.inv("backup.list", cwd="uploads").out
     assert "app.db" in data.inv("backup.show", "--set", ident).out
-    assert data.inv("backup.verify").code == 0
+    proofs = {"manifest": "with its length", "digest": "was not read", "content": "read to its end"}
+    for depth, said in proofs.items():
+        shown = data.inv("backup.verify", "--depth", depth)
+        assert shown.code == 0 and said in shown.out
+    drill = data.inv("backup.verify", "--depth", "restore")
+    assert drill.code == 0, drill.err
+    assert f"the set {ident} can be restored" in drill.out
+    assert "expected manifest, digest, content or restore" in data.inv("backup.verify", "--depth", "deep").err
+    assert "leave --set out" in data.inv("backup.drill", "--random", "--set", "latest").err
     (data.root / "uploads/a b.txt").write_text("new")
     with sqlite3.connect(data.root / "app.db") as db:
         db.execute("delete from t")

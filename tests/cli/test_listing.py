@@ -12,20 +12,12 @@ CONTEXTS = {context.name: context for context in collection("/nowhere").to_conte
 CHANGING = {
     "deploy", "build", "migrate", "rollback",
     *(f"{done}.{name}" for done in ("backup", "restore") for name in ("all", *ENGINES, "sqlite", "volumes", "files")),
-    "backup.prune", "restore.undo",
+    "backup.prune", "backup.drill", "restore.undo",
 }  # fmt: skip
 HERE = {"cron.install", "cron.remove", "host.trust"}  # they change this machine only, and take no lock
 LOOKING = {
-    "releases",
-    "ps",
-    "logs",
-    "backup.list",
-    "backup.show",
-    "backup.verify",
-    "backup.key",
-    "cron.show",
-    "host.check",
-}
+    "releases", "ps", "logs", "backup.list", "backup.show", "backup.verify", "backup.key", "cron.show", "host.check",
+}  # fmt: skip
 
 
 SEED = """

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from opslib.backup.restore.workbench import Workbench
     from opslib.backup.sqlite import SqliteFile
     from opslib.compose.stack import Container, Stack
-    from opslib.engines.instance import Instance
+    from opslib.engines.instance import Instance, Login
     from opslib.target.base import Target
 
 ANSWER = 60.0  # seconds that an engine may take to answer after its start
@@ -46,7 +46,8 @@ class Place(Struct, frozen=True, kw_only=True):
 class Context:
     """One restore on one machine. Without a Docker engine `tools` is "" and everything runs on the machine itself.
     `here` is this machine, where it is another. `proven` are files of which it is known that they do not leave their
-    database: reading them so closely takes long. `identities` read what is encrypted."""
+    database: reading them so closely takes long. `identities` read what is encrypted, `logins` say how engines
+    are logged in to where it is not as the host file says."""
 
     target: Target
     tools: str
@@ -55,6 +56,7 @@ class Context:
     workbench: Workbench | None = None
     proven: set[str] = field(default_factory=set)
     identities: list[Secret] = field(default_factory=list)
+    logins: Mapping[str, Login] | None = None
     _stack: Stack | None = field(default=None, repr=False)
     _instances: dict[str, Instance] = field(default_factory=dict, repr=False)
     _sqlite: list[SqliteFile] | None = field(default=None, repr=False)
@@ -103,7 +105,8 @@ class Context:
                 self.target.run(docker(self.target.host, "start", *stopped), check=False)
                 starts += 1
             try:
-                for one in find_instances(self.target, stack, logins(self.target.host)):
+                known = logins(self.target.host) if self.logins is None else self.logins
+                for one in find_instances(self.target, stack, known):
                     if one.service == service and not one.setting_up and self._answers(one):
                         return one
                 why = "no database that opslib knows answers in it"
