@@ -112,7 +112,7 @@ _DRILL = {
 def drill(
     call: Call, set: str | None = None, random: bool = False, source: str | None = None, identity: str | None = None
 ) -> Record:
-    """Restore a set into a scratch place; count and time it.
+    """Try a restore in a scratch place; count and time it.
 
     Fresh servers of the recorded images, without a network; the stack that runs is not touched. Only a drill proves
     that a set can be restored, and says how long that takes.
