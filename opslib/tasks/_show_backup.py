@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from opslib.tasks._show import SEVERITY, by_hand
-from opslib.ui.text import size
+from opslib.ui.text import age, size
 
 if TYPE_CHECKING:
     from opslib.run.record import HostRecord
@@ -68,6 +68,33 @@ def verified(ui: Ui, host: HostRecord) -> None:
         mark, style = SEVERITY["ok" if one["ok"] else "error"]
         how = one["why"] or (f"digest and {one['content']}" if one["content"] else "digest")
         ui.say(f"{one['file']}: {how}", mark=f"{mark} ", mark_style=style)
+
+
+def covered(ui: Ui, host: HostRecord) -> None:
+    """backup.coverage: what is not protected stands first, and below the table what to do about it."""
+    if "coverage" not in host.result:
+        return
+    found = host.result["coverage"]
+    rows = [
+        [one["what"], " ".join(one["services"]), _STATES.get(one["state"], one["state"]), one["set"] or "",
+         age(one["age"]) if one["set"] else "", one["why"] or _copied_by(one)]
+        for one in found
+    ]  # fmt: skip
+    if not rows:
+        ui.say(f"nothing of project {host.result['project']} could hold data")
+        return
+    ui.table(["WHAT", "SERVICE", "STATE", "NEWEST SET", "AGE", ""], rows, right=[4])
+    mark, style = SEVERITY["error"]
+    for do in dict.fromkeys(one["do"] for one in found if one["do"]):
+        ui.say(f"{', '.join(one['what'] for one in found if one['do'] == do)}: {do}", mark=f"{mark} ", mark_style=style)
+
+
+_STATES = {"unprotected": "NOT PROTECTED"}
+
+
+def _copied_by(one: dict[str, Any]) -> str:
+    """The sources, where these are not called like what they copy."""
+    return f"by {', '.join(one['sources'])}" if one["sources"] not in ([], [one["what"]]) else ""
 
 
 def _holds(titles: Sequence[str]) -> str:

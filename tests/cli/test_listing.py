@@ -15,7 +15,17 @@ CHANGING = {
     "backup.prune", "restore.undo",
 }  # fmt: skip
 HERE = {"cron.install", "cron.remove", "host.trust"}  # they change this machine only, and take no lock
-LOOKING = {"releases", "ps", "logs", "backup.list", "backup.show", "backup.verify", "cron.show", "host.check"}
+LOOKING = {
+    "releases",
+    "ps",
+    "logs",
+    "backup.coverage",
+    "backup.list",
+    "backup.show",
+    "backup.verify",
+    "cron.show",
+    "host.check",
+}
 
 
 SEED = """
