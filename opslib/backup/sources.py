@@ -96,10 +96,9 @@ class _Finder:
     def find(self) -> Found:
         seen = {one.container.id: one for one in look_inside(self.target, self.stack, logins(self.target.host))}
         for container in self.stack.containers:
-            if self.wishes.out(container.service):
-                self._excluded(container, seen.get(container.id))
-            elif not container.one_off:
-                self._container(container, seen.get(container.id))
+            if not container.one_off:
+                act = self._excluded if self.wishes.out(container.service) else self._container
+                act(container, seen.get(container.id))
         if not {"sqlite", "volume", "files"}.isdisjoint(self.kinds):
             find_trees(self.target, self.stack, self.tools, self.wishes, self.engines, self.near, self.found)
         for spec in self.target.host.backup.sources:

@@ -205,8 +205,8 @@ class Keep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class Backup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is backed up and where to. `sources` add to what is found by looking; `exclude` names services, volumes,
-    folders and databases that are knowingly left out. `directory` is below the host's path unless absolute. What has become smaller by more
-    than the share `shrink` stops the removal of old sets until a person has agreed."""
+    folders and databases that are knowingly left out. `directory` is below the host's path unless absolute. What has
+    become smaller by more than the share `shrink` stops the removal of old sets until a person has agreed."""
 
     directory: str = "backups"
     keep: Keep = Keep()

@@ -16,16 +16,8 @@ CHANGING = {
 }  # fmt: skip
 HERE = {"cron.install", "cron.remove", "host.trust"}  # they change this machine only, and take no lock
 LOOKING = {
-    "releases",
-    "ps",
-    "logs",
-    "backup.coverage",
-    "backup.list",
-    "backup.show",
-    "backup.verify",
-    "cron.show",
-    "host.check",
-}
+    "releases", "ps", "logs", "backup.coverage", "backup.list", "backup.show", "backup.verify", "cron.show", "host.check",
+}  # fmt: skip
 
 
 SEED = """
