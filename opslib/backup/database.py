@@ -104,10 +104,9 @@ class Missed:
 @dataclass(frozen=True, slots=True)
 class Database:
     """One kind. `find` gives the sources of a running engine, and what they miss of it, with what the host file says of
-    its service; `reading`
-    how one of its artifacts is read, by the running engine's own tools where one runs. `replace` None: restore has a
-    way of its own for it. `accounts` where they are an artifact of their own, `some` where single tables or
-    collections can be put back too."""
+    its service; `reading` how one of its artifacts is read, by the running engine's own tools where one runs. `replace`
+    None: restore has a way of its own for it. `accounts` where they are an artifact of their own, `some` where single
+    tables or collections can be put back too."""
 
     kind: Kind
     find: Callable[[Target, Instance, Sequence[SourceSpec]], tuple[list[Source], list[Missed]]]

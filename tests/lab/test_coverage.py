@@ -14,7 +14,7 @@ from opslib.backup.source import Source
 from opslib.backup.sources import survey
 from opslib.command import bash
 from opslib.run.fleet import look_on
-from opslib.settings.model import Postgres, Volume
+from opslib.settings.model import Files, Postgres, Volume
 from opslib.target.base import Target
 from opslib.target.docker import docker, exec_in, mount
 from opslib.target.transfer import put_bytes
@@ -174,11 +174,13 @@ def test_a_wrong_password_and_a_server_that_is_gone_are_rows_too(project: Projec
     assert "no such server of the project runs on it" in rows["volume pg"]["why"]
 
 
-def test_what_the_host_file_names_of_a_strange_server_and_what_not(project: Project) -> None:
-    target = project.way(sources=(*SOURCES, Volume(name="queue2")), exclude=EXCLUDE)
+def test_what_the_host_file_names_of_a_strange_server_or_leaves_out_of_a_folder(project: Project) -> None:
+    up = Files(paths=("up",), exclude=("inner/",))
+    target = project.way(sources=(*SOURCES, up, Volume(name="queue2")), exclude=EXCLUDE)
     rows = covered(project, target)
     assert "etcd in service queue" not in rows
     assert rows["volume queue2"]["state"] == "empty"
+    assert (rows["folder up"]["state"], rows["folder up/inner"]["state"]) == ("protected", "excluded")
     assert "put 'queue' under" in rows["volume queue (of etcd in service queue)"]["do"]
     assert "volume queue (of etcd in service queue)" in {
         one["what"] for one in worked(project.backup(target))["uncovered"]
