@@ -24,8 +24,10 @@ pytestmark = pytest.mark.lab
 
 # A program of this name is a server that opslib has no dump for.
 ETCD = r"""printf '#!/bin/sh\nsleep 100000\n' >/tmp/etcd && chmod +x /tmp/etcd && exec /tmp/etcd"""
-SQL = """create role app login; create database app owner app; create database secret; create database scratch;
-revoke connect on database secret from public; create table app.public.t (x int);"""
+SQL = (
+    "create role app login", "create database app owner app", "create database secret", "create database scratch",
+    "revoke connect on database secret from public", "create table t (x int)", "grant select on t to app",
+)  # fmt: skip
 SOURCES = (Postgres(service="db", user="app"),)
 EXCLUDE = ("spare", "skipped", "postgres db/scratch")
 
@@ -49,15 +51,9 @@ REST = {
 def services(project: Project) -> dict[str, Any]:
     db, redis = f"{project.images}postgres:15", f"{project.images}redis:7"
     up = project.healthy("CMD-SHELL", "pg_isready -q -h 127.0.0.1")
-    app = project.idle(
-        ["data:/data", "none:/none", "skipped:/skipped", "/unnamed", "/unnamed2", "./up:/up", "./released:/released"]
-    )
-    app["volumes"] += [
-        "./up/inner:/inner:ro",
-        "./conf:/conf:ro",
-        "/etc/hostname:/name:ro",
-        {"type": "tmpfs", "target": "/mem"},
-    ]
+    app = project.idle(["data:/data", "none:/none", "skipped:/skipped", "/unnamed", "/unnamed2", "./up:/up",
+                        "./released:/released", "./up/inner:/inner:ro", "./conf:/conf:ro", "/etc/hostname:/name:ro"])  # fmt: skip
+    app["volumes"].append({"type": "tmpfs", "target": "/mem"})
     return {
         "db": {"image": db, "volumes": ["pg:/var/lib/postgresql/data"], "healthcheck": up,
                "environment": {"POSTGRES_HOST_AUTH_METHOD": "trust", "POSTGRES_PASSWORD": "x"}},
@@ -68,34 +64,29 @@ def services(project: Project) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def prepare(project: Project) -> None:
+    """Bring it up with data in it."""
+    root = project.target.root
+    for file in ("up/inner/x", "conf/x", "released/x"):
+        put_bytes(project.target, b"x", f"{root}/{file}", mode=0o644)
+    sums = 'mkdir -p "$1/releases/r" && cd "$2" && sha256sum released/x >"$1/releases/r/files.sha256"'
+    project.target.run(bash(sums, project.target.state, root))
+    project.start(services(project), ["pg", "redis", "spare", "queue", "queue2", "data", "none", "skipped"])
+    calls = [("db", "psql", "-U", "postgres", "-c", line) for line in SQL]
+    touched = [("app", "touch", "/unnamed/x", "/skipped/x"), ("queue", "touch", "/data/x")]
+    for service, *argv in [*calls, *touched]:
+        project.target.run(exec_in(project.host, project.container(service), *argv))
+    fill = "touch /v/x; sqlite3 '/v/a b.db' 'create table t(x)'"
+    project.inside(mount("volume", f"{project.name}_data", "/v"), "bash", "-c", fill)
+
+
 @pytest.fixture(scope="module", params=["local", "ssh"])
 def project(request: pytest.FixtureRequest) -> Iterator[Project]:
     request.getfixturevalue("ssh_config")
-    made = Project(
-        request.param, request.getfixturevalue("lab")["images_prefix"], "cov", sources=SOURCES, exclude=EXCLUDE
-    )
+    images = request.getfixturevalue("lab")["images_prefix"]
+    made = Project(request.param, images, "cov", sources=SOURCES, exclude=EXCLUDE)
     try:
-        root = made.target.root
-        for file in ("up/inner/x", "conf/x", "released/x"):
-            put_bytes(made.target, b"x", f"{root}/{file}", mode=0o644)
-        sums = 'mkdir -p "$1/releases/r" && cd "$2" && sha256sum released/x >"$1/releases/r/files.sha256"'
-        made.target.run(bash(sums, made.target.state, root))
-        made.start(services(made), ["pg", "redis", "spare", "queue", "queue2", "data", "none", "skipped"])
-        for line in SQL.replace("app.public.t", "t").split(";"):
-            cmd = exec_in(made.host, made.container("db"), "psql", "-U", "postgres", "-c", line)
-            made.target.run(cmd)
-        made.target.run(
-            exec_in(made.host, made.container("db"), "psql", "-U", "postgres", "-c", "grant select on t to app")
-        )
-        for folder in ("/unnamed", "/skipped"):
-            made.target.run(exec_in(made.host, made.container("app"), "touch", f"{folder}/x"))
-        made.target.run(exec_in(made.host, made.container("queue"), "touch", "/data/x"))
-        made.inside(
-            mount("volume", f"{made.name}_data", "/v"),
-            "bash",
-            "-c",
-            "touch /v/x; sqlite3 '/v/a b.db' 'create table t(x)'",
-        )
+        prepare(made)
         yield made
     finally:
         made.remove()
