@@ -71,30 +71,35 @@ def verified(ui: Ui, host: HostRecord) -> None:
 
 
 def covered(ui: Ui, host: HostRecord) -> None:
-    """backup.coverage: what is not protected stands first, and below the table what to do about it."""
+    """backup.coverage: what is not protected stands first, and below the table why, and what to do about it."""
     if "coverage" not in host.result:
         return
     found = host.result["coverage"]
-    rows = [
-        [one["what"], " ".join(one["services"]), _STATES.get(one["state"], one["state"]), one["set"] or "",
-         age(one["age"]) if one["set"] else "", one["why"] or _copied_by(one)]
-        for one in found
-    ]  # fmt: skip
-    if not rows:
+    if not found:
         ui.say(f"nothing of project {host.result['project']} could hold data")
         return
-    ui.table(["WHAT", "SERVICE", "STATE", "NEWEST SET", "AGE", ""], rows, right=[4])
+    rows = [
+        [one["what"], " ".join(one["services"]), one["state"].replace("unprotected", "NOT PROTECTED"),
+         age(one["age"]) if one["set"] else "", _copied(one)]
+        for one in found
+    ]  # fmt: skip
+    ui.table(["WHAT", "SERVICE", "STATE", "AGE", "NEWEST SET"], rows, right=[3])
     mark, style = SEVERITY["error"]
-    for do in dict.fromkeys(one["do"] for one in found if one["do"]):
-        ui.say(f"{', '.join(one['what'] for one in found if one['do'] == do)}: {do}", mark=f"{mark} ", mark_style=style)
+    bare = [one for one in found if one["state"] == "unprotected"]
+    for why, do in dict.fromkeys((one["why"], one["do"]) for one in bare):
+        named = ", ".join(one["what"] for one in bare if (one["why"], one["do"]) == (why, do))
+        ui.say(f"{named}: {why}", mark=f"{mark} ", mark_style=style)
+        if do:
+            ui.say(f"  {do}", "dim")
 
 
-_STATES = {"unprotected": "NOT PROTECTED"}
-
-
-def _copied_by(one: dict[str, Any]) -> str:
-    """The sources, where these are not called like what they copy."""
-    return f"by {', '.join(one['sources'])}" if one["sources"] not in ([], [one["what"]]) else ""
+def _copied(one: dict[str, Any]) -> str:
+    """The set; the sources, where these are not called like what they copy; and what else is to be said."""
+    kind, _, name = one["what"].partition(" ")
+    own = one["sources"] in ([], [one["what"]], [f"files {name}" if kind == "folder" else ""])
+    by = "" if own or not one["set"] else f"by {' and '.join(one['sources'])}"
+    why = one["why"] if one["state"] != "unprotected" else ""
+    return ", ".join(filter(None, (one["set"], by, why)))
 
 
 def _holds(titles: Sequence[str]) -> str:

@@ -288,7 +288,7 @@ def test_coverage_says_what_is_not_protected_and_what_to_type(data):
     first, second = done.out.split("\n")[1:3]
     assert first.split()[:4] == ["sqlite", "app.db", "NOT", "PROTECTED"]
     assert second.split()[:3] == ["files", "uploads", "protected"]
-    assert "sqlite app.db: inv backup.all --host local" in done.out
+    assert "sqlite app.db: it is in no set yet\n  inv backup.all --host local\n" in done.out
     assert "1 not protected: sqlite app.db" in done.err
     assert data.inv("backup").code == 0
     result = only_host(data.inv("backup.coverage", "--json"))["result"]
