@@ -62,6 +62,11 @@ class Artifact(Struct, frozen=True, kw_only=True):
     by_hand: tuple[str, ...] = ()
 
     @property
+    def stem(self) -> str:
+        """The file's name without the ending that says how it is compressed."""
+        return self.file.removesuffix(".zst").removesuffix(".gz")
+
+    @property
     def title(self) -> str:
         """How it is called in front of people: `postgres db/app`, `volume uploads`."""
         return f"{self.kind} {self.service + '/' if self.service else ''}{self.name}"

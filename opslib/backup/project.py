@@ -75,13 +75,17 @@ class ProjectFiles:
         return f"project {self.release.project}"
 
     @property
+    def stem(self) -> str:
+        return file_name("project", self.release.project, suffix=".tar")
+
+    @property
     def size(self) -> int:
         """What the files take uncompressed."""
         return sum(self.files.values())
 
     def take(self, stage: Stage) -> list[Artifact]:
         """Pack them."""
-        file = file_name("project", self.release.project, suffix=".tar.gz")
+        file = f"{self.stem}.gz"
         feed = b"".join(b"./" + os.fsencode(path) + b"\0" for path in sorted(self.files))
         mounts = [mount("bind", stage.folder, "/stage"), mount("bind", self.root, "/src", readonly=True)]
         cmd = run_in(

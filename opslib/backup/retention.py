@@ -74,17 +74,17 @@ def _kept(rule: str, count: float, having: Sequence[SetInfo]) -> Iterator[tuple[
     if rule == "last":
         yield from ((one, f"one of the last {count:g}") for one in having[: int(count)])
     elif rule == "within":
-        since = _time(having[0]) - timedelta(seconds=count)
-        yield from ((one, "made within the time that all stay") for one in having if _time(one) >= since)
+        since = made_at(having[0]) - timedelta(seconds=count)
+        yield from ((one, "made within the time that all stay") for one in having if made_at(one) >= since)
     else:
         newest: dict[str, SetInfo] = {}
         for one in having:
-            newest.setdefault(_time(one).strftime(PERIODS[rule]), one)
+            newest.setdefault(made_at(one).strftime(PERIODS[rule]), one)
         for period in sorted(newest, reverse=True)[: int(count)]:
             yield newest[period], f"{rule}, the newest of {period}"
 
 
-def _time(one: SetInfo) -> datetime:
+def made_at(one: SetInfo) -> datetime:
     """When it was made, as its manifest says."""
     assert one.manifest is not None
     return datetime.fromisoformat(one.manifest.created.replace("Z", "+00:00"))

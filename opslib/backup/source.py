@@ -107,6 +107,10 @@ class Source(Protocol):
         """How it is called in front of people: `postgres db/app`."""
 
     @property
+    def stem(self) -> str:
+        """The name of its artifact's file without the ending that says how it is compressed: the same in every set."""
+
+    @property
     def size(self) -> int:
         """An upper estimate of the artifacts' bytes."""
 

@@ -40,10 +40,14 @@ class SqliteFile:
     def title(self) -> str:
         return f"sqlite {self.name}"
 
+    @property
+    def stem(self) -> str:
+        where = str(self.place.get("key") or self.place.get("folder") or "project")
+        return file_name("sqlite", where.strip("/"), self.path, suffix=".db")
+
     def file(self, stage: Stage) -> str:
         """The artifact's file."""
-        where = str(self.place.get("key") or self.place.get("folder") or "project")
-        return file_name("sqlite", where.strip("/"), self.path, suffix=".db.zst" if stage.tools else ".db.gz")
+        return f"{self.stem}.zst" if stage.tools else f"{self.stem}.gz"
 
     def take(self, stage: Stage) -> list[Artifact]:
         """Copy and count it."""

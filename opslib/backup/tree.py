@@ -39,9 +39,13 @@ class NamedVolume:
         return f"volume {self.key or self.volume}"
 
     @property
+    def stem(self) -> str:
+        return file_name("volume", self.key or self.volume, suffix=".tar")
+
+    @property
     def file(self) -> str:
         """The artifact's file."""
-        return file_name("volume", self.key or self.volume, suffix=".tar.zst")
+        return f"{self.stem}.zst"
 
     def take(self, stage: Stage) -> list[Artifact]:
         """Pack the volume."""
@@ -79,9 +83,13 @@ class Files:
     def title(self) -> str:
         return f"files {self.name}"
 
+    @property
+    def stem(self) -> str:
+        return file_name("files", self.name, suffix=".tar")
+
     def file(self, stage: Stage) -> str:
         """The artifact's file."""
-        return file_name("files", self.name, suffix=".tar.zst" if stage.tools else ".tar.gz")
+        return f"{self.stem}.zst" if stage.tools else f"{self.stem}.gz"
 
     def take(self, stage: Stage) -> list[Artifact]:
         """Pack them."""

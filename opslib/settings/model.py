@@ -205,10 +205,11 @@ class Keep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Backup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is backed up and where to. `sources` add to what is found by looking; `exclude` names services and volumes
-    that are knowingly left out. `directory` is below the host's path unless absolute. What has become smaller by more
-    than the share `shrink` stops the removal of old sets until a person has agreed. `encrypt_to` are public keys of
-    age; empty: in clear, and None where the host file says nothing about it, which means the same for the first set."""
+    """What is backed up and where to. `sources` add to what is found by looking; `exclude` names services, volumes,
+    folders and databases that are knowingly left out. `directory` is below the host's path unless absolute. What has
+    become smaller by more than the share `shrink` stops the removal of old sets until a person has agreed. `encrypt_to`
+    are public keys of age; empty: in clear, and None where the host file says nothing about it, which means the same
+    for the first set."""
 
     directory: str = "backups"
     encrypt_to: Annotated[tuple[Recipient, ...], Parse(units.recipients)] | None = None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from opslib.tasks._show import SEVERITY, by_hand
-from opslib.ui.text import size
+from opslib.ui.text import age, size
 
 if TYPE_CHECKING:
     from opslib.run.record import HostRecord
@@ -114,6 +114,38 @@ def drilled(ui: Ui, host: HostRecord) -> None:
             for one in result["restored"]]  # fmt: skip
     ui.table(["RESTORED", "COUNTED", "TIME"], rows, right=[2])
     ui.say(f"the set {result['set']} can be restored; here that takes {result['seconds']:.0f} s")
+
+
+def covered(ui: Ui, host: HostRecord) -> None:
+    """backup.coverage: what is not protected stands first, and below the table why, and what to do about it."""
+    if "coverage" not in host.result:
+        return
+    found = host.result["coverage"]
+    if not found:
+        ui.say(f"nothing of project {host.result['project']} could hold data")
+        return
+    rows = [
+        [one["what"], " ".join(one["services"]), one["state"].replace("unprotected", "NOT PROTECTED"),
+         age(one["age"]) if one["set"] else "", _copied(one)]
+        for one in found
+    ]  # fmt: skip
+    ui.table(["WHAT", "SERVICE", "STATE", "AGE", "NEWEST SET"], rows, right=[3])
+    mark, style = SEVERITY["error"]
+    bare = [one for one in found if one["state"] == "unprotected"]
+    for why, do in dict.fromkeys((one["why"], one["do"]) for one in bare):
+        named = ", ".join(one["what"] for one in bare if (one["why"], one["do"]) == (why, do))
+        ui.say(f"{named}: {why}", mark=f"{mark} ", mark_style=style)
+        if do:
+            ui.say(f"  {do}", "dim")
+
+
+def _copied(one: dict[str, Any]) -> str:
+    """The set; the sources, where these are not called like what they copy; and what else is to be said."""
+    kind, _, name = one["what"].partition(" ")
+    own = one["sources"] in ([], [one["what"]], [f"files {name}" if kind == "folder" else ""])
+    by = "" if own or not one["set"] else f"by {' and '.join(one['sources'])}"
+    why = one["why"] if one["state"] != "unprotected" else ""
+    return ", ".join(filter(None, (one["set"], by, why)))
 
 
 def _holds(titles: Sequence[str]) -> str:

@@ -135,6 +135,20 @@ def _drill(
     return call.carry_out(lambda run: steps(run, options), show=drilled)
 
 
+@task("backup.coverage", needs="data")
+def coverage(call: Call) -> Record:
+    """Is all that holds data backed up, and since when?
+
+    Every volume, mounted folder and database: what copies it, and the newest whole set that holds it. Exits with 3 when
+    something that holds data is not protected.
+    """
+    from opslib.backup.coverage import coverage
+    from opslib.tasks._show_backup import covered
+
+    here = call.this_machine()
+    return call.look(lambda run: coverage(run, here), show=covered)
+
+
 @task("backup.prune", changes=True, needs="data")
 def prune(call: Call) -> Record:
     """Remove the sets that no rule keeps.
@@ -175,5 +189,5 @@ def key(call: Call, out: str | None = None) -> Record:
 TASKS = (
     all_, *(_one_kind(kind, kind, called) for kind, called in ENGINES.items()),
     _one_kind("sqlite", "sqlite", "the SQLite files"), _one_kind("volumes", "volume", "the volumes"),
-    _one_kind("files", "files", "files and folders of the project"), list_, show, verify, drill, prune, key,
+    _one_kind("files", "files", "files and folders of the project"), coverage, list_, show, verify, drill, prune, key,
 )  # fmt: skip

@@ -282,6 +282,23 @@ def test_prune_says_which_rule_keeps_each_set(data):
     assert only_host(data.inv("backup.list", "--json"))["result"]["sets"][0]["id"] == made[2]
 
 
+def test_coverage_says_what_is_not_protected_and_what_to_type(data):
+    assert data.inv("backup.files").code == 0
+    done = data.inv("backup.coverage")
+    assert done.code == 3
+    first, second = done.out.split("\n")[1:3]
+    assert first.split()[:4] == ["sqlite", "app.db", "NOT", "PROTECTED"]
+    assert second.split()[:3] == ["files", "uploads", "protected"]
+    assert "sqlite app.db: it is in no set yet\n  inv backup.all --host local\n" in done.out
+    assert "1 not protected: sqlite app.db" in done.err
+    assert data.inv("backup").code == 0
+    result = only_host(data.inv("backup.coverage", "--json"))["result"]
+    assert (result["protected"], result["unprotected"], result["project"]) == (2, 0, data.root.name)
+    assert {one["what"]: one["state"] for one in result["coverage"]} == {
+        "sqlite app.db": "protected", "files uploads": "protected",
+    }  # fmt: skip
+
+
 def test_backup_and_restore_without_an_engine(data):
     made = data.inv("backup", "--json")
     assert made.code == 0, made.out

@@ -16,7 +16,8 @@ CHANGING = {
 }  # fmt: skip
 HERE = {"cron.install", "cron.remove", "host.trust"}  # they change this machine only, and take no lock
 LOOKING = {
-    "releases", "ps", "logs", "backup.list", "backup.show", "backup.verify", "backup.key", "cron.show", "host.check",
+    "releases", "ps", "logs", "backup.coverage", "backup.list", "backup.show", "backup.verify", "backup.key", "cron.show",
+    "host.check",
 }  # fmt: skip
 
 
