@@ -106,12 +106,16 @@ def _origin(one: dict[str, Any]) -> str:
 
 def cron_job(ui: Ui, host: HostRecord) -> None:
     """cron.install, cron.show, cron.remove."""
-    job = host.result
-    if job["line"] is None:
+    found = host.result
+    if not found["installed"]:
         ui.say(f"{host.host}: nothing in the crontab")
         return
-    ui.say(f"{host.host}: {job['schedule']}, output in {job['log']}")
-    ui.say(f"  {job['line']}", "dim")
+    ui.say(f"{host.host}: output in {found['log']}, times in {found['zone']}")
+    for job in found["jobs"]:
+        later = f", {seconds(job['delay'])} later" if job["delay"] else ""
+        soon = f"; next {job['next'].replace('T', ' ')}" if job["next"] else ""
+        ui.say(f"  {job['task']}: {job['schedule']}{later}{soon}")
+        ui.say(f"    {job['line']}", "dim")
 
 
 def findings(ui: Ui, host: HostRecord) -> None:

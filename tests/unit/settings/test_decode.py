@@ -48,7 +48,7 @@ from opslib.settings.model import Files, Postgres, Redis, Sqlite, Volume
         ("compose: [../x.yml]\n", "hosts/prod.yml:1: compose[0]: expected a path inside the project"),
         ("migrate: {service: api}\n", "hosts/prod.yml:1: migrate.up is missing"),
         ("backup: {reserve: 10}\n", "hosts/prod.yml:1: backup.reserve: expected a percentage like 10% or a size like 2GB, found 10"),
-        ("backup: {schedule: hourly}\n", "hosts/prod.yml:1: backup.schedule: expected a cron expression"),
+        ("backup: {schedule: hourly}\n", "hosts/prod.yml:1: backup.schedule.all: expected a cron expression"),
         ("backup: {sources: [{postgress: {}}]}\n", "hosts/prod.yml:1: unknown key 'backup.sources[0].postgress'; did you mean 'postgres'?"),
         ("backup:\n  sources:\n  - postgres:\n      databse: x\n", "hosts/prod.yml:4: unknown key 'backup.sources[0].postgres.databse'; did you mean 'database'?"),
         ("backup: {sources: [{postgres: }]}\n", "hosts/prod.yml:1: backup.sources[0].postgres.service is missing"),

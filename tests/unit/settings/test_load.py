@@ -21,7 +21,7 @@ def test_defaults_of_another_host(project):
     assert (host.backup.directory, host.backup.keep.rules, host.backup.schedule) == (
         "backups",
         {"last": 7},
-        "0 2 * * *",
+        {"all": "0 2 * * *"},
     )
 
 

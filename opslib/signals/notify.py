@@ -1,0 +1,52 @@
+"""Notifying people, by apprise."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from opslib.command import Secret
+from opslib.errors import OpsError
+
+if TYPE_CHECKING:
+    from opslib.signals.outcome import News
+
+
+def notify(urls: Sequence[Secret], news: News, title: str, text: str) -> list[str]:
+    """Send it to each address; the services by which it could not be sent. Raises OpsError without apprise."""
+    apprise = _apprise()
+    kind = apprise.NotifyType.FAILURE if news == "failed" else apprise.NotifyType.SUCCESS
+    failed = []
+    for url in urls:
+        one = apprise.Apprise()
+        sent = one.add(url.reveal()) and one.notify(
+            body=text, title=title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT
+        )
+        if not sent:
+            failed.append(service(url))
+    return failed
+
+
+def unknown(urls: Sequence[Secret]) -> list[str]:
+    """The services that apprise does not know, or whose address lacks something. Raises OpsError without apprise."""
+    apprise = _apprise()
+    return [service(url) for url in urls if not apprise.Apprise().add(url.reveal())]
+
+
+def service(url: Secret) -> str:
+    """What may be shown of an address: the rest of it holds passwords."""
+    return url.reveal().split("://", 1)[0]
+
+
+def _apprise() -> Any:
+    try:
+        import apprise
+    except ImportError:
+        raise OpsError(
+            "`notify` needs apprise, which is not installed", next="pip install apprise, into the project's environment"
+        ) from None
+    # What it says of a failure holds addresses.
+    logger = logging.getLogger("apprise")
+    logger.handlers, logger.propagate = [logging.NullHandler()], False
+    return apprise
