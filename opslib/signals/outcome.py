@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Literal
 
 from msgspec import Struct, field
@@ -84,11 +85,12 @@ def news(before: Memory, outcome: Outcome) -> News | None:
     return "recovered" if last is not None and last.failures else None
 
 
-def recovered(before: Memory, outcome: Outcome, since: str) -> str:
-    """What is said of the first success after failures; `since` is the time of the first of them."""
-    count = before.tasks[outcome.task].failures
-    times = "once" if count == 1 else f"{count} times"
-    return f"It works again, after it had failed {times} since {since}.\n{outcome.text()}"
+def recovered(before: Memory, outcome: Outcome) -> tuple[str, str]:
+    """Title and text of the first success after failures."""
+    last = before.tasks[outcome.task]
+    since = datetime.fromtimestamp(last.failing_since or last.at).astimezone().isoformat(" ", "minutes")
+    times = "once" if last.failures == 1 else f"{last.failures} times"
+    return f"{outcome.task} on {outcome.host}: works again", f"It had failed {times} since {since}.\n{outcome.text()}"
 
 
 def after(before: Memory, outcome: Outcome) -> Memory:

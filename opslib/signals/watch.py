@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,8 +97,7 @@ class Watch:
             return
         title, text = outcome.title, outcome.text()
         if what == "recovered":
-            since = datetime.fromtimestamp(before.tasks[outcome.task].failing_since or 0).astimezone()
-            text = recovered(before, outcome, since.isoformat(" ", "minutes"))
+            title, text = recovered(before, outcome)
         try:
             failed = notify(signals.notify, what, title, text)
         except OpsError as error:

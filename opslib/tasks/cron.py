@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @task("cron.install", options=("plan", "yes"), needs="data")
 def install(call: Call) -> Record:
-    """Let this machine's crontab run what the host's schedule says."""
+    """Let this machine's crontab run the host's schedule."""
     from opslib.cron import jobs
     from opslib.tasks._show import cron_job
 

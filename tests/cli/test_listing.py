@@ -1,10 +1,12 @@
 """What `inv --list`, `--help` and completion say, and which options tasks have."""
 
 import re
+from typing import get_args
 
 import pytest
 from invoke.program import Program
 
+from opslib.settings.model import ScheduledTask
 from opslib.tasks import collection
 from opslib.tasks.backup import ENGINES
 
@@ -60,6 +62,12 @@ def test_options(name):
     common = {"--host", "--json", "--debug", "--plan", "--yes", "--wait"}
     assert flags & common == wanted
     assert all(flag.startswith("--") for flag in flags), "a short option would take one of Invoke's own, like -h"
+
+
+def test_what_cron_may_run_has_signals():
+    assert {name for name in CONTEXTS if "--signal" in CONTEXTS[name].flags} == {
+        f"backup.{name}" for name in get_args(ScheduledTask)
+    }
 
 
 def test_every_option_is_explained():
