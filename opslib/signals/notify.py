@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from opslib.command import Secret
 from opslib.errors import OpsError
@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from opslib.signals.outcome import News
 
 
-def notify(urls: Sequence[Secret], news: News, title: str, text: str) -> list[str]:
+def notify(urls: Sequence[Secret], what: News | Literal["trial"], title: str, text: str) -> list[str]:
     """Send it to each address; the services by which it could not be sent. Raises OpsError without apprise."""
     apprise = _apprise()
-    kind = apprise.NotifyType.FAILURE if news == "failed" else apprise.NotifyType.SUCCESS
+    types = apprise.NotifyType
+    kind = {"failed": types.FAILURE, "recovered": types.SUCCESS, "trial": types.INFO}[what]
     failed = []
     for url in urls:
         one = apprise.Apprise()

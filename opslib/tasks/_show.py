@@ -101,7 +101,7 @@ def _origin(one: dict[str, Any]) -> str:
     return f"rollback to {one['restored']}" if one["restored"] else ""
 
 
-# -- cron, host
+# -- cron, signals, host
 
 
 def cron_job(ui: Ui, host: HostRecord) -> None:
@@ -116,6 +116,13 @@ def cron_job(ui: Ui, host: HostRecord) -> None:
         soon = f"; next {job['next'].replace('T', ' ')}" if job["next"] else ""
         ui.say(f"  {job['task']}: {job['schedule']}{later}{soon}")
         ui.say(f"    {job['line']}", "dim")
+
+
+def tried(ui: Ui, host: HostRecord) -> None:
+    """signals.test."""
+    for one in host.result["signals"]:
+        mark, style = SEVERITY["ok" if one["ok"] else "error"]
+        ui.say(f"{one['signal']}: {one['why'] or 'sent'}", mark=f"{mark} ", mark_style=style)
 
 
 def findings(ui: Ui, host: HostRecord) -> None:

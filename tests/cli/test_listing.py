@@ -27,6 +27,7 @@ LOOKING = {
     "backup.key",
     "cron.show",
     "host.check",
+    "signals.test",
 }
 
 
@@ -110,5 +111,5 @@ def test_listing_imports_nothing_heavy(project, args):
     loaded = set(project.inv(*args).out.split("\n")[0].split(" "))
     assert not loaded & {"fabric", "paramiko", "rich", "msgspec", "dotenv", "cryptography"}
     assert {name for name in loaded if name.startswith("opslib.")} == {
-        "opslib.tasks", *(f"opslib.tasks.{name}" for name in ("_task", "backup", "cron", "deploy", "host", "restore"))
+        "opslib.tasks", *(f"opslib.tasks.{name}" for name in ("_task", "backup", "cron", "deploy", "host", "restore", "signals"))
     }  # fmt: skip

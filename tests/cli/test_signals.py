@@ -210,6 +210,34 @@ def test_where_nothing_can_be_remembered_people_are_told_all_the_same(site):
     assert "is not remembered" in done.out
 
 
+def test_a_trial_alarms_nobody(site):
+    done, heard = site.inv("signals.test")
+    assert (done.code, heard) == (0, ["/ping/all/log", "/ping/files/log", "/ping/verify/log", "/alert"])
+    assert json.loads(site.told("/alert"))["type"] == "info"
+    assert "✓ ping all: sent" in done.out
+    assert "✓ metrics: sent" in done.out
+    assert site.inv("backup.all", "--signal")[0].code == 0
+    file = site.metrics / "opslib-my survey-local.prom"
+    before = file.read_text()
+    file.unlink()
+    assert site.inv("signals.test")[0].code == 0
+    assert file.read_text() == before, "nothing of what is remembered was changed"
+
+
+def test_a_trial_says_what_fails(site):
+    site.secrets(PING="http://127.0.0.1:1/hunter2", ALERTS="nonsense://hunter2")
+    site.metrics.rmdir()
+    done, _ = site.inv("signals.test", "--json")
+    (host,) = done.json["hosts"]
+    assert (done.code, host["error"]["what"]) == (
+        3, "nobody would hear of a failure by ping all, ping files, ping verify, notify nonsense, metrics",
+    )  # fmt: skip
+    assert "Connection refused" in host["result"]["signals"][0]["why"]
+    site.host("local", "backup: {sources: [{files: [notes.txt]}]}\n")
+    done, _ = site.inv("signals.test")
+    assert (done.code, "names no `backup: signals:`" in done.err) == (2, True)
+
+
 def test_without_signals_in_the_host_file_the_option_does_nothing(site):
     site.host("local", "backup: {sources: [{files: [notes.txt]}]}\n")
     done, heard = site.inv("backup.all", "--signal")
