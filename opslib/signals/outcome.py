@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 FORGET = 30 * 86400.0  # seconds after which a source that is in no set any more is forgotten
-_LONGEST = 10_000  # characters of a text: the services that are pinged keep no more
+_LONGEST = 10_000  # characters of a text
 
 News = Literal["failed", "recovered"]
 
@@ -66,15 +66,17 @@ class Outcome(Struct, frozen=True, kw_only=True):
         return f"{self.task} on {self.host}: {how}"
 
     def text(self) -> str:
-        """What it said last, and the error: the end of it where that is long."""
-        said = [f"{self.title}, after {self.seconds:.1f} s", *self.lines]
+        """What it said last, and the error; where that is long, the end of it."""
+        said = list(self.lines)
         if self.set is not None:
             size = sum(one["bytes"] for one in self.artifacts)
             said.append(f"set {self.set}: {len(self.artifacts)} artifacts, {size:,} bytes")
         for label, key in (("", "what"), ("left as it was: ", "left"), ("next: ", "next")):
             if self.error and self.error.get(key):
                 said.append(f"{label}{self.error[key]}")
-        return "\n".join(said)[-_LONGEST:].encode("utf-8", "backslashreplace").decode()
+        end = "\n".join(said)[-_LONGEST:]
+        text = f"{self.title}, after {self.seconds:.1f} s\n{end}".rstrip()
+        return text.encode("utf-8", "backslashreplace").decode()
 
 
 def news(before: Memory, outcome: Outcome) -> News | None:

@@ -34,14 +34,17 @@ class Watch:
 
     def begin(self) -> None:
         """Tell that it begins."""
-        each(list(self._signals), lambda host: self._ping(host, "start"))
+        self._each(list(self._signals), lambda host: self._ping(host, "start"))
 
     def end(self, record: Record, said: Callable[[str], Sequence[str]]) -> None:
         """Tell how it ended; `said` gives the last lines of a host."""
-        outcomes = self._outcomes(record, said)
-        for outcome, error in zip(outcomes, each(outcomes, self._end), strict=True):
-            if error is not None:
-                self._warn(outcome.host, f"not all signals were sent: unexpected {type(error).__name__}")
+        outcomes = {one.host: one for one in self._outcomes(record, said)}
+        self._each(list(outcomes), lambda host: self._end(outcomes[host]))
+
+    def _each(self, hosts: list[str], work: Callable[[str], None]) -> None:
+        for host, error in zip(hosts, each(hosts, work), strict=True):
+            if error is not None:  # its text may hold an address
+                self._warn(host, f"not all signals were sent: unexpected {type(error).__name__}")
 
     def _outcomes(self, record: Record, said: Callable[[str], Sequence[str]]) -> list[Outcome]:
         entries = {entry.host: entry for entry in record.hosts}

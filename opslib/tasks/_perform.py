@@ -13,7 +13,7 @@ from invoke.exceptions import Exit
 from opslib.errors import Cancelled, OpsError
 from opslib.settings.load import adopt
 from opslib.tasks._call import Call
-from opslib.tasks._signals import Signals
+from opslib.tasks._signals import Signalling
 from opslib.ui import Ui
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def perform(root: str, spec: Spec, given: dict[str, Any]) -> Record:
     options = {name: given.pop(name) for name in shared if name in given}
     ui = Ui(json=options["json"], debug=options["debug"])
     call = Call(spec, Path(root), ui, **options)
-    signals = Signals(call)
+    signals = Signalling(call)
     try:
         adopt(call.root)
         signals.begin()

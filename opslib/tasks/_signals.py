@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from opslib.tasks._call import Call
 
 
-class Signals:
+class Signalling:
     """The signals of one call; nothing where it has no `--signal`."""
 
     def __init__(self, call: Call) -> None:
