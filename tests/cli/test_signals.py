@@ -188,6 +188,9 @@ def test_each_host_of_a_fleet_has_its_own(site):
     done, heard = site.inv("backup.all", "--host", "a,b", "--signal")
     assert {"/ping/a/1", "/ping/b/1"} <= set(heard)
     assert "another host failed" in site.told("/ping/a/1")
+    site.project.write("hosts/b.yml", (site.project.root / "hosts/b.yml").read_text() + "depoly: {}\n")
+    done, heard = site.inv("backup.all", "--host", "a,b", "--signal")
+    assert {"/ping/a/2", "/ping/b/2"} <= set(heard), "neither was backed up"
 
 
 def test_signals_that_fail_fail_nothing(site):
