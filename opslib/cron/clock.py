@@ -26,7 +26,7 @@ def zone(path: str = LOCALTIME) -> tuple[str, tzinfo]:
         with open(path, "rb") as file:
             return "local time", ZoneInfo.from_file(file)
     except (OSError, ValueError):
-        return "UTC", ZoneInfo("UTC")
+        return "UTC", timezone.utc
 
 
 def coming(schedule: str, delay: int = 0, now: datetime | None = None) -> datetime | None:
