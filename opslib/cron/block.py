@@ -31,8 +31,8 @@ class Job:
         """The command for a shell.
 
         All output goes to the log; what goes wrong (standard error) is also printed, so that cron mails it. The log
-        is put aside when it has become long. At the limit the task alone is told to end: it tells what it has started,
-        and a second signal would only count for its impatience.
+        is put aside when it has become long. At the limit only the task itself is told to end (`--foreground`): it ends
+        what it has started, and undoes it.
         """
         log = shlex.quote(self.log)
         env = ["env", *(f"{name}={value}" for name, value in self.env.items())]

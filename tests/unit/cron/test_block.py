@@ -71,7 +71,7 @@ def test_a_long_log_is_put_aside(tmp_path):
 
 
 def test_at_the_limit_the_task_alone_is_told_to_end_and_then_killed(tmp_path):
-    """Twice at once would be an impatient person's Ctrl-C, and what it had started would be gone before it can undo."""
+    """What it has started must still be there: it is needed to undo."""
     log, marks = tmp_path / "log", tmp_path / "marks"
     text = 'trap "echo told >>marks" TERM; (trap "echo child >>marks" TERM; sleep 5) >/dev/null 2>&1 & until [ -s end ]; do wait; done'
     stubborn = Job(str(tmp_path), "@daily", ("bash", "-c", text), {"PATH": "/usr/bin:/bin"}, str(log), limit=1)
