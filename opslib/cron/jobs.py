@@ -14,7 +14,7 @@ from opslib.cron import block, clock
 from opslib.cron.crontab import Crontab
 from opslib.errors import BadSettings, OpsError
 from opslib.events import Note, Tell
-from opslib.settings.load import KEYS, PROCESS, load_host
+from opslib.settings.load import KEYS, load_host
 from opslib.signals.check import check
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 WAIT = "10m"  # a nightly backup waits for a deploy that is under way
 _PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
-_KEPT = ("HOME", *PROCESS)  # of the environment, beside PATH
+# Of the environment, beside PATH. Never OPSLIB_AGE_IDENTITY: a crontab is no place for a private key, nor an argument.
+_KEPT = ("HOME", "OPSLIB_SSH_CONFIG", "OPSLIB_TOOLS_BASE", "OPSLIB_AGE_IDENTITY_FILE")
 
 
 def jobs(root: Path, host: Host, environ: Mapping[str, str]) -> list[block.Job]:

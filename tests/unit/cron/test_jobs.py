@@ -138,6 +138,14 @@ def test_programs_in_other_folders_are_on_its_path(project, tmp_path):
     assert f"PATH={tmp_path}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin " in line
 
 
+def test_a_private_key_stands_in_no_crontab(project, monkeypatch):
+    monkeypatch.setenv("OPSLIB_AGE_IDENTITY", "AGE-SECRET-KEY-1XYZ")
+    monkeypatch.setenv("OPSLIB_AGE_IDENTITY_FILE", "/root/key")
+    line = install(project)[1]["line"]
+    assert "AGE-SECRET-KEY" not in line
+    assert " OPSLIB_AGE_IDENTITY_FILE=/root/key " in line
+
+
 def test_a_secret_that_only_the_shell_has_is_refused(project, monkeypatch):
     (project / "hosts/local.yml").write_text(
         'backup: {sources: [{redis: {service: redis, password: "${REDIS_PASSWORD}"}}]}\n'
