@@ -247,6 +247,25 @@ def test_without_signals_in_the_host_file_the_option_does_nothing(site):
     assert (done.code, heard, done.err) == (0, [], "")
 
 
+def test_the_line_of_a_crontab_tells_with_an_empty_environment(site):
+    programs = site.project.root / "bin"
+    site.project.write("bin/crontab", '#!/bin/sh\n[ "$1" = -l ] && cat "$HOME/tab" 2>/dev/null || cat >"$HOME/tab"\n')
+    (programs / "crontab").chmod(0o755)
+    site.project.environ["PATH"] = f"{programs}:{site.project.environ['PATH']}"
+    done, _ = site.inv("cron.install", "--json")
+    assert done.code == 0, done.out
+    (job,) = done.json["hosts"][0]["result"]["jobs"]
+    assert "hunter2" not in (site.home / "tab").read_text()
+    command = job["line"].removeprefix("0 2 * * * ").replace("\\%", "%")
+    ran = subprocess.run(["env", "-i", "sh", "-c", command], capture_output=True, text=True, check=True)
+    assert (ran.stdout, ran.stderr) == ("", ""), "nothing for cron to mail"
+    assert site.listener.paths == ["/ping/all/start", "/ping/all"]
+    (site.project.root / "notes.txt").unlink()
+    ran = subprocess.run(["env", "-i", "sh", "-c", command], capture_output=True, text=True, check=False)
+    assert "notes.txt could not be backed up" in ran.stdout
+    assert site.listener.paths[2:] == ["/ping/all/start", "/ping/all/1", "/alert"]
+
+
 def test_a_plan_tells_nobody(site):
     done, heard = site.inv("backup.all", "--signal", "--plan")
     assert (done.code, heard) == (2, [])
