@@ -15,7 +15,7 @@ def check(signals: Signals, host: str) -> None:
     if signals.notify and (services := unknown(signals.notify)):
         raise OpsError(
             f"apprise does not understand an address of `notify` that begins with {', '.join(services)}://",
-            host=host, left="everything", next="python -m apprise --help shows how addresses look",
+            host=host, left="everything", next="apprise --help names the page that says how addresses look",
         )  # fmt: skip
     if signals.metrics is not None and not os.access(signals.metrics, os.W_OK | os.X_OK):
         how = "cannot be written to by this user" if os.path.isdir(signals.metrics) else "is no folder here"

@@ -20,11 +20,12 @@ def notify(urls: Sequence[Secret], what: News | Literal["trial"], title: str, te
     kind = {"failed": types.FAILURE, "recovered": types.SUCCESS, "trial": types.INFO}[what]
     failed = []
     for url in urls:
-        one = apprise.Apprise()
-        sent = one.add(url.reveal()) and one.notify(
+        one = apprise.Apprise.instantiate(url.reveal())
+        if one and one.overflow_mode == apprise.OverflowMode.UPSTREAM:
+            one.overflow_mode = apprise.OverflowMode.TRUNCATE  # many services refuse what is longer than they take
+        if not one or not apprise.Apprise(one).notify(
             body=text, title=title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT
-        )
-        if not sent:
+        ):
             failed.append(service(url))
     return failed
 
@@ -32,7 +33,7 @@ def notify(urls: Sequence[Secret], what: News | Literal["trial"], title: str, te
 def unknown(urls: Sequence[Secret]) -> list[str]:
     """The services that apprise does not know, or whose address lacks something. Raises OpsError without apprise."""
     apprise = _apprise()
-    return [service(url) for url in urls if not apprise.Apprise().add(url.reveal())]
+    return [service(url) for url in urls if not apprise.Apprise.instantiate(url.reveal())]
 
 
 def service(url: Secret) -> str:

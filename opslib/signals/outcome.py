@@ -66,17 +66,24 @@ class Outcome(Struct, frozen=True, kw_only=True):
         return f"{self.task} on {self.host}: {how}"
 
     def text(self) -> str:
-        """What it said last, and the error; where that is long, the end of it."""
-        said = list(self.lines)
+        """What it said last, and the error, as it would stand in a log; where that is long, the end of it."""
+        end = "\n".join([*self.lines, *self._end()])[-_LONGEST:]
+        return _printable(f"{self.title}, after {self.seconds:.1f} s\n{end}".rstrip())
+
+    def message(self) -> str:
+        """The same with the error first: services that notify cut what is long."""
+        return _printable("\n".join([*self._end(), "", *self.lines])[:_LONGEST].strip())
+
+    def _end(self) -> list[str]:
+        """What was made, and the error."""
+        said = []
         if self.set is not None:
             size = sum(one["bytes"] for one in self.artifacts)
             said.append(f"set {self.set}: {len(self.artifacts)} artifacts, {size:,} bytes")
         for label, key in (("", "what"), ("left as it was: ", "left"), ("next: ", "next")):
             if self.error and self.error.get(key):
                 said.append(f"{label}{self.error[key]}")
-        end = "\n".join(said)[-_LONGEST:]
-        text = f"{self.title}, after {self.seconds:.1f} s\n{end}".rstrip()
-        return text.encode("utf-8", "backslashreplace").decode()
+        return said
 
 
 def news(before: Memory, outcome: Outcome) -> News | None:
@@ -92,7 +99,10 @@ def recovered(before: Memory, outcome: Outcome) -> tuple[str, str]:
     last = before.tasks[outcome.task]
     since = datetime.fromtimestamp(last.failing_since or last.at).astimezone().isoformat(" ", "minutes")
     times = "once" if last.failures == 1 else f"{last.failures} times"
-    return f"{outcome.task} on {outcome.host}: works again", f"It had failed {times} since {since}.\n{outcome.text()}"
+    return (
+        f"{outcome.task} on {outcome.host}: works again",
+        f"It had failed {times} since {since}.\n{outcome.message()}",
+    )
 
 
 def after(before: Memory, outcome: Outcome) -> Memory:
@@ -117,6 +127,10 @@ def _sources(outcome: Outcome) -> dict[str, Source]:
         source = found.get(key) or Source(kind=one["kind"], name=name, at=outcome.at, bytes=0, raw_bytes=0)
         found[key] = replace(source, bytes=source.bytes + one["bytes"], raw_bytes=source.raw_bytes + one["raw_bytes"])
     return found
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def utf8(text: str) -> str:

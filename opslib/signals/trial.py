@@ -34,19 +34,18 @@ def judge(record: Record) -> None:
     for host in record.hosts:
         wrong = [one["signal"] for one in host.result.get("signals", ()) if not one["ok"]]
         if wrong:
-            failed(
-                host, Unhealthy(f"nobody would hear of a failure by {', '.join(wrong)}", next="mend that, try again")
-            )
+            what = f"nobody would hear of a failure by {', '.join(wrong)}"
+            failed(host, Unhealthy(what, next=f"mend that, and try again: inv signals.test --host {host.host}"))
 
 
 def _notify(url: Secret, host: str) -> str:
     try:
-        sent = not notify([url], "trial", f"opslib: a trial for {host}", _TEXT)
-        return (
-            "" if sent else "apprise could not send it: try the address with `python -m apprise -vv -b trial ADDRESS`"
-        )
+        failed = notify([url], "trial", f"opslib: a trial for {host}", _TEXT)
     except OpsError as error:
         return f"{error.what}: {error.next}"
+    return (
+        "apprise could not send it; `apprise -vv -b trial -c FILE` says why, FILE holding the address" if failed else ""
+    )
 
 
 def _write(folder: str, root: Path, host: str) -> str:

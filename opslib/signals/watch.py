@@ -98,7 +98,7 @@ class Watch:
         what = news(before, outcome)
         if what is None or not signals.notify:
             return
-        title, text = outcome.title, outcome.text()
+        title, text = outcome.title, outcome.message()
         if what == "recovered":
             title, text = recovered(before, outcome)
         try:

@@ -29,6 +29,16 @@ def test_what_was_not_sent_is_named_without_its_address(listener, caplog):
     assert caplog.text == "", "what apprise says of it holds the address"
 
 
+@pytest.mark.parametrize(("option", "parts"), [("", False), ("?overflow=split", True)])
+def test_what_is_longer_than_a_service_takes_is_cut(listener, option, parts):
+    url = Secret(f"mmost://{listener.address}/{'a' * 24}{option}")  # Mattermost takes 4,000 characters
+    assert notify([url], "failed", "it failed", "the error\n" + "xx\n" * 3_000) == []
+    assert (len(listener.heard) > 1) is parts
+    first = json.loads(listener.heard[0][1])["text"]
+    assert first.split()[:5] == ["it", "failed", "the", "error", "xx"]
+    assert len(first) <= 4_000
+
+
 def test_without_apprise(monkeypatch):
     monkeypatch.setitem(sys.modules, "apprise", None)
     with pytest.raises(OpsError, match="apprise, which is not installed") as caught:

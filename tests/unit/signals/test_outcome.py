@@ -68,6 +68,13 @@ def test_the_text_ends_with_the_error_however_long_it_is():
     assert len(text) < 10_100
 
 
+def test_a_message_begins_with_the_error_however_long_it_is():
+    error = {"what": "the disk is full", "left": None, "next": "df -h"}
+    message = outcome(1, error=error, lines=["x" * 20_000]).message()
+    assert message.startswith("the disk is full\nnext: df -h\n\nxxx")
+    assert len(message) == 10_000
+
+
 def test_the_text_of_a_set_says_what_it_holds():
     assert outcome(set="S", artifacts=ARTIFACTS).text() == (
         "backup.all on prod: done, after 2.0 s\nset S: 2 artifacts, 15 bytes"
