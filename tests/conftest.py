@@ -22,6 +22,9 @@ from opslib.settings.model import Host
 from opslib.settings.units import Address
 from opslib.target.base import Target
 from opslib.target.connect import connect
+from tests.listener import listener
+
+__all__ = ["listener"]
 
 ROOT = Path(__file__).parent.parent
 # The machine is busy with engines while properties are tried: a slow example is no failure.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
+from opslib.backup.manifest import KINDS, Kind
 from opslib.backup.retention import made_at
 from opslib.backup.sets import SetInfo, list_sets
 from opslib.errors import Unhealthy
@@ -16,11 +17,14 @@ from opslib.settings.schedule import turn_before
 if TYPE_CHECKING:
     from opslib.backup.found import Decision, Found
     from opslib.run.step import Run
+    from opslib.settings.model import ScheduledTask
     from opslib.target.base import Target
 
 State = Literal["unprotected", "protected", "excluded", "empty", "no data"]
 ORDER: tuple[State, ...] = ("unprotected", "protected", "excluded", "empty", "no data")
 """As they are shown: what needs a person first."""
+TASKS: dict[Kind, str] = {"volume": "volumes"}
+"""How the task of a kind is called in a schedule, where it is not called like the kind."""
 TURNS = 2  # so often has the schedule come round without a new set: then what is there is too old
 
 
@@ -57,7 +61,7 @@ def coverage(run: Run, here: Target | None = None) -> None:
     project, found = _look(run.target, here)
     sets = [one for one in list_sets(run.target) if one.manifest is not None and one.manifest.project == project]
     now = datetime.now(timezone.utc)
-    due = turn_before(run.target.host.backup.schedule, now.astimezone(), TURNS)
+    due = due_by_kind(run.target.host.backup.schedule, now.astimezone())
     rows = judge(found.decisions, sets, due, now, run.host)
     bare = [one for one in rows if one.state == "unprotected"]
     run.result.update(
@@ -71,7 +75,6 @@ def coverage(run: Run, here: Target | None = None) -> None:
 
 def _look(target: Target, here: Target | None) -> tuple[str, Found]:
     """The project's name, and what a backup would find of it."""
-    from opslib.backup.manifest import KINDS
     from opslib.backup.sources import survey, survey_here
     from opslib.compose.engine import look_at_engine
     from opslib.compose.recognise import recognise_project
@@ -90,17 +93,29 @@ def _look(target: Target, here: Target | None) -> tuple[str, Found]:
 # -- deciding
 
 
-def judge(decisions: Sequence[Decision], sets: Sequence[SetInfo], due: datetime | None, now: datetime,
+def due_by_kind(schedule: Mapping[ScheduledTask, str], now: datetime) -> dict[Kind, datetime]:
+    """By kind the time since which a set of it must have been made: the task for all and its own one have come round
+    `TURNS` times since, whichever does oftener. A kind that no task copies is not in it."""
+    found: dict[Kind, datetime] = {}
+    for kind in KINDS:
+        times = [one for name, one in schedule.items() if name in ("all", TASKS.get(kind, kind))]
+        turns = [turn for one in times if (turn := turn_before(one, now, TURNS)) is not None]
+        if turns:
+            found[kind] = max(turns)
+    return found
+
+
+def judge(decisions: Sequence[Decision], sets: Sequence[SetInfo], due: Mapping[Kind, datetime], now: datetime,
           host: str) -> list[Row]:  # fmt: skip
     """A row for each decision, what is not protected first. `sets` are oldest first; only whole ones count, and no
-    safety copies. A set that was made before `due` is too old (None: none is)."""
+    safety copies. A set that was made before what its kind is `due` is too old."""
     newest = {artifact.stem: one for one in sets if one.whole and not one.safety and one.manifest
               for artifact in one.manifest.artifacts}  # fmt: skip
     rows = [_row(one, newest, due, now, host) for one in decisions]
     return sorted(rows, key=lambda one: ORDER.index(one.state))
 
 
-def _row(one: Decision, newest: Mapping[str, SetInfo], due: datetime | None, now: datetime, host: str) -> Row:
+def _row(one: Decision, newest: Mapping[str, SetInfo], due: Mapping[Kind, datetime], now: datetime, host: str) -> Row:
     if one.becomes == "refused":
         return Row(one.what, one.services, "unprotected", why=f"{one.why}: until then no set is made at all", do=one.do)
     if one.becomes == "uncovered":
@@ -116,7 +131,7 @@ def _row(one: Decision, newest: Mapping[str, SetInfo], due: datetime | None, now
         return Row(one.what, one.services, "unprotected", titles, why=why, do=backup)
     oldest = min((newest[each.stem] for each in one.sources), key=made_at)
     age = max(0.0, (now - made_at(oldest)).total_seconds())
-    if due is not None and made_at(oldest) < due:
+    if any(each.kind in due and made_at(newest[each.stem]) < due[each.kind] for each in one.sources):
         why = f"`backup: schedule:` has come round {TURNS} times since its newest set"
         return Row(one.what, one.services, "unprotected", titles, oldest.id, age, why, backup)
     return Row(one.what, one.services, "protected", titles, oldest.id, age, one.why)

@@ -63,8 +63,9 @@ class Artifact(Struct, frozen=True, kw_only=True):
 
     @property
     def stem(self) -> str:
-        """The file's name without the ending that says how it is compressed."""
-        return self.file.removesuffix(".zst").removesuffix(".gz")
+        """The file's name without the endings that say how it is compressed, and whether it is encrypted: by this an
+        artifact is known in every set."""
+        return self.file.removesuffix(".age").removesuffix(".zst").removesuffix(".gz")
 
     @property
     def title(self) -> str:

@@ -97,7 +97,7 @@ def _agreed(target: Target) -> dict[str, str]:
 
 def _agree(less: list[Shrunk]) -> AnyStep:
     def look(run: Run) -> dict[str, str] | None:
-        return {one.file: one.now_in for one in less} or None
+        return {one.stem: one.now_in for one in less} or None
 
     def do(run: Run, memo: dict[str, str]) -> str:
         import json

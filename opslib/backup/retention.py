@@ -64,7 +64,7 @@ def _by_artifact(newest_first: Sequence[SetInfo]) -> Iterator[list[SetInfo]]:
     having: dict[str, list[SetInfo]] = {}
     for one in newest_first:
         for artifact in one.manifest.artifacts if one.manifest else ():
-            having.setdefault(artifact.file, []).append(one)
+            having.setdefault(artifact.stem, []).append(one)
     yield from having.values()
 
 

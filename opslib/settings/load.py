@@ -9,6 +9,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from opslib.errors import BadSettings
 from opslib.settings import yamlfile
 from opslib.settings.decode import Decoder, nearest
 from opslib.settings.dotenv import EnvFile
-from opslib.settings.model import Host
+from opslib.settings.model import Host, Signals
 from opslib.settings.yamlfile import Node
 
 LOCAL = "local"
@@ -80,6 +81,23 @@ def load_host(
     node = yamlfile.merge(node, settings.node(overrides))
     found = Decoder(settings.lookup).fields(node, Host, without=["name"])
     return _with_defaults(root, name, found)
+
+
+def load_signals(root: Path, name: str, environ: Mapping[str, str] = os.environ) -> Signals:
+    """Whom a host's file wants to be told, as far as that can be known: also where the file is wrong elsewhere, so that
+    somebody learns of it."""
+    try:
+        lookup = _Settings(root, environ).lookup
+        node = yamlfile.merge(_file(root, "_defaults"), _file(root, name))
+    except BadSettings:
+        return Signals()
+    for key in ("backup", "signals"):
+        node = node.value.get(key, Node({}, "", "")) if isinstance(node.value, dict) else node
+    found: dict[str, Any] = {}
+    for key, child in node.value.items() if isinstance(node.value, dict) else ():
+        with suppress(BadSettings):
+            found |= Decoder(lookup).fields(Node({key: child}, "", ""), Signals)
+    return Signals(**found)
 
 
 def _with_defaults(root: Path, name: str, found: dict[str, Any]) -> Host:

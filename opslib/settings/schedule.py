@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from itertools import islice
 
-_WORDS = {
+WORDS = {
     "@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@weekly": "0 0 * * 0",
     "@monthly": "0 0 1 * *", "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *",
 }  # fmt: skip
+"""What crontab's words stand for, all but `@reboot`."""
 
 
 def turn_before(schedule: str, now: datetime, count: int) -> datetime | None:
@@ -17,7 +18,7 @@ def turn_before(schedule: str, now: datetime, count: int) -> datetime | None:
     from cronsim import CronSim, CronSimError
 
     try:
-        turns = CronSim(_WORDS.get(schedule, schedule), now, reverse=True)
+        turns = CronSim(WORDS.get(schedule, schedule), now, reverse=True)
         return next(islice(turns, count - 1, None), None)
     except CronSimError:
         return None

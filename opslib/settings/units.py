@@ -138,6 +138,30 @@ def url(value: Scalar) -> str:
     return value
 
 
+def ping_url(value: Scalar) -> str:
+    """An http or https address that is called when something has happened."""
+    try:
+        if url(value).isascii():
+            return str(value)
+    except ValueError:
+        pass
+    raise ValueError("expected an address like https://hc-ping.com/UUID")
+
+
+def apprise_url(value: Scalar) -> str:
+    """An address as apprise takes it; whether it knows the service is asked when it is used."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://\S+", value):
+        raise ValueError("expected an address of apprise, like mailto://USER:PASSWORD@example.com")
+    return value
+
+
+def absolute_path(value: Scalar) -> str:
+    """A path from the root of the disk."""
+    if not isinstance(value, str) or not value.startswith("/"):
+        raise ValueError("expected an absolute path")
+    return value
+
+
 def project_path(value: Scalar) -> str:
     """A path inside the project's folder, relative to it."""
     if not isinstance(value, str) or value.startswith(("/", "~")) or ".." in value.split("/"):

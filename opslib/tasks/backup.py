@@ -31,7 +31,7 @@ def _take(call: Call, *kinds: Kind) -> Record:
     return record
 
 
-@task("backup.all", changes=True, needs="data", default=True)
+@task("backup.all", changes=True, needs="data", signals=True, default=True)
 def all_(call: Call) -> Record:
     """Back up all that is found, as one set.
 
@@ -46,7 +46,7 @@ def _one_kind(name: str, kind: Kind, called: str) -> OpsTask:
         return _take(call, kind)
 
     backup.__doc__ = f"Back up {called}."
-    return task(f"backup.{name}", changes=True, needs="data")(backup)
+    return task(f"backup.{name}", changes=True, needs="data", signals=True)(backup)
 
 
 @task("backup.list", needs="data")
@@ -70,7 +70,7 @@ def show(call: Call, set: str | None = None) -> Record:
 _DEPTH = {"depth": "manifest, digest, content (the default), or restore: a drill"}
 
 
-@task("backup.verify", needs="data", help={**_SET, **_DEPTH, **IDENTITY})
+@task("backup.verify", needs="data", signals=True, help={**_SET, **_DEPTH, **IDENTITY})
 def verify(call: Call, set: str | None = None, depth: str | None = None, identity: str | None = None) -> Record:
     """Read a set to its end: lengths, digests, contents.
 
@@ -108,7 +108,7 @@ _DRILL = {
 }
 
 
-@task("backup.drill", changes=True, needs="data", help=_DRILL)
+@task("backup.drill", changes=True, needs="data", signals=True, help=_DRILL)
 def drill(
     call: Call, set: str | None = None, random: bool = False, source: str | None = None, identity: str | None = None
 ) -> Record:

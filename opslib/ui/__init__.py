@@ -14,6 +14,7 @@ import termios
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from opslib.run.record import HostRecord, Record
     from opslib.ui.live import LiveScreen
 
+LAST = 50  # lines of a host that are kept for whoever is told how it ended
 QUIET = 10.0  # seconds between two lines about the same thing where there is no terminal
 _MARKS = {"done": "✓", "failed": "✗", "undone": "↶", "undo-failed": "✗", "skipped": "·"}
 _STYLES = {"done": "green", "failed": "bold red", "undone": "yellow", "undo-failed": "bold red", "skipped": "dim"}
@@ -48,6 +50,7 @@ class Ui:
         self._steps: dict[tuple[str, str], tuple[float, threading.Timer | None]] = {}
         self._meters: dict[tuple[str, str], tuple[Meter, float]] = {}
         self._title = ""
+        self._last: dict[str, deque[str]] = {}  # of each host, the last lines about it
         self._heading = ""  # a host's name, printed in front of the first line of its result, if there is one
         self._unheard = False  # whoever read the result itself has gone: `inv logs | head`
         self._column = 0  # width of the hosts' names, where there are several
@@ -104,6 +107,10 @@ class Ui:
             elif isinstance(event, Note):
                 mark, style = ("! ", "yellow") if event.warning else ("  ", "")
                 self._line(event.host, clean(event.text), style, mark)
+
+    def last(self, host: str) -> list[str]:
+        """The last lines that were shown of a host."""
+        return list(self._last.get(host, ()))
 
     def command(self, host: str, text: str) -> None:
         """With `--debug`: a command that runs."""
@@ -177,6 +184,7 @@ class Ui:
                 raise Cancelled("nobody reads the output any more") from None
 
     def _line(self, host: str, text: str, style: str = "", mark: str = "  ", mark_style: str = "") -> None:
+        self._last.setdefault(host, deque(maxlen=LAST)).append(f"{mark}{text}")
         first, *rest = text.split("\n")
         prefix = self._prefix(host)
         self._print(first, style, f"{prefix}{mark}", mark_style or style)

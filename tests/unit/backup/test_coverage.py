@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from opslib.backup.coverage import Row, judge
+from opslib.backup.coverage import Row, due_by_kind, judge
 from opslib.backup.found import Decision
-from opslib.backup.manifest import file_name
+from opslib.backup.manifest import KINDS, file_name
 from opslib.backup.sets import SetInfo
 from opslib.backup.sqlite import SqliteFile
 from opslib.backup.tree import NamedVolume
@@ -33,7 +33,7 @@ def made(id: str, hours: float, *files: str, safety: bool = False, **more: str) 
 
 def judged(one: Decision, *sets: SetInfo, due: float | None = 34) -> Row:
     """The only row; the schedule came round twice in the last `due` hours."""
-    since = None if due is None else NOW - timedelta(hours=due)
+    since = {} if due is None else dict.fromkeys(KINDS, NOW - timedelta(hours=due))
     (row,) = judge([one], sets, since, NOW, "prod")
     return row
 
@@ -89,6 +89,20 @@ def test_what_the_schedule_has_passed_by_twice_is_too_old(hours: float, due: flo
     assert bool(row.do) is (state == "unprotected")
 
 
+def test_a_kind_is_due_by_the_task_that_copies_it_oftener() -> None:
+    schedule = {"all": "0 2 * * *", "postgres": "@hourly", "volumes": "0 0 1 * *", "verify": "* * * * *"}
+    due = due_by_kind(schedule, datetime(2026, 11, 29, 12, 30, tzinfo=timezone.utc))
+    assert due["postgres"] == datetime(2026, 11, 29, 11, tzinfo=timezone.utc)
+    assert due["volume"] == due["redis"] == datetime(2026, 11, 28, 2, tzinfo=timezone.utc)
+    assert due_by_kind({"volumes": "@hourly"}, NOW).keys() == {"volume"}
+    late = judge([copied(VOLUME)], [made("one", 3, TAR)], {"postgres": NOW}, NOW, "prod")[0]
+    assert late.state == "protected", "what no task copies is due at no time"
+
+
+def test_an_encrypted_set_holds_the_same() -> None:
+    assert judged(copied(VOLUME), made("one", 3, f"{TAR}.age")).set == "one"
+
+
 def test_what_holds_nothing_needs_no_set_and_may_be_in_one() -> None:
     assert judged(copied(VOLUME, empty=True)).state == "empty"
     assert judged(copied(empty=True)).state == "empty"
@@ -113,5 +127,5 @@ def test_what_needs_a_person_stands_first() -> None:
     becomes = ("no data", "excluded", "copied", "uncovered")
     decisions = [Decision(one, (), one, (VOLUME,) if one == "copied" else ()) for one in becomes]
     empty = Decision("empty", (), "copied", (), empty=True)
-    rows = judge([*decisions, empty], [made("one", 1, TAR)], None, NOW, "prod")
+    rows = judge([*decisions, empty], [made("one", 1, TAR)], {}, NOW, "prod")
     assert [one.what for one in rows] == ["uncovered", "copied", "excluded", "empty", "no data"]
