@@ -85,11 +85,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByStack:
 
 
 @cache
-def lab_status() -> dict[str, Any] | None:
-    """What `scripts/lab status --json` says, or None without an engine."""
+def lab_facts() -> dict[str, Any]:
+    """What `scripts/lab status --json` says; empty where it fails."""
     done = subprocess.run([str(ROOT / "scripts/lab"), "status", "--json"], capture_output=True, text=True, check=False)
-    facts = json.loads(done.stdout) if done.returncode == 0 and done.stdout else {}
-    return facts if facts.get("engine") else None
+    facts: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 and done.stdout else {}
+    return facts
+
+
+def lab_status() -> dict[str, Any] | None:
+    """The lab's facts, or None without an engine."""
+    return lab_facts() if lab_facts().get("engine") else None
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opslib.backup.pack import remove_command
 from opslib.backup.retention import Verdict, verdicts
@@ -14,6 +14,9 @@ from opslib.state import releases
 from opslib.target.base import Target
 from opslib.target.transfer import put_bytes
 
+if TYPE_CHECKING:
+    from opslib.settings.keep import Keep
+
 AGREED = "agreed.json"
 """A file beside the sets: by artifact, the set in which a person found its size right."""
 
@@ -22,10 +25,10 @@ def steps(run: Run) -> list[AnyStep]:
     """The steps of `backup.prune`. What becomes of each set stands in the result as `sets`, what has become much
     smaller as `shrunk`: going on means that a person has agreed to that."""
     sets = list_sets(run.target)
-    found = judged(run.target, sets)
+    found = judged(run.target, sets, run.target.host.backup.keep)
     less = smaller(run.target, sets)
     run.result.update(sets=[one.as_json() for one in found], shrunk=[one.as_json() for one in less])
-    return [_agree(less), Step("backup.prune", lambda run: _memo(found), _remove, final=True, show=_show)]
+    return [agree(less), Step("backup.prune", lambda run: _memo(found), _remove, final=True, show=_show)]
 
 
 def after_backup() -> Step[Any]:
@@ -42,15 +45,15 @@ def after_backup() -> Step[Any]:
                 run.note(_warning(one), warning=True)
             run.note(f"no old set is removed until you agree: inv backup.prune --host {run.host}", warning=True)
             return None
-        return _memo(judged(run.target, sets))
+        return _memo(judged(run.target, sets, run.target.host.backup.keep))
 
     return Step("backup.prune", look, _remove, final=True, show=_show)
 
 
-def judged(target: Target, sets: list[SetInfo]) -> list[Verdict]:
-    """What becomes of each set of the host, oldest first."""
+def judged(target: Target, sets: list[SetInfo], keep: Keep) -> list[Verdict]:
+    """What becomes of each set of the host, oldest first, by these rules."""
     named = dict.fromkeys(releases.backups(releases.read(target)), "it was made before a release that is kept")
-    return verdicts(sets, target.host.backup.keep, named)
+    return verdicts(sets, keep, named)
 
 
 def smaller(target: Target, sets: list[SetInfo]) -> list[Shrunk]:
@@ -95,7 +98,9 @@ def _agreed(target: Target) -> dict[str, str]:
     return {str(file): str(one) for file, one in found.items()} if isinstance(found, dict) else {}
 
 
-def _agree(less: list[Shrunk]) -> AnyStep:
+def agree(less: list[Shrunk]) -> AnyStep:
+    """The step that writes down that a person has found the sizes right."""
+
     def look(run: Run) -> dict[str, str] | None:
         return {one.stem: one.now_in for one in less} or None
 

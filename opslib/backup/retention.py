@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from opslib.backup.sets import SetInfo
-    from opslib.settings.model import Keep
+    from opslib.settings.keep import Keep
 
 # Periods are UTC's: an hour or a day that a change of clocks repeats or leaves out is none of them. Weeks are ISO's.
 PERIODS = {"hourly": "%Y-%m-%dT%H", "daily": "%Y-%m-%d", "weekly": "%G-W%V", "monthly": "%Y-%m", "yearly": "%Y"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -93,19 +94,29 @@ def parse(folder: str, text: str) -> list[SetInfo]:
             if name.endswith(".part"):
                 found.append(SetInfo(name[1:-5], path, None, "it is being made, or was left half done"))
             continue
-        if text64 is None:
-            found.append(SetInfo(name, path, None, f"there is no {FILE}"))
-            continue
-        try:
-            manifest = decode(base64.b64decode(text64), f"{path}/{FILE}")
-        except BadManifest as error:
-            found.append(SetInfo(name, path, None, error.what))
-            continue
-        found.append(SetInfo(name, path, manifest, _missing(manifest, sizes), damaged.strip()))
-    return sorted(found, key=lambda one: (one.manifest.created if one.manifest else "", one.id))
+        manifest = None if text64 is None else base64.b64decode(text64)
+        found.append(as_found(name, path, manifest, sizes, damaged))
+    return oldest_first(found)
 
 
-def _missing(manifest: Manifest, sizes: dict[str, int]) -> str:
+def as_found(name: str, path: str, text: bytes | None, sizes: Mapping[str, int], damaged: str) -> SetInfo:
+    """A set by the text of its manifest (None: there is none), the lengths of its files, and what a verification
+    found."""
+    if text is None:
+        return SetInfo(name, path, None, f"there is no {FILE}")
+    try:
+        manifest = decode(text, f"{path}/{FILE}")
+    except BadManifest as error:
+        return SetInfo(name, path, None, error.what)
+    return SetInfo(name, path, manifest, _missing(manifest, sizes), damaged.strip())
+
+
+def oldest_first(sets: Iterable[SetInfo]) -> list[SetInfo]:
+    """By the time in their manifests."""
+    return sorted(sets, key=lambda one: (one.manifest.created if one.manifest else "", one.id))
+
+
+def _missing(manifest: Manifest, sizes: Mapping[str, int]) -> str:
     for artifact in manifest.artifacts:
         if artifact.file not in sizes:
             return f"{artifact.file} is missing"
@@ -126,7 +137,20 @@ def find(target: Target, wanted: str) -> SetInfo:
         if found:
             return found[0]
         raise BadSettings(f"there is no set in {path}", host=target.host.name, next="inv backup.list")
-    return choose(list_sets(target), wanted, target.host.name)
+    return choose_there(target, list_sets(target), wanted)
+
+
+def choose_there(target: Target, sets: list[SetInfo], wanted: str) -> SetInfo:
+    """`choose` among a host's own sets; the error says how a set comes back from a store, where there are stores."""
+    try:
+        return choose(sets, wanted, target.host.name)
+    except BadSettings as error:
+        raise BadSettings(error.what, host=target.host.name, next=after_none(target, wanted) or error.next) from None
+
+
+def after_none(target: Target, wanted: str) -> str | None:
+    """What to type where a host has no such set and a store may have it."""
+    return f"inv backup.pull --set {wanted} --host {target.host.name}" if target.host.backup.stores else None
 
 
 def choose(sets: list[SetInfo], wanted: str, host: str) -> SetInfo:
@@ -162,8 +186,3 @@ def show(run: Run, wanted: str = "latest") -> None:
         raise OpsError(f"{one.folder} is no whole set: {one.wrong}", host=run.host, next="inv backup.list")
     run.result.update(one.as_json())
     run.result["manifest"] = json.loads(msgspec.json.encode(one.manifest))
-
-
-def show_list(run: Run) -> None:
-    """Put every set into the run's result."""
-    run.result["sets"] = [one.as_json() for one in list_sets(run.target)]

@@ -20,10 +20,14 @@ GROWTH = 1.5  # a new artifact may be so much bigger than the last one
 
 
 def check_room(target: Target, sources: Sequence[Source], sets: Sequence[SetInfo]) -> int:
-    """Make the folder of the sets, and return the bytes of its disk that must stay free. `sets` are those that are
-    there.
+    """`make_room` for a backup of the sources; `sets` are those that are there."""
+    return make_room(target, estimate(sources, sets))
 
-    Raises OpsError when the backup could eat into them.
+
+def make_room(target: Target, needed: int) -> int:
+    """Make the folder of the sets, and return the bytes of its disk that must stay free.
+
+    Raises OpsError when `needed` bytes more would eat into them.
     """
     folder = directory(target)
     try:
@@ -36,13 +40,12 @@ def check_room(target: Target, sources: Sequence[Source], sets: Sequence[SetInfo
             next="set `backup: directory:` in the host file to a folder that this user may write",
         ) from None
     reserve = target.host.backup.reserve.of(disk)
-    needed = estimate(sources, sets)
     if free - needed < reserve:
         raise OpsError(
-            f"too little space for a backup: it may take {needed} bytes, {free} are free in {folder}, and {reserve} "
-            "have to stay free",
+            f"too little space: {needed} bytes may be needed, {free} are free in {folder}, and {reserve} have to stay "
+            "free",
             host=target.host.name,
-            left="everything: no backup set was made, nothing was pruned",
+            left="everything: no set was made, nothing was pruned",
             next="make room there, or change `backup: directory:` or `reserve:` in the host file",
         )
     return reserve

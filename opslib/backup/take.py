@@ -9,15 +9,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from opslib.backup import byhand, keys, prune, window
+from opslib.backup import byhand, keys, prune, staging, window
 from opslib.backup.look import Options, Work, look_for
 from opslib.backup.manifest import FILE, KINDS, Artifact, Kind, Manifest, encode
-from opslib.backup.pack import remove_command
+from opslib.backup.offsite import push
 from opslib.backup.sets import SetInfo, directory, list_sets
 from opslib.backup.source import Source, Stage
 from opslib.backup.space import check_room
 from opslib.backup.verify import digests
-from opslib.command import bash
 from opslib.errors import OpsError, Unhealthy
 from opslib.events import Progress
 from opslib.run.record import Record, failed, now
@@ -32,7 +31,9 @@ def steps(run: Run, options: Options | None = None) -> list[AnyStep]:
     """The steps of a backup. The set's id is the run's; it stands in the result as `set`, beside what was made."""
     chosen = options or Options()
     made = [_prepare(chosen), *_copies(run, chosen), _publish()]
-    return [*made, prune.after_backup()] if chosen.prune else made
+    if not chosen.prune:
+        return made
+    return [*made, *([push.after_backup()] if run.target.host.backup.stores else []), prune.after_backup()]
 
 
 def _copies(run: Run, options: Options) -> list[AnyStep]:
@@ -46,13 +47,14 @@ def _copies(run: Run, options: Options) -> list[AnyStep]:
 
 
 def judge(record: Record) -> None:
-    """Turn a service that did not come back after it was held into an error, data that nothing covers into a finding
-    (exit 3): the set is there, and it is not all."""
+    """Turn a service that did not come back after it was held, and a store that did not get its copy, into an error,
+    data that nothing covers into a finding (exit 3): the set is there, and it is not all."""
     for host in record.hosts:
         broken = window.not_back(host.result, host.host) if host.ok else None
         if broken:
             failed(host, broken)
         missing = host.result.get("uncovered") or []
+        push.judge(host)
         if host.ok and missing:
             what = "; ".join(one["what"] for one in missing)
             failed(host, Unhealthy(f"nothing backs up {what}", left=f"the set {host.result['set']} holds the rest",
@@ -81,7 +83,7 @@ def _prepare(options: Options) -> Step[Any]:
         def moved(what: str, done: int) -> None:
             run.target.tell(Progress(run.host, what, done))
 
-        run.target.run(bash(_MAKE, directory(run.target), memo["stage"]))
+        staging.make(run.target, memo["stage"])
         also = run.facts.get(keys.OF_THE_RUN)  # of a restore, which has to read its own safety copy
         to = (*work.recipients, *([also] if also and work.recipients else []))
         work.stage = Stage(run.target, memo["stage"], work.tools, reserve, moved, to)
@@ -101,16 +103,12 @@ def _recipients(run: Run, sets: Sequence[SetInfo]) -> tuple[str, ...]:
     return wanted
 
 
-# What an earlier run left half done goes: under the lock, nobody else is writing here.
-_MAKE = """set -eu; umask 007; cd -- "$1"; for d in .*.part; do [ ! -d "$d" ] || rm -rf -- "$d"; done; mkdir -- "$2\""""
-
-
 def _stage_folder(run: Run) -> str:
-    return f"{directory(run.target)}/.{run.id}.part"
+    return staging.stage_folder(run.target, run.id)
 
 
 def _remove_stage(run: Run, memo: dict[str, Any]) -> None:
-    run.target.run(remove_command(memo["stage"]))
+    staging.remove(run.target, memo["stage"])
 
 
 # -- the artifacts
@@ -159,8 +157,6 @@ def _as_written(work: Work, stage: Stage, one: Artifact) -> Artifact:
 
 # -- publishing
 
-_RENAME = 'sync -- "$1"/* "$1" && mv -T -- "$1" "$2" && sync -- "$(dirname -- "$2")"'
-
 
 def _publish() -> Step[Any]:
     def look(run: Run) -> dict[str, Any]:
@@ -171,8 +167,7 @@ def _publish() -> Step[Any]:
         _read_back(run, memo["stage"], work.artifacts)
         manifest = _manifest(run, work)
         put_bytes(run.target, encode(manifest), f"{memo['stage']}/{FILE}", mode=0o440)
-        run.target.run(bash(_RENAME, memo["stage"], memo["set"], limit=600))
-        run.result.update(_result(manifest, memo["set"], work))
+        run.result.update(_result(manifest, staging.publish(run.target, memo["stage"], run.id), work))
         return f"{manifest.id}, {manifest.bytes} bytes"
 
     return Step("backup.publish", look, do, show=lambda memo: memo["set"])

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Struct, field
 
 from opslib.command import Secret
 from opslib.settings import globs, units
+from opslib.settings.keep import Count, Keep
+from opslib.settings.stores import StoreSpec
 from opslib.settings.units import Address, Parse, Reserve
 
 Seconds = Annotated[float, Parse(units.seconds)]
-Count = Annotated[int, Meta(ge=1)]
 Words = Annotated[tuple[str, ...], Parse(units.words)]
 Recipient = Annotated[str, Parse(units.recipient)]
 ProjectPath = Annotated[str, Parse(units.project_path)]
@@ -183,28 +184,6 @@ class Files(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_f
 SourceSpec = Postgres | Mysql | Mongo | Redis | Qdrant | Sqlite | Volume | Files
 
 
-class Keep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which verified backup sets stay. Each rule keeps on its own: so many of the newest sets (`last`), the newest of
-    each of so many hours, days, weeks, months or years (in UTC), and all that were made `within` a time before the
-    newest. No rule at all: the last 7."""
-
-    LAST: ClassVar[int] = 7
-
-    last: Count | None = None
-    hourly: Count | None = None
-    daily: Count | None = None
-    weekly: Count | None = None
-    monthly: Count | None = None
-    yearly: Count | None = None
-    within: Seconds | None = None
-
-    @property
-    def rules(self) -> dict[str, float]:
-        """The rules by their names, and how much they keep."""
-        given = {name: getattr(self, name) for name in self.__struct_fields__}
-        return {name: count for name, count in given.items() if count is not None} or {"last": self.LAST}
-
-
 ScheduledTask = Literal[
     "all", "verify", "drill", "postgres", "mysql", "mongo", "qdrant", "redis", "sqlite", "volumes", "files"
 ]  # fmt: skip
@@ -227,7 +206,7 @@ class Backup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     become smaller by more than the share `shrink` stops the removal of old sets until a person has agreed. `encrypt_to`
     are public keys of age; empty: in clear, and None where the host file says nothing about it, which means the same
     for the first set. `schedule` says when cron runs which task, each later by a part of `random_delay` that stays the
-    same, and for `limit` at most."""
+    same, and for `limit` at most. `stores` get a copy of each set."""
 
     directory: str = "backups"
     encrypt_to: Annotated[tuple[Recipient, ...], Parse(units.recipients)] | None = None
@@ -242,6 +221,13 @@ class Backup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     random_delay: Seconds = 0.0
     limit: Seconds = 86400.0
     signals: Signals = Signals()
+    stores: tuple[StoreSpec, ...] = ()
+
+    def __post_init__(self) -> None:
+        called = [store.called for store in self.stores]
+        for name in called:
+            if called.count(name) > 1:
+                raise ValueError(f"two stores are called {name!r}: give each a name of its own")
 
 
 class Host(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -75,6 +75,19 @@ def size(value: Scalar) -> int:
     return int(float(match[1]) * _BYTES[match[2]])
 
 
+def rate(value: Scalar) -> int:
+    """`10MB/s` in bytes a second."""
+    expected = "expected a rate like 10MB/s"
+    text = _number_or_text(value, expected).replace(" ", "")
+    try:
+        found = size(text.removesuffix("/s")) if text.endswith("/s") else 0
+    except ValueError:
+        found = 0
+    if found < 1:
+        raise ValueError(expected)
+    return found
+
+
 def percent(value: Scalar) -> float:
     """`10%` as a fraction, 0.1; from 0% up to, not including, 100%."""
     expected = "expected a percentage like 10%"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -62,11 +62,32 @@ def stream_out(target: Target, cmd: Command, sink: Callable[[bytes], object], mo
     return done
 
 
+def read_blocks(target: Target, cmd: Command) -> Generator[bytes, None, None]:
+    """Everything that the command prints, block by block, for whoever asks for the next one. Raises as `stream_out`; to
+    stop before the end, close it."""
+    process = target.start(cmd)
+    try:
+        while got := process.read(BLOCK):
+            yield got
+    except BaseException:
+        target.abandon(process)
+        raise
+    ended = target.finish(process)
+    if not ended.ok:
+        raise target.failure(cmd, ended)
+
+
 def relay(source: Target, cmd: Command, target: Target, into: Command, moved: Moved = _nothing) -> None:
     """What a command prints on one machine goes to the standard input of a command on another. Both must end well."""
+    fill(target, into, lambda write: stream_out(source, cmd, write, moved))
+
+
+def fill(target: Target, into: Command, give: Callable[[Callable[[bytes], None]], object]) -> None:
+    """What `give` hands to the function that it is called with goes to a command's standard input, and ends when `give`
+    returns. Raises CommandFailed, HostLost, Cancelled; when `give` raises, the command is broken off."""
     process = target.start(into.with_(streams=True))
     try:
-        stream_out(source, cmd, process.write, moved)
+        give(process.write)
         process.end_input()
         while process.read():
             pass

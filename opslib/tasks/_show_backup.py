@@ -25,6 +25,22 @@ def made(ui: Ui, host: HostRecord) -> None:
     ui.say(f"in {result['folder']}")
     for one in result.get("held", ()):
         ui.say(f"{one['container']} was {one['how']} for {one['seconds']} s")
+    pushed(ui, host)
+
+
+def pushed(ui: Ui, host: HostRecord) -> None:
+    """backup.push, and the end of a backup."""
+    for one in host.result.get("stores", ()):
+        if one["error"] is None:
+            gone = f", {len(one['pruned'])} removed there" if one["pruned"] else ""
+            ui.say(f"{one['store']}: {len(one['sent'])} sets sent, {size(one['bytes'])}{gone}")
+
+
+def pulled(ui: Ui, host: HostRecord) -> None:
+    """backup.pull. The last line is what it was brought for."""
+    if "folder" in host.result:
+        ui.say(f"set {host.result['set']} from {host.result['store']}, {size(host.result['bytes'])}")
+        ui.say(f"in {host.result['folder']}; to restore it: inv restore --file {host.result['set']} --host {host.host}")
 
 
 def sets(ui: Ui, host: HostRecord) -> None:
@@ -32,22 +48,25 @@ def sets(ui: Ui, host: HostRecord) -> None:
     if not host.result["sets"]:
         ui.say("no backup sets yet")
         return
+    stores = bool(host.result["stores"])
     rows = [
         [
             one["id"],
             size(one["bytes"]) if "bytes" in one else "",
             _holds(one.get("artifacts", ())),
-            one["wrong"] or ", ".join(_marks(one)),
+            *([", ".join(name for name, why in one["places"].items() if why is None) or "nowhere"] if stores else []),
+            "; ".join(_remarks(one)),
         ]
         for one in host.result["sets"]
     ]
-    ui.table(["SET", "SIZE", "HOLDS", ""], rows, right=[1])
+    ui.table(["SET", "SIZE", "HOLDS", *(["WHOLE IN"] if stores else []), ""], rows, right=[1])
 
 
-def _marks(one: dict[str, Any]) -> list[str]:
-    return [
-        text for text, there in (("encrypted", one["recipients"]), ("safety copy of a restore", one["safety"])) if there
-    ]
+def _remarks(one: dict[str, Any]) -> list[str]:
+    elsewhere = [f"{name}: {why}" for name, why in one["places"].items() if why is not None and name != "host"]
+    marks = {"encrypted": one.get("recipients"), "safety copy of a restore": one.get("safety")}
+    own = one["places"].get("host") or ", ".join(text for text, there in marks.items() if there)
+    return [own, *elsewhere] if own else elsewhere
 
 
 def one_set(ui: Ui, host: HostRecord) -> None:

@@ -109,9 +109,14 @@ class Place:
             for mark in folder.glob("filled-*"):
                 mark.unlink()
 
-    def inv(self, cwd: Path, *words: str) -> Ran:
+    @cached_property
+    def s3(self) -> str:
+        """The program of the lab's S3 server, "" where there is none."""
+        return self._lab("s3")["s3"] or ""
+
+    def inv(self, cwd: Path, *words: str, environ: Mapping[str, str] = {}) -> Ran:
         """Run a task."""
-        return call([BIN / "inv", *words], cwd=cwd, env=self.environment)
+        return call([BIN / "inv", *words], cwd=cwd, env={**self.environment, **environ})
 
     def ssh(self, *words: str) -> list[str]:
         """The argv of OpenSSH's client to the server."""

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 
-from . import engine, faults, images, servers
+from . import engine, faults, images, s3, servers
 from .shell import LABEL, PREFIX, LabError, lines_to_stderr, one_at_a_time, run, say
 
 FIRST_SERVER = "one"
@@ -51,9 +51,10 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=does)
         return sub
 
-    add("up", _up, "engine, images and the server `one`", yes)
+    add("up", _up, "engine, images, the server `one` and the S3 server's program", yes)
     add("engine", _engine, "only see to a Docker engine", yes)
     add("images", _images, "engine and images", yes)
+    add("s3", _s3, "only see to the S3 server's program")
     add("status", _status, "what is there")
     down = add("down", _down, "remove every server, volume and network of the lab")
     down.add_argument("--all", action="store_true", help="also the images, and stop the engine if the lab started it")
@@ -73,6 +74,7 @@ def _up(options: argparse.Namespace) -> None:
     engine.ensure(options.yes)
     images.ensure()
     servers.ensure(FIRST_SERVER, load=PRELOADED)
+    s3.ensure()
     _status(options)
 
 
@@ -84,6 +86,11 @@ def _engine(options: argparse.Namespace) -> None:
 def _images(options: argparse.Namespace) -> None:
     engine.ensure(options.yes)
     images.ensure()
+    _status(options)
+
+
+def _s3(options: argparse.Namespace) -> None:
+    s3.ensure()
     _status(options)
 
 
@@ -134,15 +141,19 @@ def _status(options: argparse.Namespace, only: str = "") -> None:
     found = engine.running()
     refs = sorted(images.present()) if found else []
     reachable = servers.listed() if found else []
+    gateway = s3.program()
     if options.json:
         facts = {
             "engine": found.facts() if found else None,
             "images_prefix": PREFIX,
             "images": refs,
             "servers": [server.facts() for server in reachable],
+            "s3": str(gateway) if gateway else None,
         }
         print(json.dumps(facts, indent=2))
         return
+    if not only:
+        say(f"S3 server: {gateway or 'not built: scripts/lab s3'}")
     if found is None:
         say("engine: none answers")
         return

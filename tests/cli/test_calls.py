@@ -87,6 +87,10 @@ def test_a_mistake_in_a_host_file_names_the_line(project):
         (["restore", "--bare", "--file", "latest", "--files", "there"], "expected here or set"),
         (["ps", "--host", "@web"], "unknown group 'web'"),
         (["host.trust"], "is this machine"),
+        (["backup.push"], "its host file names no store"),
+        (["backup.pull", "--store", "nas"], "its host file names no store"),
+        (["backup.prune", "--store", "nas", "--yes"], "its host file names no store"),
+        (["backup.verify", "--store", "nas"], "its host file names no store"),
     ],
 )
 def test_bad_values(project, args, said):

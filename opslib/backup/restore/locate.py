@@ -78,7 +78,7 @@ def locate(target: Target, options: Options) -> Chosen:
     if "/" not in name:
         every = sets.list_sets(target)
         if name == "latest" or any(one.id.startswith(name) for one in every):
-            return _of_set(sets.choose(every, name, target.host.name), options)
+            return _of_set(sets.choose_there(target, every, name), options)
     there = _kind_there(target, name)
     here = Path(name) if name.startswith("/") else options.root / name
     if not target.host.is_local and here.exists():
@@ -96,7 +96,7 @@ def locate(target: Target, options: Options) -> Chosen:
     raise BadSettings(
         f"there is no set and no file {name!r}",
         host=target.host.name,
-        next=f"inv backup.list --host {target.host.name}",
+        next=sets.after_none(target, name) or f"inv backup.list --host {target.host.name}",
     )
 
 

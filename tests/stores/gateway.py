@@ -1,0 +1,105 @@
+"""The lab's S3 server (versitygw, a real one) on a free loopback port, with a folder of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from datetime import datetime, timezone
+from pathlib import Path
+
+from tests.conftest import lab_facts, missing
+from tests.target.sshd import free_port
+
+ROOT = ("lab-root", "lab-root-secret")
+PUSHER = ("lab-pusher", "lab-pusher-secret")
+REGION = "us-east-1"
+BUCKET = "acme"
+
+
+class Gateway:
+    """Runs from its construction until `stop`; `kill` and `start` are a power failure and its end."""
+
+    def __init__(self, folder: Path) -> None:
+        program = lab_facts().get("s3")
+        if not program:
+            missing("no S3 server: run scripts/lab s3")
+        self._program, self._folder, self.port = str(program), folder, free_port()
+        for name in ("data", "users", "versions"):
+            (folder / name).mkdir(parents=True)
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.start()
+        self.call("PUT", f"/{BUCKET}")
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        self._log = open(self._folder / "log", "ab")  # noqa: SIM115  # stop closes it
+        self._process = subprocess.Popen(
+            [self._program, "--port", f"127.0.0.1:{self.port}", "--region", REGION, "--iam-dir",
+             str(self._folder / "users"), "posix", "--versioning-dir", str(self._folder / "versions"),
+             str(self._folder / "data")],
+            env={**os.environ, "ROOT_ACCESS_KEY": ROOT[0], "ROOT_SECRET_KEY": ROOT[1]}, stdin=subprocess.DEVNULL,
+            stdout=self._log, stderr=self._log,
+        )  # fmt: skip
+        until = time.monotonic() + 30
+        while time.monotonic() < until and self._process.poll() is None:
+            with socket.socket() as line:
+                if line.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.05)
+        raise RuntimeError("versitygw did not start: " + (self._folder / "log").read_text()[-2000:])
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+        self._process.wait(10)
+        self._log.close()
+
+    stop = kill
+
+    def add_pusher(self, versioned: bool = True) -> None:
+        """A user who may list, read and put, and delete nothing: what docs/stores.md says of such a key."""
+        admin = [self._program, "admin", "--access", ROOT[0], "--secret", ROOT[1], "--endpoint-url", self.endpoint]
+        user = ["create-user", "--access", PUSHER[0], "--secret", PUSHER[1], "--role", "user"]
+        subprocess.run([*admin, *user], check=True, capture_output=True)
+        arn = f"arn:aws:s3:::{BUCKET}"
+        statements = [
+            {"Effect": "Allow", "Principal": PUSHER[0], "Action": "s3:ListBucket", "Resource": arn},
+            {"Effect": "Allow", "Principal": PUSHER[0], "Action": ["s3:PutObject", "s3:GetObject"], "Resource": f"{arn}/*"},
+        ]  # fmt: skip
+        policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        self.call("PUT", f"/{BUCKET}", "policy=", policy.encode())
+        if versioned:
+            text = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+            self.call("PUT", f"/{BUCKET}", "versioning=", text.encode())
+
+    def call(self, method: str, path: str, query: str = "", body: bytes = b"") -> bytes:
+        """A request as root, signed (AWS Signature 4)."""
+        now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+        scope = f"{now[:8]}/{REGION}/s3/aws4_request"
+        digest = hashlib.sha256(body).hexdigest()
+        headers = {"host": f"127.0.0.1:{self.port}", "x-amz-content-sha256": digest, "x-amz-date": now}
+        signed = ";".join(headers)
+        head = "".join(f"{name}:{value}\n" for name, value in headers.items())
+        request = f"{method}\n{path}\n{query}\n{head}\n{signed}\n{digest}"
+        text = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
+        key = f"AWS4{ROOT[1]}".encode()
+        for part in scope.split("/"):
+            key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+        signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+        headers["authorization"] = (
+            f"AWS4-HMAC-SHA256 Credential={ROOT[0]}/{scope}, SignedHeaders={signed}, Signature={signature}"
+        )
+        url = f"{self.endpoint}{path}{'?' + query if query else ''}"
+        sent = urllib.request.Request(url, data=body or None, headers=headers, method=method)
+        try:
+            with urllib.request.urlopen(sent, timeout=30) as answer:
+                return bytes(answer.read())
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(f"{method} {path}: {error.code} {error.read()[:500]!r}") from error
