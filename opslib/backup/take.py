@@ -218,6 +218,7 @@ def _result(manifest: Manifest, folder: str, work: Work) -> dict[str, Any]:
 
 RECOVERIES: dict[str, Recovery] = {
     **recoveries(_prepare(Options()), window.hold(_FACTS)),
+    **push.RECOVERIES,
     **prune.RECOVERIES,
 }
 """What the next run needs of the steps that an earlier one left behind."""

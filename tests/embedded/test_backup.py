@@ -216,8 +216,8 @@ def test_coverage_is_of_what_the_host_file_names(root: Path) -> None:
     assert covered(target, 0) == {f"sqlite {ODD}": ("protected", every), "files up loads/": ("protected", every)}
     Path(root, "backups", every, "damaged").write_text("x")
     assert covered(target, 3) == {f"sqlite {ODD}": ("protected", one), "files up loads/": ("unprotected", None)}
-    never = local(root, schedule="0 0 30 2 *")
-    often = local(root, schedule="* * * * *")
+    never = local(root, schedule={"all": "0 0 30 2 *"})
+    often = local(root, schedule={"all": "* * * * *"})
     (root / "backups" / every / "damaged").unlink()
     manifest = root / "backups" / every / "manifest.json"
     manifest.chmod(0o640)

@@ -17,7 +17,7 @@ from opslib.backup.sets import SetInfo, choose, list_sets, oldest_first
 from opslib.command import Command, bash
 from opslib.errors import Cancelled, HostLost, OpsError
 from opslib.run.record import HostRecord, failed
-from opslib.run.step import AnyStep, NotYet, Run, Step
+from opslib.run.step import AnyStep, NotYet, Recovery, Run, Step
 from opslib.stores.store import Content, Store, StoreFailed
 from opslib.target.transfer import read_blocks
 
@@ -213,3 +213,7 @@ def _send(place: Offsite, one: SetInfo, file: str, content: Content) -> int:
         return went
 
     return place.ask(work)
+
+
+RECOVERIES: dict[str, Recovery] = {"backup.push": Recovery()}
+"""What the next run does with a push that was killed: nothing. What is missing in a store goes there with the next set."""
