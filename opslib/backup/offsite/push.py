@@ -216,4 +216,4 @@ def _send(place: Offsite, one: SetInfo, file: str, content: Content) -> int:
 
 
 RECOVERIES: dict[str, Recovery] = {"backup.push": Recovery()}
-"""What the next run does with a push that was killed: nothing. What is missing in a store goes there with the next set."""
+"""What the next run does with a push that was killed: nothing. What a store lacks goes there with the next set."""

@@ -10,7 +10,7 @@ from opslib.backup.prune import agree, judged, smaller
 from opslib.backup.retention import Verdict
 from opslib.backup.sets import SetInfo, list_sets
 from opslib.errors import BadSettings
-from opslib.run.step import AnyStep, Run, Step
+from opslib.run.step import AnyStep, Recovery, Run, Step
 
 
 def steps(run: Run, store: str) -> list[AnyStep]:
@@ -32,18 +32,20 @@ def steps(run: Run, store: str) -> list[AnyStep]:
     run.result.update(store=spec.called, sets=[one.as_json() for one in found], shrunk=[one.as_json() for one in less])
     gone = [one.set.id for one in found if not one.keep]
 
-    def do(run: Run, memo: dict[str, Any]) -> str:
-        with Offsite(run, spec) as place:
-            for set_id in memo["gone"]:
-                _remove(place, set_id)
-        run.result["pruned"] = memo["gone"]
-        return f"{len(memo['gone'])} sets"
-
     look = {"store": spec.called, "gone": gone} if gone else None
     return [
         agree(less),
-        Step("backup.prune.store", lambda run: look, do, final=True, show=lambda m: ", ".join(m["gone"])),
+        Step("backup.prune.store", lambda run: look, _go, final=True, show=lambda m: ", ".join(m["gone"])),
     ]
+
+
+def _go(run: Run, memo: dict[str, Any]) -> str:
+    """Remove what was decided on, also where an earlier run had begun to."""
+    with Offsite(run, only_one(run.target.host, memo["store"])) as place:
+        for set_id in memo["gone"]:
+            _remove(place, set_id)
+    run.result["pruned"] = memo["gone"]
+    return f"{len(memo['gone'])} sets"
 
 
 def outdated(place: Offsite) -> list[str]:
@@ -81,3 +83,13 @@ def _remove(place: Offsite, set_id: str) -> None:
 
 def _delete(place: Offsite, key: str) -> None:
     place.ask(lambda store: store.delete(key))
+
+
+def _finish(run: Run, memo: dict[str, Any]) -> object:
+    if any(one.called == memo["store"] for one in run.target.host.backup.stores):
+        return _go(run, memo)
+    return None  # the host file has no such store any more
+
+
+RECOVERIES: dict[str, Recovery] = {"backup.prune.store": Recovery(finish=_finish)}
+"""What the next run does with a removal that was killed: it goes on."""
