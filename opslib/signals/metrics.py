@@ -15,7 +15,7 @@ class Metric:
     name: str
     help: str
     task: Callable[[Ended], float | None] | None = None
-    source: Callable[[Source], float] | None = None
+    source: Callable[[Source], float | None] | None = None
 
 
 METRICS = (
@@ -29,6 +29,10 @@ METRICS = (
     ),
     Metric("opslib_backup_size_bytes", "Length of the source in that set.", source=lambda one: one.bytes),
     Metric("opslib_backup_raw_size_bytes", "The same, uncompressed.", source=lambda one: one.raw_bytes),
+    Metric(
+        "opslib_backup_last_drill_timestamp_seconds", "When the source was last restored in a drill.",
+        source=lambda one: one.drilled,
+    ),
 )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -17,13 +17,15 @@ News = Literal["failed", "recovered"]
 
 class Source(Struct, frozen=True, kw_only=True):
     """What the newest set that holds it says of a source: when it was made (seconds since 1970), its length there and
-    uncompressed."""
+    uncompressed, its file. `drilled`: when it was last restored in a drill."""
 
     kind: str
     name: str
     at: float
     bytes: int
     raw_bytes: int
+    file: str
+    drilled: float | None = None
 
 
 class Ended(Struct, frozen=True, kw_only=True):
@@ -47,7 +49,7 @@ class Memory(Struct, frozen=True, kw_only=True):
 
 class Outcome(Struct, frozen=True, kw_only=True):
     """How a task ended on a host, at `at` (seconds since 1970), after `seconds`. `error` is the record's, `artifacts`
-    are those of the set that it made, `lines` what it said last."""
+    are those of the set that it made, `drilled` the files that a drill restored, `lines` what it said last."""
 
     task: str
     host: str
@@ -57,6 +59,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     error: dict[str, str | None] | None = None
     set: str | None = None
     artifacts: Sequence[dict[str, Any]] = ()
+    drilled: Sequence[str] = ()
     lines: Sequence[str] = ()
 
     @property
@@ -115,17 +118,26 @@ def after(before: Memory, outcome: Outcome) -> Memory:
         failing_since=None if good else last.failing_since or outcome.at,
         failures=0 if good else last.failures + 1,
     )  # fmt: skip
-    kept = {key: one for key, one in before.sources.items() if one.at > outcome.at - FORGET}
-    return Memory(tasks={**before.tasks, outcome.task: ended}, sources={**kept, **_sources(outcome)})
+    sources = {key: one for key, one in before.sources.items() if one.at > outcome.at - FORGET}
+    sources |= _sources(outcome, sources)
+    for key, one in sources.items():
+        if one.file in outcome.drilled:
+            sources[key] = replace(one, drilled=outcome.at)
+    return Memory(tasks={**before.tasks, outcome.task: ended}, sources=sources)
 
 
-def _sources(outcome: Outcome) -> dict[str, Source]:
+def _sources(outcome: Outcome, known: Mapping[str, Source]) -> dict[str, Source]:
     found: dict[str, Source] = {}
     for one in outcome.artifacts:
         name = utf8(f"{one['service'] + '/' if one['service'] else ''}{one['name']}")
         key = f"{one['kind']} {name}"
-        source = found.get(key) or Source(kind=one["kind"], name=name, at=outcome.at, bytes=0, raw_bytes=0)
-        found[key] = replace(source, bytes=source.bytes + one["bytes"], raw_bytes=source.raw_bytes + one["raw_bytes"])
+        before = found.get(key)
+        found[key] = Source(
+            kind=one["kind"], name=name, at=outcome.at, file=one["file"],
+            bytes=one["bytes"] + (before.bytes if before else 0),
+            raw_bytes=one["raw_bytes"] + (before.raw_bytes if before else 0),
+            drilled=known[key].drilled if key in known else None,
+        )  # fmt: skip
     return found
 
 

@@ -52,11 +52,12 @@ class Watch:
         for host in self._signals:
             entry = entries.get(host, record.hosts[0])  # a call that ended before its hosts had a record each
             made = entry.result if "raw_bytes" in entry.result else {}  # a set
+            drilled = entry.result.get("drill", {}).get("restored", ()) if entry.ok else ()
             found.append(
                 Outcome(
                     task=self._task, host=host, at=round(time.time(), 3), seconds=round(entry.seconds, 3),
                     exit=entry.code, error=entry.error, lines=said(host),
-                    set=made.get("set"), artifacts=made.get("artifacts", ()),
+                    set=made.get("set"), artifacts=made.get("artifacts", ()), drilled=[one["file"] for one in drilled],
                 )
             )  # fmt: skip
         return found

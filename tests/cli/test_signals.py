@@ -129,6 +129,15 @@ def test_each_task_has_an_address_of_its_own(site):
     assert set(site.metric("opslib_backup_size_bytes")) == {"notes.txt"}
 
 
+def test_a_drill_is_known_by_source(site):
+    assert site.inv("backup.all", "--signal")[0].code == 0
+    began = time.time()
+    done, heard = site.inv("backup.drill", "--signal", "--yes")
+    assert (done.code, heard) == (0, []), "it has no address here"
+    assert began <= site.metric("opslib_backup_last_drill_timestamp_seconds")["notes.txt"] <= time.time()
+    assert site.metric("opslib_task_last_run_exit_code") == {"backup.all": 0, "backup.drill": 0}
+
+
 def test_a_finding_is_no_success(site):
     ident = site.inv("backup.all", "--json")[0].json["hosts"][0]["result"]["set"]
     (file,) = (site.project.root / "backups" / ident).glob("files.*")

@@ -12,7 +12,7 @@ names = st.text(min_size=1, max_size=20)
 
 def remembered(*exits, name="uploads"):
     memory = Memory()
-    artifacts = [{"kind": "volume", "service": None, "name": name, "bytes": 5, "raw_bytes": 50}]
+    artifacts = [{"kind": "volume", "service": None, "name": name, "bytes": 5, "raw_bytes": 50, "file": "u"}]
     for at, code in enumerate(exits, 1):
         made = artifacts if code == 0 else ()
         one = Outcome(task="backup.all", host="h", at=at + 0.5, seconds=2.25, exit=code, artifacts=made)
@@ -31,7 +31,8 @@ def read(text):
 
 
 def test_every_metric_is_there_with_its_labels():
-    found = read(render(remembered(0, 0, 3), "survey", "prod"))
+    drill = Outcome(task="backup.all", host="h", at=3.5, seconds=2.25, exit=3, drilled=["u"])
+    found = read(render(after(remembered(0, 0), drill), "survey", "prod"))
     assert set(found) == {metric.name for metric in METRICS}
     task = {"host": "prod", "project": "survey", "task": "backup.all"}
     source = {"host": "prod", "project": "survey", "kind": "volume", "source": "uploads"}
@@ -42,6 +43,7 @@ def test_every_metric_is_there_with_its_labels():
     assert found["opslib_backup_last_success_timestamp_seconds"] == [(source, 2.5)]
     assert found["opslib_backup_size_bytes"] == [(source, 5)]
     assert found["opslib_backup_raw_size_bytes"] == [(source, 50)]
+    assert found["opslib_backup_last_drill_timestamp_seconds"] == [(source, 3.5)]
 
 
 def test_what_never_worked_has_no_time_of_success():

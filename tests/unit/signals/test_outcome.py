@@ -3,8 +3,8 @@ import pytest
 from opslib.signals.outcome import FORGET, Memory, Outcome, after, news, recovered
 
 ARTIFACTS = (
-    {"kind": "postgres", "service": "db", "name": "app", "bytes": 10, "raw_bytes": 100},
-    {"kind": "volume", "service": None, "name": "uploads", "bytes": 5, "raw_bytes": 50},
+    {"kind": "postgres", "service": "db", "name": "app", "bytes": 10, "raw_bytes": 100, "file": "p"},
+    {"kind": "volume", "service": None, "name": "uploads", "bytes": 5, "raw_bytes": 50, "file": "u"},
 )
 
 
@@ -52,6 +52,14 @@ def test_a_source_keeps_the_time_of_the_newest_set_that_holds_it():
     assert {key: one.at for key, one in later.sources.items()} == {"postgres db/app": 20.0, "volume uploads": 10.0}
     assert after(later, outcome(1, at=30.0)).sources == later.sources
     assert set(after(later, outcome(1, at=10.5 + FORGET)).sources) == {"postgres db/app"}
+
+
+def test_a_drill_stays_known_when_a_newer_set_is_made():
+    memory = after(Memory(), outcome(at=10.0, artifacts=ARTIFACTS))
+    drilled = after(memory, outcome(at=20.0, task="backup.drill", drilled=["p"]))
+    later = after(drilled, outcome(at=30.0, artifacts=ARTIFACTS))
+    assert {key: one.drilled for key, one in later.sources.items()} == {"postgres db/app": 20.0, "volume uploads": None}
+    assert [one.at for one in later.sources.values()] == [30.0, 30.0]
 
 
 def test_artifacts_of_one_name_count_together():
