@@ -127,7 +127,9 @@ class ObjectStore:
                 config = {"endpoint": spec.endpoint, "account_name": name, "account_key": key}
                 return AzureStore(url.at, config=_given(config), **shared)
             config = {"endpoint": spec.endpoint, "region": spec.region, "access_key_id": name, "secret_access_key": key}
-            return S3Store(url.at, config=_given({**config, "checksum_algorithm": "SHA256"}), **shared)
+            # One request for each: not every compatible server can delete several at once.
+            config |= {"checksum_algorithm": "SHA256", "disable_bulk_delete": True}
+            return S3Store(url.at, config=_given(config), **shared)
         except (exceptions.BaseError, ValueError) as error:
             raise StoreFailed(f"{url} cannot be used: {self._first(error)}") from error
 
