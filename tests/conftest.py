@@ -22,6 +22,9 @@ from opslib.settings.model import Host
 from opslib.settings.units import Address
 from opslib.target.base import Target
 from opslib.target.connect import connect
+from tests.listener import listener
+
+__all__ = ["listener"]
 
 ROOT = Path(__file__).parent.parent
 # The machine is busy with engines while properties are tried: a slow example is no failure.
@@ -38,8 +41,8 @@ def missing(reason: str) -> None:
 
 
 FULL = (
-    "test_bare", "test_consistency", "test_mongo", "test_mysql", "test_old", "test_only", "test_postgres", "test_qdrant",
-    "test_redis", "test_restore", "test_sources", "test_trees",
+    "test_bare", "test_consistency", "test_coverage", "test_drill", "test_encrypted", "test_mongo", "test_mysql",
+    "test_old", "test_only", "test_postgres", "test_qdrant", "test_redis", "test_restore", "test_sources", "test_trees",
 )  # fmt: skip
 """Modules that are long, and in which the way to the machine matters least: over SSH always, on this machine where
 `--full` asks for it, or a test is marked `both`."""

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import base64
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from opslib.backup import within
+from opslib.backup.sqlite import SqliteFile
 from opslib.backup.tree import Files
 from opslib.command import bash
 from opslib.engines import tree
-from opslib.errors import BadSettings, OpsError
+from opslib.errors import BadSettings, Cancelled, HostLost, OpsError
 from opslib.settings import globs, model
 from opslib.target.docker import mount, run_in
 
 if TYPE_CHECKING:
+    from opslib.backup.found import Found
+    from opslib.backup.scan import Inside, Place
     from opslib.settings.model import Host
     from opslib.target.base import Target
 
@@ -64,6 +69,17 @@ def find(target: Target, tools: str, spec: model.Files) -> Files:
         )
     paths = _outermost([path for some in found for path in some])
     return Files(target.root, paths, tuple(own(target.host)), ", ".join(spec.paths), 0, patterns, exclude)
+
+
+def find_or_refuse(target: Target, tools: str, spec: model.Files, found: Found) -> list[Files]:
+    """The same; what is wrong with it is noted in `found`, and then there is none."""
+    try:
+        return [find(target, tools, spec)]
+    except (BadSettings, Cancelled, HostLost):
+        raise
+    except OpsError as error:
+        found.refuse(f"files {', '.join(spec.paths)}", (), error)
+        return []
 
 
 def roots(target: Target, tools: str, base: str, left_out: str, patterns: Sequence[str]) -> list[list[str]]:
@@ -116,3 +132,39 @@ def apart(target: Target, sources: Sequence[Files]) -> None:
                     host=target.host.name,
                     next="write them as one source: files: {paths: [...]}",
                 )
+
+
+def picked(target: Target, tools: str, folders: Mapping[Place, bool], found: Found) -> list[Files]:
+    """The files that the host file names by patterns, as far as their folders are not backed up whole."""
+    left = []
+    for spec in specs(target.host, patterns=True):
+        for one in find_or_refuse(target, tools, spec, found):
+            whole = {path for path in one.paths for folder in folders
+                     if f"{target.root.rstrip('/')}/{path}/".startswith(f"{folder.source}/")}  # fmt: skip
+            if whole:
+                said = f"{', '.join(sorted(whole))} is backed up whole, by another source"
+                found.warnings.append(f"files {one.name}: {said}")
+            if set(one.paths) - whole:
+                left.append(replace(one, paths=tuple(path for path in one.paths if path not in whole)))
+    apart(target, left)
+    return left
+
+
+def pick(one: Files, seen: Mapping[Place, Inside], folders: Mapping[Place, bool], found: Found) -> None:
+    """Add chosen files; SQLite files among them, and folders among them that are backed up whole, are artifacts of
+    their own."""
+    wanted, left_out = globs.matcher(one.globs), globs.matcher(one.exclude)
+    root, own_artifacts = one.base.rstrip("/"), []
+    for place, inside in seen.items():
+        path = place.source[len(root) + 1 :]
+        within.own(inside, f"folder {path}", found, left_out=left_out, wanted=wanted, above=path)
+        for name in inside.sqlite:
+            folder, file = (place.source, name) if name else posixpath.split(place.source)
+            base = SqliteFile(False, folder, file, {"place": "bind", "folder": folder})
+            found.cover(base.title, (), base)
+            own_artifacts.append(posixpath.normpath(posixpath.join(path, name)))
+    whole = [folder.source[len(root) + 1 :] for folder in folders
+             if any(f"{folder.source}/".startswith(f"{place.source}/") for place in seen)]  # fmt: skip
+    size = sum(inside.size for inside in seen.values())
+    without = (*one.without, *within.beside(own_artifacts), *whole)
+    found.cover(one.title, (), replace(one, without=without, size=size))

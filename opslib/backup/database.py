@@ -91,14 +91,25 @@ class Accounts(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Missed:
+    """Something of a server that none of its sources copies: `what` as the title of a source would have it, why, and
+    what to do about it. `meant`: the host file wants it so."""
+
+    what: str
+    why: str
+    do: str = ""
+    meant: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Database:
-    """One kind. `find` gives the sources of a running engine, with what the host file says of its service; `reading`
-    how one of its artifacts is read, by the running engine's own tools where one runs. `replace` None: restore has a
-    way of its own for it. `accounts` where they are an artifact of their own, `some` where single tables or
-    collections can be put back too."""
+    """One kind. `find` gives the sources of a running engine, and what they miss of it, with what the host file says of
+    its service; `reading` how one of its artifacts is read, by the running engine's own tools where one runs. `replace`
+    None: restore has a way of its own for it. `accounts` where they are an artifact of their own, `some` where single
+    tables or collections can be put back too."""
 
     kind: Kind
-    find: Callable[[Target, Instance, Sequence[SourceSpec]], list[Source]]
+    find: Callable[[Target, Instance, Sequence[SourceSpec]], tuple[list[Source], list[Missed]]]
     reading: Callable[[Target, Instance | None, Artifact, Read], Reading | None]
     replace: Replace | None = None
     accounts: Accounts | None = None

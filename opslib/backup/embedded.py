@@ -1,6 +1,7 @@
 """Backup of SQLite files and folders by Python alone, where there is no Docker engine.
 
-Run as a program of its own, with nothing but the standard library: FILE RESERVE sqlite PATH, or FILE RESERVE files
+Run as a program of its own, with nothing but the standard library, and `opslib.backup.sealed` where something is
+encrypted: FILE RESERVE sqlite PATH, or FILE RESERVE files
 BASE EXCLUDE CHOSEN [WITHOUT…] -- PATH…; or `check KIND FILE`. EXCLUDE and CHOSEN are regular expressions as GNU find
 takes them, "" for none. It speaks the language of the tools container's script
 (`opslib.backup.pack`).
@@ -73,7 +74,9 @@ def sqlite(path: Path, out: Counting, stage: Path) -> None:
     """A copy of one state of the file."""
     if not path.is_file():
         raise OSError(f"there is no file {path}")
-    copy = stage / ".sqlite-copy"
+    sealed = "AGE_RECIPIENTS" in os.environ  # then nothing in clear is to be in the stage
+    scratch = tempfile.mkdtemp(prefix="opslib-") if sealed else str(stage)
+    copy = Path(scratch, ".sqlite-copy")
     try:
         live, new = sqlite3.connect(path, timeout=60), sqlite3.connect(copy)
         live.backup(new)  # all pages in one step: one state, whatever others write
@@ -90,6 +93,8 @@ def sqlite(path: Path, out: Counting, stage: Path) -> None:
             shutil.copyfileobj(file, out, 1024 * 1024)
     finally:
         copy.unlink(missing_ok=True)
+        if sealed:
+            os.rmdir(scratch)
 
 
 def counts(base: sqlite3.Connection) -> list[str]:
@@ -172,9 +177,18 @@ def tally(entry: tarfile.TarInfo, counted: dict[str, int]) -> None:
         counted["bytes"] += entry.size if entry.isfile() else 0
 
 
+def opened(path: Path) -> IO[bytes]:
+    """An artifact, to be read."""
+    if path.suffix != ".age":
+        return open(path, "rb")
+    from opslib.backup.sealed import opened
+
+    return opened(path, os.environ["AGE_IDENTITY"].split())
+
+
 def check(kind: str, file: Path) -> None:
     """Read an artifact to its end; the integrity and the counts of a SQLite file."""
-    with tempfile.TemporaryDirectory(prefix="opslib-") as folder, gzip.open(file, "rb") as packed:
+    with tempfile.TemporaryDirectory(prefix="opslib-") as folder, gzip.open(opened(file), "rb") as packed:
         if kind == "files":
             with tarfile.open(mode="r|", fileobj=packed) as archive:
                 for _ in archive:
@@ -197,18 +211,28 @@ def main(file: str, reserve: str, what: str, *words: str) -> None:
         return
     target = Path(file)
     out = Digesting(target, int(reserve))
-    with gzip.GzipFile(filename="", fileobj=out, mode="wb", compresslevel=6, mtime=0) as packed:
+    sealing = None
+    if recipients := os.environ.get("AGE_RECIPIENTS", ""):
+        from opslib.backup.sealed import Sealing
+
+        sealing = Sealing(out, recipients.split())
+    with gzip.GzipFile(
+        filename="", fileobj=cast("IO[bytes]", sealing or out), mode="wb", compresslevel=6, mtime=0
+    ) as packed:
         raw = Counting(packed)
         if what == "sqlite":
             sqlite(Path(words[0]), raw, target.parent)
         else:
             at = words.index("--", 3)
             files(words[0], words[1], words[2], list(words[3:at]), list(words[at + 1 :]), raw)
+    if sealing is not None:
+        sealing.finish()
     out.finish()
     print(f"packed {out.bytes} {raw.bytes} {out.sha.hexdigest()}")
 
 
 if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
     try:
         main(*sys.argv[1:])
     except (OSError, EOFError, zlib.error, sqlite3.Error, tarfile.TarError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from opslib.backup.scan import Place
 from opslib.engines.instance import Login
@@ -14,7 +14,10 @@ from opslib.settings import model
 if TYPE_CHECKING:
     from opslib.backup.source import Source
     from opslib.compose.stack import SeenVolume, Stack
+    from opslib.errors import OpsError
     from opslib.settings.model import Host
+
+Becomes = Literal["copied", "uncovered", "refused", "excluded", "no data"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +29,70 @@ class Uncovered:
     do: str
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a backup makes of one thing that may hold data: a volume, a folder, a database, whatever a source copies.
+
+    `what` is how people call it, `services` are those that use it. It is "copied", by all of `sources` together
+    ("empty": there is no file and no database in it); "uncovered", nothing copies it; "refused", as long as it is so
+    no backup set can be made at all; "excluded" by the host file; or "no data". `why` says more, `do` what to do.
+    """
+
+    what: str
+    services: tuple[str, ...]
+    becomes: Becomes
+    sources: tuple[Source, ...] = ()
+    empty: bool = False
+    why: str = ""
+    do: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A database server in a container: its `kind`, one of ours or another, and what becomes of its data wherever they
+    lie."""
+
+    kind: str
+    data: Decision
+
+
 @dataclass(slots=True)
 class Found:
-    """Everything that a look found."""
+    """Everything that a look found. `decisions` has each mount and each database of the stack; `refused` are the errors
+    because of which no set can be made."""
 
     sources: list[Source] = field(default_factory=list)
     uncovered: list[Uncovered] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+    refused: list[OpsError] = field(default_factory=list)
 
-    def leave(self, service: str, what: str, exclude: str) -> None:
+    def cover(self, what: str, services: tuple[str, ...], *sources: Source, empty: bool = False) -> Decision:
+        """Note what is copied, and by which new sources."""
+        self.sources += sources
+        return self.decide(Decision(what, services, "copied", sources, empty))
+
+    def leave(self, services: tuple[str, ...], what: str, exclude: str, why: str = "nothing copies it") -> Decision:
         """Note data that nothing covers; `exclude` is the name by which the host file may leave it out."""
         do = f"put {exclude!r} under `backup: exclude:` if it needs no backup, or a volume under `backup: sources:`"
-        one = Uncovered(service, what, do)
+        one = Uncovered(services[0] if services else "", what, do)
         if one not in self.uncovered:
             self.uncovered.append(one)
+        return self.decide(Decision(what, services, "uncovered", why=why, do=do))
+
+    def refuse(self, what: str, services: tuple[str, ...], error: OpsError) -> Decision:
+        """Note why no set can be made."""
+        self.refused.append(error)
+        return self.decide(Decision(what, services, "refused", why=error.what, do=error.next or ""))
+
+    def skip(self, what: str, services: tuple[str, ...], becomes: Becomes, why: str, do: str = "") -> Decision:
+        """Note what is not copied, which is as it should be, or is told elsewhere."""
+        return self.decide(Decision(what, services, becomes, why=why, do=do))
+
+    def decide(self, one: Decision) -> Decision:
+        """Note it."""
+        self.decisions.append(one)
+        return one
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +118,11 @@ class Wishes:
             return True
         users = [one for one in self.stack.containers if one.id in volume.mounted_by]
         return bool(users) and all(self.out(one.service) for one in users)
+
+    def out_place(self, place: Place) -> bool:
+        """Whether a volume or a folder of the machine is left out."""
+        volume = self.volume(place.source) if place.kind == "volume" else None
+        return self.out_volume(volume) if volume else self.out_path(place.source)
 
     def volume(self, name: str) -> SeenVolume | None:
         """A volume of the project by its name in the compose file, or its real one."""

@@ -43,6 +43,7 @@ class Work:
     stage: Stage | None = None
     artifacts: list[Artifact] = field(default_factory=list)
     safety: bool = False
+    recipients: tuple[str, ...] = ()
     images: dict[str, str] = field(default_factory=dict)
 
 
@@ -87,7 +88,7 @@ def _look_at_stack(run: Run, options: Options, *, ship: bool) -> Work:
     kinds = options.kinds or KINDS
     found = Found(list(options.safety)) if options.safety else find(target, stack, tools, kinds)
     if "project" in kinds and not options.safety and found.sources:
-        found.sources += project_files(target, current)
+        found.sources += project_files(target, current, sealed=bool(target.host.backup.encrypt_to))
     return Work(
         found, tools, name,
         Engine(docker=engine.version, compose=engine.compose_version, arch=engine.arch),

@@ -1,7 +1,8 @@
 """The manifest of a backup set: written last, so that without it there is no set.
 
 A set is a folder `<root>/<backup.directory>/<ID>/` of artifacts and `manifest.json`. An artifact's file name is made
-of safe characters only; its suffix tells how it is compressed (`.zst`, or `.gz` where no Docker engine was at hand).
+of safe characters only; its suffix tells how it is compressed (`.zst`, or `.gz` where no Docker engine was at hand),
+and then whether it is encrypted (`.age`).
 """
 
 from __future__ import annotations
@@ -61,6 +62,12 @@ class Artifact(Struct, frozen=True, kw_only=True):
     by_hand: tuple[str, ...] = ()
 
     @property
+    def stem(self) -> str:
+        """The file's name without the endings that say how it is compressed, and whether it is encrypted: by this an
+        artifact is known in every set."""
+        return self.file.removesuffix(".age").removesuffix(".zst").removesuffix(".gz")
+
+    @property
     def title(self) -> str:
         """How it is called in front of people: `postgres db/app`, `volume uploads`."""
         return f"{self.kind} {self.service + '/' if self.service else ''}{self.name}"
@@ -68,7 +75,7 @@ class Artifact(Struct, frozen=True, kw_only=True):
 
 class Manifest(Struct, frozen=True, kw_only=True):
     """What a set holds, where it comes from, and how it was made. `created` is ISO 8601 in UTC, `root` the project's
-    folder there."""
+    folder there. `recipients` are the public keys of age that every artifact is encrypted to; none: in clear."""
 
     version: int = VERSION
     id: str
@@ -80,6 +87,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     opslib: str
     engine: Engine | None = None
     release: str | None = None
+    recipients: tuple[str, ...] = ()
     seconds: float
     artifacts: tuple[Artifact, ...]
 

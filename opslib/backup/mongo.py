@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from opslib.backup.byhand import decompress, docker_words, joined
-from opslib.backup.database import Database, Read, Reading
+from opslib.backup.database import Database, Missed, Read, Reading
 from opslib.backup.manifest import Artifact, Kind, file_name
 from opslib.backup.mongo_collections import Collections
 from opslib.backup.mongo_replace import MongoReplace
@@ -62,10 +62,14 @@ class MongoDump:
         return f"mongo {self.at.service}/{self.name}"
 
     @property
+    def stem(self) -> str:
+        names = [self.database] if self.database else []
+        return file_name("mongo", self.at.service, *names, suffix=".archive")
+
+    @property
     def file(self) -> str:
         """The artifact's file."""
-        names = [self.database] if self.database else []
-        return file_name("mongo", self.at.service, *names, suffix=".archive.zst")
+        return f"{self.stem}.zst"
 
     def take(self, stage: Stage) -> list[Artifact]:
         """Dump, and read what is dumped."""
@@ -135,8 +139,9 @@ def dump_command(stage: Stage, source: MongoDump) -> Command:
     return pipe(dump, pack_command(stage, source.file, program, options=["-i"]))
 
 
-def find(target: Target, at: Instance, specs: Sequence[SourceSpec]) -> list[Source]:
-    """The whole server, or the databases that the host file names. Raises BadSettings for one that is not there."""
+def find(target: Target, at: Instance, specs: Sequence[SourceSpec]) -> tuple[list[Source], list[Missed]]:
+    """The whole server, or the databases that the host file names; and then the others. Raises BadSettings for one that
+    is not there."""
     sizes = mongo.databases(target, at)
     named = [one.database for one in specs if isinstance(one, model.Mongo) and one.database is not None]
     for name in named:
@@ -145,7 +150,10 @@ def find(target: Target, at: Instance, specs: Sequence[SourceSpec]) -> list[Sour
                 f"there is no database {name!r} in service {at.service}: it has {', '.join(sizes) or 'none'}",
                 host=target.host.name,
             )
-    return [MongoDump(at, name, sizes.get(name, 0) or sum(sizes.values())) for name in dict.fromkeys(named or [""])]
+    sources = [MongoDump(at, name, sizes.get(name, 0) or sum(sizes.values())) for name in dict.fromkeys(named or [""])]
+    others = [name for name in sizes if named and name not in named]
+    why = "the host file names other databases of the server"
+    return [*sources], [Missed(f"mongo {at.service}/{name}", why, meant=True) for name in others]
 
 
 def _reading(target: Target, at: Instance | None, artifact: Artifact, read: Read) -> Reading | None:

@@ -15,7 +15,7 @@ import msgspec
 
 from opslib.backup import mysql_accounts
 from opslib.backup.byhand import decompress, docker_words, joined
-from opslib.backup.database import Counts, Database, Read, Reading
+from opslib.backup.database import Counts, Database, Missed, Read, Reading
 from opslib.backup.manifest import Artifact, Kind, file_name
 from opslib.backup.mysql_replace import Accounts, Replacing
 from opslib.backup.mysql_tables import Tables
@@ -59,9 +59,13 @@ class MysqlDatabase:
         return f"mysql {self.at.service}/{self.database}"
 
     @property
+    def stem(self) -> str:
+        return file_name("mysql", self.at.service, self.database, suffix=".sql")
+
+    @property
     def file(self) -> str:
         """The artifact's file."""
-        return file_name("mysql", self.at.service, self.database, suffix=".sql.zst")
+        return f"{self.stem}.zst"
 
     def take(self, stage: Stage) -> list[Artifact]:
         """Dump in one transaction, and count the rows as they pass."""
@@ -108,9 +112,13 @@ class MysqlAccounts:
         return f"mysql {self.at.service}, accounts"
 
     @property
+    def stem(self) -> str:  # without `.sql`, which every database's has, whatever it is called
+        return file_name("mysql", self.at.service, suffix=".accounts")
+
+    @property
     def file(self) -> str:
-        """The artifact's file: without `.sql`, which every database's has, whatever it is called."""
-        return file_name("mysql", self.at.service, suffix=".accounts.zst")
+        """The artifact's file."""
+        return f"{self.stem}.zst"
 
     def take(self, stage: Stage) -> list[Artifact]:
         """Write down the accounts."""
@@ -150,7 +158,7 @@ def dump_command(stage: Stage, source: MysqlDatabase, *, programs: bool = True) 
     return pack_command(stage, source.file, program, options=beside(at), env=_env(at))
 
 
-def find(target: Target, at: Instance, specs: Sequence[SourceSpec]) -> list[Source]:
+def find(target: Target, at: Instance, specs: Sequence[SourceSpec]) -> tuple[list[Source], list[Missed]]:
     """The accounts, where the user may see them, and each database. Raises BadSettings for a database of the host file
     that is not there."""
     sizes = mysql.databases(target, at)
@@ -158,7 +166,12 @@ def find(target: Target, at: Instance, specs: Sequence[SourceSpec]) -> list[Sour
         if isinstance(spec, model.Mysql) and spec.database not in (None, *sizes):
             raise BadSettings(f"there is no database {spec.database!r} in service {at.service}", host=target.host.name)
     each = [MysqlDatabase(at, name, size) for name, size in sizes.items()]
-    return [MysqlAccounts(at), *each] if _sees_accounts(target, at) else [*each]
+    accounts = MysqlAccounts(at)
+    if _sees_accounts(target, at):
+        return [accounts, *each], []
+    user = at.env["MYSQL_USER"]
+    why, do = f"user {user} may not read them", f"grant SELECT on mysql.* to {user}, or name root in the host file"
+    return [*each], [Missed(accounts.title, why, do)]
 
 
 def _sees_accounts(target: Target, at: Instance) -> bool:

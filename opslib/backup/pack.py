@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from opslib.backup.keys import RECIPIENTS
 from opslib.command import Command, bash, command
 from opslib.errors import CommandFailed, OpsError
 from opslib.target.docker import Env, mount, run_in
@@ -25,27 +26,38 @@ DIGEST = """digest() { if type -P openssl >/dev/null; then openssl dgst -sha256 
 """A shell function: the SHA-256 of its input and a word. OpenSSL uses the processor's instructions for it, which
 Debian 12's sha256sum does not (1.3 GB/s beside 0.27, measured)."""
 
+SEAL = f"""to=(); for r in ${RECIPIENTS}; do to+=(-r "$r"); done
+sealed() {{ local n; ((${{#to[@]}})) || return 0
+  n=$(head -c 65536 -- "$1" | sed '/^--- /q' | grep -ac '^-> X25519 '); ((n * 2 == ${{#to[@]}})) ||
+    {{ echo "it is encrypted to $n keys instead of $((${{#to[@]}} / 2))" >&2; return 1; }}; }}
+"""
+"""Shell text: age's words for the keys that the environment names, and a function that sees in the header of a file
+that it is encrypted to as many."""
+
 # $1 the file, $2 bytes that must stay free, then the program. Every stage's exit code counts; a digest taken aside by
 # `tee >(…)` would fail unseen. The limit on the file's size keeps the reserve whatever the estimate was. What the
 # program says on descriptor 4 is about the data; its complaints are shown as warnings when it succeeds. zstd says how
 # many bytes went in, so that no process has to stand between to count them.
-_PACK = f"""{DIGEST}export LC_ALL=C; umask 027; cd /stage || exit 1
+_STAGES = f"""{DIGEST}{SEAL}export LC_ALL=C; umask 027; cd /stage || exit 1
 free=$(df -PB1 . | awk 'NR == 2 {{ print $4 }}'); room=$(( (free - $2) / 1024 ))
 [ "$room" -gt 0 ] || {{ echo "only $free bytes are free, and $2 must stay free" >&2; exit 1; }}
 file=$1; [ ! -e "$file" ] || {{ echo "two artifacts are called $file" >&2; exit 1; }}
 ulimit -f "$room"; shift 2; t=$(mktemp -d); : >"$t/told"
 while sleep 1; do stat -c 'bytes %s' -- "$file"; done 2>/dev/null & beat=$!
-"$@" 2> >(head -c 65536 >"$t/said"; cat >/dev/null) 4>>"$t/told" | zstd -vv -3 -T0 2>"$t/zstd" |
+"$@" 2> >(head -c 65536 >"$t/said"; cat >/dev/null) 4>>"$t/told" | zstd -vv -3 -T0 2>"$t/zstd" |SEALING
   tee -- "$file" | digest >"$t/sum"
 st=("${{PIPESTATUS[@]}}"); kill "$beat"; wait 2>/dev/null
-if [ "${{st[*]}}" != '0 0 0 0' ]; then cat "$t/said" >&2; grep -a '^zstd: ' "$t/zstd" >&2
-  case ${{st[2]}} in 153|1) echo 'the disk is full up to the reserve' >&2 ;; esac
+if [ "${{st[*]}}" != 'ZEROS' ]; then cat "$t/said" >&2; grep -a '^zstd: ' "$t/zstd" >&2
+  case ${{st[-2]}} in 153|1) echo 'the disk is full up to the reserve' >&2 ;; esac
   echo "the dump's stages ended with ${{st[*]}}" >&2; exit 1; fi
-raw=$(tr '\\r' '\\n' <"$t/zstd" | sed -n 's/.*(\\([0-9]*\\) B => .*/\\1/p' | tail -n 1)
+sealed "$file" || exit 1
+raw=$(tr '\\r' '\\n' <"$t/zstd" | sed -n 's/.*( *\\([0-9]*\\) B => .*/\\1/p' | tail -n 1)
 : "${{raw:=$(zstd -dcq -- "$file" | wc -c)}}"; [ "${{raw:-0}}" -gt 0 ] || {{ echo 'the dump is empty' >&2; exit 1; }}
 chown --reference=. -- "$file" && chmod 0440 -- "$file" && sync -- "$file" || exit 1
 sed 's/^/told /' "$t/told"; sed 's/^/said /' "$t/said"
 read -r sum _ <"$t/sum"; printf 'packed %s %s %s\\n' "$(stat -c %s -- "$file")" "$raw" "$sum" """
+_PACK = _STAGES.replace("SEALING", "").replace("ZEROS", "0 0 0 0")
+_PACK_SEALED = _STAGES.replace("SEALING", ' age "${to[@]}" |').replace("ZEROS", "0 0 0 0 0")
 
 
 # $1 a process of the container, $2 the container's id, $3 the user, $4 the PATH, then the program. A process id may
@@ -79,9 +91,11 @@ def pack_command(
     """The tools container that makes `file` of what `program` prints. SELinux and AppArmor would keep it from other
     containers' files."""
     words = ["--security-opt", "label=disable", "--env", "TINI_SUBREAPER=1", *options]
+    text = _PACK_SEALED if stage.recipients else _PACK
     return run_in(
-        stage.target.host, stage.tools, "bash", "-c", _PACK, "opslib", file, str(stage.reserve), *program,
-        mounts=[mount("bind", stage.folder, "/stage"), *mounts], options=words, env=env, limit=LONG,
+        stage.target.host, stage.tools, "bash", "-c", text, "opslib", stage.named(file), str(stage.reserve), *program,
+        mounts=[mount("bind", stage.folder, "/stage"), *mounts], options=words, env={**(env or {}), **stage.keys},
+        limit=LONG,
     )  # fmt: skip
 
 
@@ -109,7 +123,8 @@ def embedded_command(stage: Stage, file: str, *words: str) -> Command:
     from opslib.backup import embedded
 
     program = str(Path(embedded.__file__).resolve())
-    return command(sys.executable, program, f"{stage.folder}/{file}", str(stage.reserve), *words, limit=LONG)
+    path = f"{stage.folder}/{stage.named(file)}"
+    return command(sys.executable, program, path, str(stage.reserve), *words, env=stage.keys, limit=LONG)
 
 
 def pack(stage: Stage, what: str, file: str, cmd: Command) -> Packed:

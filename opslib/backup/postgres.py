@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from opslib.backup.byhand import decompress, docker_words, joined
-from opslib.backup.database import Database, Read, Reading
+from opslib.backup.database import Database, Missed, Read, Reading
 from opslib.backup.manifest import Artifact, Kind, file_name
 from opslib.backup.pack import beside, inside, pack, pack_command
 from opslib.engines import postgres
@@ -38,9 +38,13 @@ class PostgresDatabase:
         return f"postgres {self.at.service}/{self.database}"
 
     @property
+    def stem(self) -> str:
+        return file_name("postgres", self.at.service, self.database, suffix=".dump")
+
+    @property
     def file(self) -> str:
         """The artifact's file."""
-        return file_name("postgres", self.at.service, self.database, suffix=".dump.zst")
+        return f"{self.stem}.zst"
 
     def take(self, stage: Stage) -> list[Artifact]:
         """Dump and count the same state: the count runs in the session whose snapshot the dump uses."""
@@ -91,9 +95,13 @@ class PostgresGlobals:
         return f"postgres {self.at.service}, roles"
 
     @property
+    def stem(self) -> str:
+        return file_name("postgres", self.at.service, suffix=".globals.sql")
+
+    @property
     def file(self) -> str:
         """The artifact's file."""
-        return file_name("postgres", self.at.service, suffix=".globals.sql.zst")
+        return f"{self.stem}.zst"
 
     def take(self, stage: Stage) -> list[Artifact]:
         """Dump the globals."""
@@ -123,9 +131,9 @@ def dump_command(stage: Stage, source: PostgresDatabase, snapshot: str) -> Comma
     return pack_command(stage, source.file, program, options=beside(source.at), env=env)
 
 
-def find(target: Target, at: Instance, specs: Sequence[SourceSpec]) -> list[Source]:
-    """The roles, and each database that holds something; one that the user may not connect to is told of. Raises
-    BadSettings for a database of the host file that is not there, or out of reach."""
+def find(target: Target, at: Instance, specs: Sequence[SourceSpec]) -> tuple[list[Source], list[Missed]]:
+    """The roles, and each database that holds something; and those that the user may not connect to, which are also
+    told of. Raises BadSettings for a database of the host file that is not there, or out of reach."""
     sizes = postgres.databases(target, at)
     closed = [name for name, size in sizes.items() if size is None]
     for spec in specs:
@@ -139,7 +147,13 @@ def find(target: Target, at: Instance, specs: Sequence[SourceSpec]) -> list[Sour
         target.tell(Note(target.host.name, text, warning=True))
     # Half: a dump leaves the indexes out, and what is left shrinks.
     each = [PostgresDatabase(at, name, size // 2, at.client) for name, size in sizes.items() if size is not None]
-    return [PostgresGlobals(at, at.client), *each]
+    user = at.env["PGUSER"]
+    missed = [
+        Missed(f"postgres {at.service}/{name}", f"user {user} lacks CONNECT on it",
+               f"grant it to {user}, or name another user under `backup: sources:`")
+        for name in closed
+    ]  # fmt: skip
+    return [PostgresGlobals(at, at.client), *each], missed
 
 
 def _reading(target: Target, at: Instance | None, artifact: Artifact, read: Read) -> Reading | None:

@@ -1,7 +1,8 @@
-"""The project's own files as they were deployed, without its passwords: what a new machine needs beside the data.
+"""The project's own files as they were deployed: what a new machine needs beside the data.
 
 They come as `.tar.gz`, which every machine can unpack. Left out are the env file, whatever else the release knows to
-hold passwords, and files by whose names passwords and private keys go; their names are in the facts.
+hold passwords, and files by whose names passwords and private keys go; their names are in the facts. A set that is
+encrypted has them all.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from opslib.backup.byhand import decompress, joined
 from opslib.backup.manifest import Artifact, Kind, file_name
-from opslib.backup.pack import DIGEST, LONG, pack
+from opslib.backup.pack import DIGEST, LONG, SEAL, pack
 from opslib.command import bash, quote
 from opslib.errors import OpsError
 from opslib.settings.dotenv import read_env_file
@@ -38,13 +40,14 @@ _PRIVATE = re.compile(
 _SIZES = """cd -- "$1" && xargs -0 -r stat --printf='%s %n\\0' -- 2>/dev/null; true"""
 
 # $1 the file, $2 bytes that must stay free; paths on stdin, each ended by NUL.
-_PACK = f"""{DIGEST}set -euo pipefail; export LC_ALL=C; umask 027; cd /stage
+_PACK = f"""{DIGEST}{SEAL}set -euo pipefail; export LC_ALL=C; umask 027; cd /stage; t=$(mktemp)
 free=$(df -PB1 . | awk 'NR == 2 {{ print $4 }}'); room=$(( (free - $2) / 1024 ))
 [ "$room" -gt 0 ] || {{ echo "only $free bytes are free, and $2 must stay free" >&2; exit 1; }}
 ulimit -f "$room"; [ ! -e "$1" ] || {{ echo "two artifacts are called $1" >&2; exit 1; }}
-tar -C /src --null --no-recursion --verbatim-files-from --owner=0 --group=0 --numeric-owner -T - -cf - | gzip -n >"$1"
+tar -C /src --null --no-recursion --verbatim-files-from --owner=0 --group=0 --numeric-owner -T - -cf - | gzip -n >"$t"
+if ((${{#to[@]}})); then age "${{to[@]}}" <"$t" >"$1"; else cat "$t" >"$1"; fi; sealed "$1"
 chown --reference=. -- "$1"; chmod 0440 -- "$1"; sync -- "$1"
-raw=$(gzip -dc -- "$1" | wc -c); sum=$(digest <"$1")
+raw=$(gzip -dc "$t" | wc -c); sum=$(digest <"$1")
 printf 'packed %s %s %s\\n' "$(stat -c %s -- "$1")" "$raw" "${{sum%% *}}" """
 
 
@@ -72,18 +75,22 @@ class ProjectFiles:
         return f"project {self.release.project}"
 
     @property
+    def stem(self) -> str:
+        return file_name("project", self.release.project, suffix=".tar")
+
+    @property
     def size(self) -> int:
         """What the files take uncompressed."""
         return sum(self.files.values())
 
     def take(self, stage: Stage) -> list[Artifact]:
         """Pack them."""
-        file = file_name("project", self.release.project, suffix=".tar.gz")
+        file = f"{self.stem}.gz"
         feed = b"".join(b"./" + os.fsencode(path) + b"\0" for path in sorted(self.files))
         mounts = [mount("bind", stage.folder, "/stage"), mount("bind", self.root, "/src", readonly=True)]
         cmd = run_in(
-            stage.target.host, stage.tools, "bash", "-c", _PACK, "opslib", file, str(stage.reserve), mounts=mounts,
-            options=["--security-opt", "label=disable"], feed=feed, limit=LONG,
+            stage.target.host, stage.tools, "bash", "-c", _PACK, "opslib", stage.named(file), str(stage.reserve),
+            mounts=mounts, options=["--security-opt", "label=disable"], env=stage.keys, feed=feed, limit=LONG,
         )  # fmt: skip
         packed = pack(stage, self.title, file, cmd)
         one = self.release
@@ -95,20 +102,23 @@ class ProjectFiles:
         return [Artifact(
             file=file, kind=self.kind, name=one.project, bytes=packed.bytes, raw_bytes=packed.raw_bytes,
             sha256=packed.sha256, counts=counts, facts=facts,
-            by_hand=(f"mkdir -p -- {quote(self.root)}", f"tar -xzf {quote(file)} -C {quote(self.root)}"),
+            by_hand=(f"mkdir -p -- {quote(self.root)}",
+                     joined(decompress(stage, file, "gzip"), f"tar -xf - -C {quote(self.root)}")),
         )]  # fmt: skip
 
 
-def find(target: Target, release: Release | None) -> list[ProjectFiles]:
+def find(target: Target, release: Release | None, *, sealed: bool = False) -> list[ProjectFiles]:
     """The project's files as the release that runs wrote them and as they are there now; none where opslib has
-    deployed nothing."""
+    deployed nothing. `sealed`: the set is encrypted, so that what holds passwords may be in it."""
     if release is None:
         return []
     text = read_file(target, f"{releases.folder(target, release.id)}/files.sha256") or b""
     paths = list(parse_sums(os.fsdecode(text)))
     known = {*release.private, release.env_file or ""}
-    out = tuple(sorted(path for path in paths if private(path, known) and path != release.env_file))
-    there = _sizes(target, [path for path in paths if not private(path, known)])
+    held = [] if sealed else [path for path in paths if private(path, known)]
+    out = tuple(sorted(path for path in held if path != release.env_file))
+    own = [release.env_file] if sealed and release.env_file else []
+    there = _sizes(target, dict.fromkeys([*(path for path in paths if path not in held), *own]))
     if not there:
         return []
     names = _variables(target, release.env_file) if release.env_file else ()

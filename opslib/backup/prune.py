@@ -102,7 +102,7 @@ def agree(less: list[Shrunk]) -> AnyStep:
     """The step that writes down that a person has found the sizes right."""
 
     def look(run: Run) -> dict[str, str] | None:
-        return {one.file: one.now_in for one in less} or None
+        return {one.stem: one.now_in for one in less} or None
 
     def do(run: Run, memo: dict[str, str]) -> str:
         import json

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 from opslib.backup.byhand import decompress, docker_words
-from opslib.backup.database import Database, Read, Reading
+from opslib.backup.database import Database, Missed, Read, Reading
 from opslib.backup.manifest import Artifact, Kind, file_name
 from opslib.backup.pack import pack, pack_command
 from opslib.backup.qdrant_replace import QdrantReplace
@@ -42,9 +42,13 @@ class QdrantCollection:
         return f"qdrant {self.at.service}/{self.collection}"
 
     @property
+    def stem(self) -> str:
+        return file_name("qdrant", self.at.service, self.collection, suffix=".snapshot")
+
+    @property
     def file(self) -> str:
         """The artifact's file."""
-        return file_name("qdrant", self.at.service, self.collection, suffix=".snapshot.zst")
+        return f"{self.stem}.zst"
 
     def take(self, stage: Stage) -> list[Artifact]:
         """Make a snapshot, and copy it."""
@@ -89,7 +93,7 @@ def _warnings(told: dict[str, Any]) -> list[str]:
     return found
 
 
-def find(target: Target, at: Instance, specs: Sequence[SourceSpec]) -> list[Source]:
+def find(target: Target, at: Instance, specs: Sequence[SourceSpec]) -> tuple[list[Source], list[Missed]]:
     """The collections. Raises OpsError for a cluster: a snapshot holds the parts of one server only."""
     peers = qdrant.peers(target, at)
     if peers > 1:
@@ -99,7 +103,7 @@ def find(target: Target, at: Instance, specs: Sequence[SourceSpec]) -> list[Sour
             next=f"put {at.service!r} under `backup: exclude:`, and back the cluster up by its own means",
         )  # fmt: skip
     sizes = qdrant.sizes(target, at)
-    return [QdrantCollection(at, name, sizes.get(name, 0)) for name in qdrant.collections(target, at)]
+    return [QdrantCollection(at, name, sizes.get(name, 0)) for name in qdrant.collections(target, at)], []
 
 
 def _reading(target: Target, at: Instance | None, artifact: Artifact, read: Read) -> Reading | None:

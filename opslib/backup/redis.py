@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from opslib.backup.byhand import decompress, docker_words
-from opslib.backup.database import Database, Read, Reading
+from opslib.backup.database import Database, Missed, Read, Reading
 from opslib.backup.manifest import Artifact, Kind, file_name
 from opslib.backup.pack import LONG, beside, inside, pack, pack_command, script
 from opslib.backup.redis_users import COMPLETE, Accounts, users_of
@@ -53,9 +53,13 @@ class RedisServer:
         return f"redis {self.at.service}"
 
     @property
+    def stem(self) -> str:
+        return file_name("redis", self.at.service, suffix=".rdb")
+
+    @property
     def file(self) -> str:
         """The artifact's file."""
-        return file_name("redis", self.at.service, suffix=".rdb.zst")
+        return f"{self.stem}.zst"
 
     def take(self, stage: Stage) -> list[Artifact]:
         """Save, check and copy the file."""
@@ -81,10 +85,11 @@ def dump_command(stage: Stage, source: RedisServer) -> Command:
     return pack_command(stage, source.file, program, options=beside(at))
 
 
-def find(target: Target, at: Instance, specs: Sequence[SourceSpec]) -> list[Source]:
+def find(target: Target, at: Instance, specs: Sequence[SourceSpec]) -> tuple[list[Source], list[Missed]]:
     """The server, and its users where there are others than the one that every server has."""
     facts = redis.facts(target, at)
-    return [*users_of(target, at, facts), RedisServer(at, facts, facts.pop("size"))]
+    users, missed = users_of(target, at, facts)
+    return [*users, RedisServer(at, facts, facts.pop("size"))], missed
 
 
 def _reading(target: Target, at: Instance | None, artifact: Artifact, read: Read) -> Reading | None:

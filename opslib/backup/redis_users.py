@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from opslib.backup.byhand import decompress, docker_words, joined
+from opslib.backup.database import Missed
 from opslib.backup.manifest import Artifact, Kind, file_name
 from opslib.backup.pack import beside, inside, pack, pack_command
 from opslib.command import quote
@@ -47,9 +48,13 @@ class RedisUsers:
         return f"redis {self.at.service}, users"
 
     @property
+    def stem(self) -> str:
+        return file_name("redis", self.at.service, suffix=".users")
+
+    @property
     def file(self) -> str:
         """The artifact's file."""
-        return file_name("redis", self.at.service, suffix=".users.zst")
+        return f"{self.stem}.zst"
 
     def take(self, stage: Stage) -> list[Artifact]:
         """Write down the users."""
@@ -71,15 +76,17 @@ class RedisUsers:
         ]  # fmt: skip
 
 
-def users_of(target: Target, at: Instance, facts: Mapping[str, Any]) -> list[Source]:
-    """The source, where there are other users than `default`. One who may not see them is warned."""
+def users_of(target: Target, at: Instance, facts: Mapping[str, Any]) -> tuple[list[Source], list[Missed]]:
+    """The source, where there are other users than `default`; or that they are missed, where we may not see them."""
+    users = RedisUsers(at, facts["aclfile"], facts["dir"])
     try:
         names = set(redis_acl.users(listing(target, at)))
     except redis.Refused as error:
-        if "unknown command" not in error.said:  # before 6.0 there are none
-            target.tell(Note(target.host.name, f"{error.what}: users are in no backup", warning=True))
-        return []
-    return [RedisUsers(at, facts["aclfile"], facts["dir"])] if names - {DEFAULT} else []
+        if "unknown command" in error.said:  # before 6.0 there are none
+            return [], []
+        target.tell(Note(target.host.name, f"{error.what}: users are in no backup", warning=True))
+        return [], [Missed(users.title, error.what, error.next or "")]
+    return [users] if names - {DEFAULT} else [], []
 
 
 def listing(target: Target, at: Instance) -> bytes:

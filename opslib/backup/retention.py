@@ -64,7 +64,7 @@ def _by_artifact(newest_first: Sequence[SetInfo]) -> Iterator[list[SetInfo]]:
     having: dict[str, list[SetInfo]] = {}
     for one in newest_first:
         for artifact in one.manifest.artifacts if one.manifest else ():
-            having.setdefault(artifact.file, []).append(one)
+            having.setdefault(artifact.stem, []).append(one)
     yield from having.values()
 
 
@@ -74,17 +74,17 @@ def _kept(rule: str, count: float, having: Sequence[SetInfo]) -> Iterator[tuple[
     if rule == "last":
         yield from ((one, f"one of the last {count:g}") for one in having[: int(count)])
     elif rule == "within":
-        since = _time(having[0]) - timedelta(seconds=count)
-        yield from ((one, "made within the time that all stay") for one in having if _time(one) >= since)
+        since = made_at(having[0]) - timedelta(seconds=count)
+        yield from ((one, "made within the time that all stay") for one in having if made_at(one) >= since)
     else:
         newest: dict[str, SetInfo] = {}
         for one in having:
-            newest.setdefault(_time(one).strftime(PERIODS[rule]), one)
+            newest.setdefault(made_at(one).strftime(PERIODS[rule]), one)
         for period in sorted(newest, reverse=True)[: int(count)]:
             yield newest[period], f"{rule}, the newest of {period}"
 
 
-def _time(one: SetInfo) -> datetime:
+def made_at(one: SetInfo) -> datetime:
     """When it was made, as its manifest says."""
     assert one.manifest is not None
     return datetime.fromisoformat(one.manifest.created.replace("Z", "+00:00"))

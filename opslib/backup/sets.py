@@ -59,6 +59,7 @@ class SetInfo:
             shown |= {
                 "created": manifest.created, "project": manifest.project, "by": manifest.by,
                 "release": manifest.release, "bytes": manifest.bytes, "safety": self.safety,
+                "recipients": list(manifest.recipients),
                 "raw_bytes": sum(one.raw_bytes for one in manifest.artifacts), "seconds": manifest.seconds,
                 "artifacts": [one.title for one in manifest.artifacts],
             }  # fmt: skip

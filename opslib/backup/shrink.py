@@ -19,7 +19,7 @@ class Shrunk:
     a person last agreed."""
 
     title: str
-    file: str
+    stem: str
     now: int
     was: int
     now_in: str
@@ -27,25 +27,25 @@ class Shrunk:
 
     def as_json(self) -> dict[str, object]:
         """For a record's result."""
-        return {name: getattr(self, name) for name in ("title", "file", "now", "was", "now_in", "was_in")}
+        return {name: getattr(self, name) for name in ("title", "stem", "now", "was", "now_in", "was_in")}
 
 
 def shrunk(sets: Sequence[SetInfo], share: float, agreed: Mapping[str, str]) -> list[Shrunk]:
-    """What has lost more than this share (0.5: half) of what it was. `sets` are oldest first; `agreed` names by file
+    """What has lost more than this share (0.5: half) of what it was. `sets` are oldest first; `agreed` names by stem
     the set in which its size was found right: older ones are not compared any more. Only whole sets count, and no
     safety copies."""
     seen: dict[str, list[tuple[SetInfo, Artifact]]] = {}
     for one in sets:
         if one.whole and not one.safety:
             for artifact in one.manifest.artifacts if one.manifest else ():
-                if agreed.get(artifact.file) == one.id:
-                    seen.pop(artifact.file, None)
-                seen.setdefault(artifact.file, []).append((one, artifact))
+                if agreed.get(artifact.stem) == one.id:
+                    seen.pop(artifact.stem, None)
+                seen.setdefault(artifact.stem, []).append((one, artifact))
     found = []
-    for file, history in seen.items():
+    for stem, history in seen.items():
         newest, now = history[-1]
         largest, was = max(history, key=lambda pair: pair[1].raw_bytes)
         lost = was.raw_bytes - now.raw_bytes
         if lost > NOISE and lost > share * was.raw_bytes:
-            found.append(Shrunk(now.title, file, now.raw_bytes, was.raw_bytes, newest.id, largest.id))
+            found.append(Shrunk(now.title, stem, now.raw_bytes, was.raw_bytes, newest.id, largest.id))
     return found

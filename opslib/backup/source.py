@@ -64,6 +64,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from opslib.backup.keys import RECIPIENTS, SUFFIX
+
 if TYPE_CHECKING:
     from opslib.backup.manifest import Artifact, Kind
     from opslib.target.base import Target
@@ -73,13 +75,24 @@ if TYPE_CHECKING:
 class Stage:
     """Where artifacts are made: `folder` (absolute, on the target) is not seen by readers yet. `tools` is the tools
     image, "" where there is no Docker engine. `reserve` bytes of the disk stay free. `moved` is told
-    the bytes written so far of the artifact that is being made."""
+    the bytes written so far of the artifact that is being made. `recipients` are the public keys of age that artifacts
+    are encrypted to; none: in clear."""
 
     target: Target
     folder: str
     tools: str
     reserve: int
     moved: Callable[[str, int], None]
+    recipients: tuple[str, ...] = ()
+
+    def named(self, file: str) -> str:
+        """What an artifact's file is called here."""
+        return f"{file}{SUFFIX}" if self.recipients else file
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """What a program that makes an artifact has to be given."""
+        return {RECIPIENTS: " ".join(self.recipients)} if self.recipients else {}
 
 
 class Source(Protocol):
@@ -92,6 +105,10 @@ class Source(Protocol):
     @property
     def title(self) -> str:
         """How it is called in front of people: `postgres db/app`."""
+
+    @property
+    def stem(self) -> str:
+        """The name of its artifact's file without the ending that says how it is compressed: the same in every set."""
 
     @property
     def size(self) -> int:

@@ -6,9 +6,9 @@ import posixpath
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from opslib.backup import chosen
+from opslib.backup import chosen, mounts
 from opslib.backup.databases import DATABASES
-from opslib.backup.found import Found, Wishes, logins
+from opslib.backup.found import Decision, Found, Server, Wishes, logins
 from opslib.backup.manifest import Kind
 from opslib.backup.scan import Place
 from opslib.backup.sqlite import SqliteFile
@@ -17,10 +17,12 @@ from opslib.backup.trees import find_trees
 from opslib.engines import others
 from opslib.engines.find import Seen, look_inside
 from opslib.engines.known import ENGINES, stopped_kind
-from opslib.errors import BadSettings, OpsError
+from opslib.errors import BadSettings, Cancelled, HostLost, OpsError
 from opslib.settings import globs, model
 
 if TYPE_CHECKING:
+    from opslib.backup.database import Missed
+    from opslib.backup.source import Source
     from opslib.compose.stack import Container, Stack
     from opslib.engines.instance import Instance
     from opslib.target.base import Target
@@ -32,19 +34,36 @@ def find(target: Target, stack: Stack, tools: str, kinds: Collection[Kind]) -> F
     Raises OpsError where a database that has to be backed up cannot be asked, BadSettings for a source of the host
     file that is not there.
     """
+    return _whole(survey(target, stack, tools, kinds))
+
+
+def survey(target: Target, stack: Stack, tools: str, kinds: Collection[Kind]) -> Found:
+    """The same, with what stands in the way of a backup among what was found. Raises BadSettings as `find`."""
     return _Finder(target, stack, tools, kinds).find()
+
+
+def _whole(found: Found) -> Found:
+    if found.refused:
+        raise found.refused[0]
+    return found
 
 
 def find_here(target: Target) -> Found:
     """What the host file names, where the project has no compose file and no engine is needed: SQLite files and
-    files. Raises BadSettings for other sources."""
+    files. Raises BadSettings for other sources, OpsError for a pattern that matches nothing."""
+    return _whole(survey_here(target))
+
+
+def survey_here(target: Target) -> Found:
+    """The same, with what stands in the way of a backup among what was found. Raises BadSettings as `find_here`."""
     found = Found()
     picked: list[Files] = []
     for spec in target.host.backup.sources:
         if isinstance(spec, model.Sqlite) and not (spec.service or spec.volume):
-            found.sources.append(_in_project(target.root, spec.path))
+            one = _in_project(target.root, spec.path)
+            found.cover(one.title, (), one)
         elif isinstance(spec, model.Files):
-            picked.append(_files(target, spec))
+            picked += _files(target, spec, found)
         else:
             raise BadSettings(
                 f"a {type(spec).__name__.lower()} source needs a compose file",
@@ -52,16 +71,17 @@ def find_here(target: Target) -> Found:
                 next="set `compose:` in the host file",
             )
     chosen.apart(target, picked)
-    found.sources += picked
+    for each in picked:
+        found.cover(each.title, (), each)
     return found
 
 
-def _files(target: Target, spec: model.Files) -> Files:
+def _files(target: Target, spec: model.Files, found: Found) -> list[Files]:
     if any(map(globs.is_glob, spec.paths)):
-        return chosen.find(target, "", spec)
+        return chosen.find_or_refuse(target, "", spec, found)
     exclude = tuple(pattern for path in spec.paths for pattern in globs.below(spec.exclude, path))
     name = ", ".join(spec.paths)
-    return Files(target.root, spec.paths, tuple(chosen.own(target.host)), name, 0, (), exclude)
+    return [Files(target.root, spec.paths, tuple(chosen.own(target.host)), name, 0, (), exclude)]
 
 
 class _Finder:
@@ -69,51 +89,93 @@ class _Finder:
         self.target, self.stack, self.tools, self.kinds = target, stack, tools, kinds
         self.wishes = Wishes(target.host, stack, target.root)
         self.found = Found()
-        self.engines: dict[Place, str] = {}  # where a database keeps its data: never copied file by file
+        self.engines: dict[Place, Server] = {}  # where a database keeps its data: never copied file by file
         self.served: dict[str, str] = {}  # by service, the kind of the engine that is backed up
-        self.near: dict[Place, str] = {}  # what else its container may write to: tablespaces, say
+        self.near: dict[Place, Server] = {}  # what else its container may write to: tablespaces, say
 
     def find(self) -> Found:
         seen = {one.container.id: one for one in look_inside(self.target, self.stack, logins(self.target.host))}
         for container in self.stack.containers:
-            if not container.one_off and not self.wishes.out(container.service):
-                self._container(container, seen.get(container.id))
+            if not container.one_off:
+                act = self._excluded if self.wishes.out(container.service) else self._container
+                act(container, seen.get(container.id))
         if not {"sqlite", "volume", "files"}.isdisjoint(self.kinds):
             find_trees(self.target, self.stack, self.tools, self.wishes, self.engines, self.near, self.found)
         for spec in self.target.host.backup.sources:
             self._named(spec)
         return self.found
 
-    def _container(self, container: Container, seen: Seen | None) -> None:
+    def _excluded(self, container: Container, seen: Seen | None) -> None:
         if seen is not None and seen.instance is not None:
-            data, served = seen.instance.data, seen.instance.kind
-            places = _data_places(container, data) if data else _places(container)
-            self.engines |= dict.fromkeys(places, served)
-            self.near |= dict.fromkeys(_places(container), served)
-            if served in self.kinds:
-                self._engine(seen.instance, seen)
+            kind = seen.instance.kind
+        else:
+            kind = stopped_kind(container.image) or others.recognise(container.image, seen.processes if seen else ())
+        if kind:
+            self.found.skip(f"{kind} {container.service}", (container.service,), "excluded", mounts.EXCLUDED)
+
+    def _container(self, container: Container, seen: Seen | None) -> None:
+        service = container.service
+        if seen is not None and seen.instance is not None:
+            data, kind = seen.instance.data, seen.instance.kind
+            places = mounts.holding(container, data) if data else mounts.writable(container)
+            decided = self._engine(seen.instance, seen) if kind in self.kinds else Decision(kind, (service,), "copied")
+            self.engines |= dict.fromkeys(places, Server(kind, decided))
+            self.near |= dict.fromkeys(mounts.writable(container), Server(kind, decided))
             return
+        places = mounts.writable(container)
         kind = stopped_kind(container.image)
         if kind and container.state != "running":
-            self.engines |= dict.fromkeys(_places(container), kind)
+            decided = Decision(kind, (service,), "copied")
             if kind in self.kinds:
-                raise self._stopped(container, kind)
+                self.served.setdefault(service, kind)
+                decided = self.found.refuse(f"{kind} {service}", (service,), self._stopped(container, kind))
+            self.engines |= dict.fromkeys(places, Server(kind, decided))
             return
-        other = others.recognise(container.image, seen.processes if seen else ())
-        if other:
-            places = _places(container)
-            self.engines |= dict.fromkeys(places, other)
-            if not any(self.wishes.asked(place) for place in places):
-                self.found.leave(container.service, f"{other} in service {container.service}", container.service)
+        kind = others.recognise(container.image, seen.processes if seen else ())
+        if kind and any(self.wishes.asked(place) for place in places):
+            # What the host file does not name beside its volume lacks a copy all the same, if anything is in it.
+            self.engines |= dict.fromkeys(places, Server(kind, Decision(kind, (service,), "uncovered")))
+        elif kind:
+            decided = self.found.leave((service,), f"{kind} in service {service}", service, "opslib has no dump for it")
+            self.engines |= dict.fromkeys(places, Server(kind, decided))
 
-    def _engine(self, at: Instance, seen: Seen) -> None:
+    def _engine(self, at: Instance, seen: Seen) -> Decision:
+        """Add its sources; what becomes of the data on its volumes."""
+        mine = (at.service,)
         if at.service in self.served:
-            self.found.leave(at.service, f"{at.kind} in container {at.container}, a second one", at.service)
-            return
+            what = f"{at.kind} in container {at.container}, a second one"
+            return self.found.leave(mine, what, at.service, "one server of a service is backed up")
         self.served[at.service] = at.kind
-        at = ENGINES[at.kind].log_in(self.target, at, seen.passwords)
         specs = [one for one in self.target.host.backup.sources if getattr(one, "service", None) == at.service]
-        self.found.sources += DATABASES[at.kind].find(self.target, at, specs)
+        try:
+            at = ENGINES[at.kind].log_in(self.target, at, seen.passwords)
+            sources, missed = DATABASES[at.kind].find(self.target, at, specs)
+        except (BadSettings, Cancelled, HostLost):
+            raise
+        except OpsError as error:
+            return self.found.refuse(f"{at.kind} {at.service}", mine, error)
+        return self._decide(f"{at.kind} {at.service}", mine, sources, missed)
+
+    def _decide(self, what: str, mine: tuple[str, ...], sources: list[Source], missed: list[Missed]) -> Decision:
+        """Add the sources that the host file does not exclude by their titles."""
+        kept = tuple(one for one in sources if not self.wishes.out(one.title))
+        for one in sources:
+            if one in kept:
+                self.found.cover(one.title, mine, one)
+            else:
+                self.found.skip(one.title, mine, "excluded", mounts.EXCLUDED)
+        for other in missed:
+            if other.meant or self.wishes.out(other.what):
+                self.found.skip(other.what, mine, "excluded", other.why)
+            else:
+                do = f"{other.do}, or put {other.what!r} under `backup: exclude:`"
+                self.found.skip(other.what, mine, "uncovered", other.why, do)
+        if sources and not kept:
+            return Decision(what, mine, "excluded", why=mounts.EXCLUDED)
+        server = Decision(what, mine, "copied", kept, empty=not kept)
+        if not kept and not missed:
+            self.found.decide(server)
+        return server
 
     def _stopped(self, container: Container, kind: str) -> OpsError:
         return OpsError(
@@ -131,7 +193,7 @@ class _Finder:
             one = self._sqlite(spec)
             have = [(each.source, each.path) for each in self.found.sources if isinstance(each, SqliteFile)]
             if (one.source, one.path) not in have:
-                self.found.sources.append(one)
+                self.found.cover(one.title, (one.service,) if one.service else (), one)
         elif isinstance(spec, model.Volume) and self.wishes.volume(spec.name) is None:
             raise BadSettings(f"there is no volume {spec.name!r} in the project", host=name)
         elif isinstance(spec, model.DatabaseSpec) and spec.kind in self.kinds and not self.wishes.out(spec.service):
@@ -139,12 +201,13 @@ class _Finder:
 
     def _serving(self, spec: model.DatabaseSpec) -> None:
         if self.served.get(spec.service) != spec.kind:
-            raise OpsError(
+            error = OpsError(
                 f"no {spec.kind} server runs in service {spec.service}",
                 host=self.target.host.name,
                 left="everything: no backup set was made",
                 next=f"docker compose up -d {spec.service}",
             )
+            self.found.refuse(f"{spec.kind} {spec.service}", (spec.service,), error)
 
     def _sqlite(self, spec: model.Sqlite) -> SqliteFile:
         name = self.target.host.name
@@ -170,24 +233,6 @@ class _Finder:
             host=name,
             next="mount its folder as a volume: it is lost with the container",
         )
-
-
-def _places(container: Container) -> set[Place]:
-    return {_place(one.type, one.name, one.source) for one in container.mounts
-            if one.type in ("volume", "bind") and not one.read_only}  # fmt: skip
-
-
-def _data_places(container: Container, data: str) -> set[Place]:
-    """The mounts that an engine's data folder is in, or that are in it."""
-    return {
-        _place(one.type, one.name, one.source)
-        for one in container.mounts
-        if f"{data}/".startswith(f"{one.destination.rstrip('/')}/") or one.destination.startswith(f"{data}/")
-    }
-
-
-def _place(type: str, name: str, source: str) -> Place:
-    return Place("volume", name) if type == "volume" else Place("bind", source)
 
 
 def _in_project(root: str, path: str) -> SqliteFile:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from opslib.backup.sets import SetInfo, directory, list_sets
+from opslib.backup.sets import SetInfo, directory
 from opslib.command import bash
 from opslib.errors import CommandFailed, OpsError
 
@@ -19,9 +19,9 @@ read -r _ size _ free _ < <(df -PB1 -- "$1" | tail -n 1); echo "$size $free\""""
 GROWTH = 1.5  # a new artifact may be so much bigger than the last one
 
 
-def check_room(target: Target, sources: Sequence[Source]) -> int:
-    """`make_room` for a backup of the sources."""
-    return make_room(target, estimate(sources, list_sets(target)))
+def check_room(target: Target, sources: Sequence[Source], sets: Sequence[SetInfo]) -> int:
+    """`make_room` for a backup of the sources; `sets` are those that are there."""
+    return make_room(target, estimate(sources, sets))
 
 
 def make_room(target: Target, needed: int) -> int:

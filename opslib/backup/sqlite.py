@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from opslib.backup.byhand import decompress, tools
+from opslib.backup.byhand import decompress, in_tools
 from opslib.backup.manifest import Artifact, Kind, file_name
 from opslib.backup.pack import Packed, embedded_command, pack, pack_command, script
 from opslib.command import quote
@@ -40,10 +40,14 @@ class SqliteFile:
     def title(self) -> str:
         return f"sqlite {self.name}"
 
+    @property
+    def stem(self) -> str:
+        where = str(self.place.get("key") or self.place.get("folder") or "project")
+        return file_name("sqlite", where.strip("/"), self.path, suffix=".db")
+
     def file(self, stage: Stage) -> str:
         """The artifact's file."""
-        where = str(self.place.get("key") or self.place.get("folder") or "project")
-        return file_name("sqlite", where.strip("/"), self.path, suffix=".db.zst" if stage.tools else ".db.gz")
+        return f"{self.stem}.zst" if stage.tools else f"{self.stem}.gz"
 
     def take(self, stage: Stage) -> list[Artifact]:
         """Copy and count it."""
@@ -65,7 +69,8 @@ class SqliteFile:
             return embedded_command(stage, file, "sqlite", f"{self.source}/{self.path}")
         # Writable: SQLite keeps its locks in files beside; as root it gives those the owner of the database.
         place = mount("volume" if self.volume else "bind", self.source, "/src")
-        program = script(sqlite.COPY, f"/src/{self.path}", sqlite.COUNT)
+        scratch = "/tmp" if stage.recipients else "/stage"  # where a copy in clear may be; the stage has the room
+        program = script(sqlite.COPY, f"/src/{self.path}", sqlite.COUNT, scratch)
         return pack_command(stage, file, program, mounts=[place])
 
     def _warnings(self, packed: Packed, facts: dict[str, str]) -> list[str]:
@@ -76,5 +81,5 @@ class SqliteFile:
         if not stage.tools:
             return f"{decompress(stage, file)} > {quote(f'{self.source}/{self.path}')}"
         place = mount("volume" if self.volume else "bind", self.source, "/dst")
-        text = 'zstd -dcf "/set/$0" > "/dst/$1" && rm -f "/dst/$1-wal" "/dst/$1-shm" "/dst/$1-journal"'
-        return f"{tools(stage, place)} sh -c {quote(text)} {quote(file)} {quote(self.path)}"
+        text = '> "/dst/$1" && rm -f "/dst/$1-wal" "/dst/$1-shm" "/dst/$1-journal"'
+        return in_tools(stage, file, text, self.path, mounts=(place,))

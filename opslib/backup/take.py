@@ -9,11 +9,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from opslib.backup import prune, staging, window
+from opslib.backup import byhand, keys, prune, staging, window
 from opslib.backup.look import Options, Work, look_for
 from opslib.backup.manifest import FILE, KINDS, Artifact, Kind, Manifest, encode
 from opslib.backup.offsite import push
-from opslib.backup.sets import directory
+from opslib.backup.sets import SetInfo, directory, list_sets
 from opslib.backup.source import Source, Stage
 from opslib.backup.space import check_room
 from opslib.backup.verify import digests
@@ -76,16 +76,31 @@ def _prepare(options: Options) -> Step[Any]:
         work.safety = bool(options.safety)
         for warning in work.found.warnings:
             run.note(warning, warning=True)
-        reserve = check_room(run.target, work.found.sources)
+        sets = list_sets(run.target)
+        work.recipients = _recipients(run, sets)
+        reserve = check_room(run.target, work.found.sources, sets)
 
         def moved(what: str, done: int) -> None:
             run.target.tell(Progress(run.host, what, done))
 
         staging.make(run.target, memo["stage"])
-        work.stage = Stage(run.target, memo["stage"], work.tools, reserve, moved)
+        also = run.facts.get(keys.OF_THE_RUN)  # of a restore, which has to read its own safety copy
+        to = (*work.recipients, *([also] if also and work.recipients else []))
+        work.stage = Stage(run.target, memo["stage"], work.tools, reserve, moved, to)
         return f"{len(work.found.sources)} sources"
 
     return Step("backup.prepare", look, do, undo=_remove_stage, show=lambda memo: ", ".join(memo["sources"]))
+
+
+def _recipients(run: Run, sets: Sequence[SetInfo]) -> tuple[str, ...]:
+    """The public keys that the set is encrypted to; that they are others than before is said. Raises OpsError as
+    `keys.refuse_in_clear`."""
+    before = next((one.manifest.recipients for one in reversed(sets) if one.whole and one.manifest), ())
+    wanted = keys.refuse_in_clear(run.target, before)
+    if before and set(before) != set(wanted):
+        now = f"encrypted to {', '.join(wanted)}" if wanted else "in clear"
+        run.note(f"from this set on sets are {now}; those before were encrypted to {', '.join(before)}", warning=True)
+    return wanted
 
 
 def _stage_folder(run: Run) -> str:
@@ -122,7 +137,7 @@ def _copy(name: str, choose: Callable[[Sequence[Source]], list[Source]]) -> Step
         made: list[Artifact] = []
         for source in mine(run):
             assert work.stage is not None
-            made += [replace(one, image=work.images.get(one.image or "", one.image)) for one in source.take(work.stage)]
+            made += [_as_written(work, work.stage, one) for one in source.take(work.stage)]
         if work.safety:
             made = [replace(one, facts={**one.facts, "safety": True}) for one in made]
         for artifact in made:
@@ -132,6 +147,12 @@ def _copy(name: str, choose: Callable[[Sequence[Source]], list[Source]]) -> Step
         return f"{len(made)} artifacts, {sum(one.bytes for one in made)} bytes"
 
     return Step(name, look, do, show=lambda memo: ", ".join(memo["sources"]))
+
+
+def _as_written(work: Work, stage: Stage, one: Artifact) -> Artifact:
+    """An artifact with what its source did not have to know."""
+    one = replace(one, image=work.images.get(one.image or "", one.image), file=stage.named(one.file))
+    return replace(one, by_hand=(byhand.KEY, *one.by_hand)) if stage.recipients else one
 
 
 # -- publishing
@@ -178,7 +199,7 @@ def _manifest(run: Run, work: Work) -> Manifest:
     return Manifest(
         id=run.id, created=now("microseconds"), host=run.host, project=work.project,
         root=run.target.root, by=who,
-        opslib=_version(), engine=work.engine, release=work.release,
+        opslib=_version(), engine=work.engine, release=work.release, recipients=work.recipients,
         seconds=round(time.monotonic() - work.began, 3), artifacts=tuple(work.artifacts),
     )  # fmt: skip
 

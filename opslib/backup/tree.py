@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from opslib.backup.byhand import docker_words, tools
+from opslib.backup.byhand import decompress, docker_words, in_tools, joined
 from opslib.backup.manifest import Artifact, Kind, file_name
 from opslib.backup.pack import Packed, embedded_command, pack, pack_command, script
 from opslib.command import quote
@@ -39,9 +39,13 @@ class NamedVolume:
         return f"volume {self.key or self.volume}"
 
     @property
+    def stem(self) -> str:
+        return file_name("volume", self.key or self.volume, suffix=".tar")
+
+    @property
     def file(self) -> str:
         """The artifact's file."""
-        return file_name("volume", self.key or self.volume, suffix=".tar.zst")
+        return f"{self.stem}.zst"
 
     def take(self, stage: Stage) -> list[Artifact]:
         """Pack the volume."""
@@ -79,9 +83,13 @@ class Files:
     def title(self) -> str:
         return f"files {self.name}"
 
+    @property
+    def stem(self) -> str:
+        return file_name("files", self.name, suffix=".tar")
+
     def file(self, stage: Stage) -> str:
         """The artifact's file."""
-        return file_name("files", self.name, suffix=".tar.zst" if stage.tools else ".tar.gz")
+        return f"{self.stem}.zst" if stage.tools else f"{self.stem}.gz"
 
     def take(self, stage: Stage) -> list[Artifact]:
         """Pack them."""
@@ -92,7 +100,7 @@ class Files:
         if stage.tools:
             hand = _unpack(stage, file, mount("bind", self.base, "/dst"))
         else:
-            hand = f"tar -xzf {quote(file)} -C {quote(self.base)}"
+            hand = joined(decompress(stage, file), f"tar -xf - -C {quote(self.base)}")
         return [_artifact(self.kind, file, self.name, packed, facts, self.without, (hand,))]
 
     def command(self, stage: Stage, file: str) -> Command:
@@ -121,8 +129,5 @@ def _artifact(kind: Kind, file: str, name: str, packed: Packed, facts: dict[str,
 
 
 def _unpack(stage: Stage, file: str, place: str) -> str:
-    text = (
-        'zstd -dc "/set/$0" | tar -xf - -C /dst --numeric-owner --same-permissions --acls --selinux '
-        "--xattrs --xattrs-include='*'"
-    )
-    return f"{tools(stage, place)} bash -o pipefail -c {quote(text)} {quote(file)}"
+    text = "| tar -xf - -C /dst --numeric-owner --same-permissions --acls --selinux --xattrs --xattrs-include='*'"
+    return in_tools(stage, file, text, mounts=(place,))

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from importlib import resources
 
+from opslib.backup.keys import NAME
 from opslib.backup.manifest import Artifact
+from opslib.command import quote
 from opslib.engines.mongo_bson import program
 
-# In a script: `unpack FILE`. What packs it, its first bytes say; a folder comes as tar.
-UNPACK = """unpack() { [ ! -d "$1" ] || { tar -C "$1" -cf - .; return; }
-  case $(head -c 4 -- "$1" | od -An -tx1 | tr -d ' \\n') in
-    1f8b*) gzip -dc -- "$1" ;; 28b52ffd) zstd -dcq -- "$1" ;; *) cat -- "$1" ;; esac; }
+# Decrypts on a machine that may lack age: with the Python that runs opslib. The identities are in its environment.
+_PYTHON = """import os, sys, pyrage
+found = [pyrage.x25519.Identity.from_str(one) for one in os.environ[sys.argv[1]].split()]
+try:
+    with open(sys.argv[2], "rb") as file: pyrage.decrypt_io(file, sys.stdout.buffer, found)
+except (OSError, pyrage.DecryptError) as error: sys.exit(f"age: {error}")"""
+
+# In a script: `unpack FILE`. What packs it, its first bytes say; a folder comes as tar. What is encrypted is by its
+# name compressed, too; that it is whole only age can tell, so its exit code counts.
+UNPACK = f"""unseal() {{ if type -P age >/dev/null; then age -d -i <(printf '%s\\n' "${NAME}") "$1"
+  else "$AGE_PYTHON" -c {quote(_PYTHON)} {NAME} "$1"; fi; }}
+unpack() {{ [ ! -d "$1" ] || {{ tar -C "$1" -cf - .; return; }}
+  case $(head -c 4 -- "$1" | od -An -tx1 | tr -d ' \\n')${{{NAME}:+sealed}} in
+    1f8b*) gzip -dc -- "$1" ;; 28b52ffd*) zstd -dcq -- "$1" ;;
+    6167652dsealed) unseal "$1" | case $1 in *.gz.age) gzip -dc ;; *) zstd -dcq ;; esac
+      [ "${{PIPESTATUS[*]}}" = '0 0' ] ;;
+    *) cat -- "$1" ;; esac; }}
 """
 
 

@@ -4,36 +4,42 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from opslib.errors import BadSettings, OpsError
 
 LONGEST = 990  # characters of a command: Debian's cron refuses more than 999
 LOG_SIZE = 1024  # KiB of a log that is put aside; the one before it is dropped
+GRACE = "10m"  # for a task that is over its time to undo what it began
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What cron is to run: `argv` (absolute) in the folder `root` with nothing but `env`; its output goes to `log`."""
+    """What cron is to run: `argv` (absolute) in the folder `root` with nothing but `env`, `delay` seconds later than
+    the schedule says and for `limit` seconds at most; its output goes to `log`."""
 
     root: str
-    host: str
     schedule: str
     argv: tuple[str, ...]
     env: Mapping[str, str]
     log: str
+    delay: int = 0
+    limit: int = 86400
 
     def command(self) -> str:
         """The command for a shell.
 
         All output goes to the log; what goes wrong (standard error) is also printed, so that cron mails it. The log
-        is put aside when it has become long.
+        is put aside when it has become long. At the limit only the task itself is told to end (`--foreground`): it ends
+        what it has started, and undoes it.
         """
         log = shlex.quote(self.log)
-        run = shlex.join(["env", *(f"{name}={value}" for name, value in self.env.items()), *self.argv])
+        env = ["env", *(f"{name}={value}" for name, value in self.env.items())]
+        run = shlex.join([*env, "timeout", "--foreground", "-v", "-k", GRACE, str(self.limit), *self.argv])
+        later = f"sleep {self.delay}; " if self.delay else ""
         return (
-            f"cd {shlex.quote(self.root)} && {{ date; {run}; }} 2>&1 >>{log} | tee -a {log}; "
+            f"{later}cd {shlex.quote(self.root)} && {{ date; {run}; }} 2>&1 >>{log} | tee -a {log}; "
             f"find {log} -size +{LOG_SIZE}k -exec mv {{}} {{}}.1 ';'"
         )
 
@@ -51,11 +57,32 @@ class Job:
         return f"{self.schedule} {command.replace('%', chr(92) + '%')}"  # to cron a bare % is a line break
 
 
-def install(text: str, job: Job) -> str:
-    """The crontab with the job's block in it: in the place of an old one, or at the end."""
-    block = [_begin(job.root, job.host), job.line(), _end(job.root, job.host)]
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a line of a block says: which task, when, and how many seconds later; `signals`: whether it tells how the
+    task ended. `text` is the line itself."""
+
+    task: str
+    schedule: str
+    delay: int
+    signals: bool
+    text: str
+
+
+def parse(text: str) -> Line:
+    """A line of a block; a task that cannot be found in it is ""."""
+    schedule = " ".join(text.split(" ")[: 1 if text.startswith("@") else 5])
+    command = text.removeprefix(schedule).lstrip()
+    task = re.search(r" (backup\.[a-z]+) --host ", command)
+    delay = re.match(r"sleep ([0-9]+); ", command)
+    return Line(task[1] if task else "", schedule, int(delay[1]) if delay else 0, " --signal;" in command, text)
+
+
+def install(text: str, root: str, host: str, jobs: Sequence[Job]) -> str:
+    """The crontab with the jobs of the host in a block: in the place of an old one, or at the end."""
+    block = [_begin(root, host), *(job.line() for job in jobs), _end(root, host)]
     lines = text.split("\n")
-    found = _find(lines, job.root, job.host)
+    found = _find(lines, root, host)
     if found:
         return "\n".join([*lines[: found[0]], *block, *lines[found[1] + 1 :]])
     if text and not text.endswith("\n"):
@@ -70,14 +97,14 @@ def remove(text: str, root: str, host: str) -> str:
     return "\n".join([*lines[: found[0]], *lines[found[1] + 1 :]]) if found else text
 
 
-def installed(text: str, root: str) -> dict[str, str]:
-    """The line of each host that has a block for the project."""
+def installed(text: str, root: str) -> dict[str, list[Line]]:
+    """The lines of each host that has a block for the project."""
     lines = text.split("\n")
     found = {}
     for line in lines:
         match = re.fullmatch(rf"# opslib: {re.escape(root)} ([A-Za-z0-9._-]+): begin", line)
         if match and (place := _find(lines, root, match[1])):
-            found[match[1]] = "\n".join(lines[place[0] + 1 : place[1]])
+            found[match[1]] = [parse(one) for one in lines[place[0] + 1 : place[1]]]
     return found
 
 
@@ -98,6 +125,6 @@ def _find(lines: list[str], root: str, host: str) -> tuple[int, int] | None:
         raise OpsError(
             f"the crontab's lines `# opslib: {root} {host}: begin` and `… end` do not pair up",
             left="the crontab",
-            next="crontab -e, and remove both of them and the line between",
+            next="crontab -e, and remove both of them and what is between",
         )
     return begins[0], ends[0]

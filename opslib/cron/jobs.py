@@ -1,91 +1,126 @@
-"""The backup of a host in this machine's crontab: put there, shown, removed."""
+"""The tasks of a host in this machine's crontab: put there, shown, removed."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from opslib.cron import block
+from opslib.cron import block, clock
 from opslib.cron.crontab import Crontab
 from opslib.errors import BadSettings, OpsError
 from opslib.events import Note, Tell
-from opslib.settings.load import KEYS, PROCESS, load_host
+from opslib.settings.load import KEYS, load_host
+from opslib.signals.check import check
 
 if TYPE_CHECKING:
     from opslib.settings.model import Host
 
 WAIT = "10m"  # a nightly backup waits for a deploy that is under way
 _PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
-_KEPT = ("HOME", *PROCESS)  # of the environment, beside PATH
+# Of the environment, beside PATH. Never OPSLIB_AGE_IDENTITY: a crontab is no place for a private key, nor an argument.
+_KEPT = ("HOME", "OPSLIB_SSH_CONFIG", "OPSLIB_TOOLS_BASE", "OPSLIB_AGE_IDENTITY_FILE")
 
 
-def job(root: Path, host: Host, environ: dict[str, str]) -> block.Job:
-    """What cron is to run for the host."""
+def jobs(root: Path, host: Host, environ: Mapping[str, str]) -> list[block.Job]:
+    """What cron is to run for the host. Raises BadSettings where that is nothing, or never."""
     env = {"PATH": _path(environ.get("PATH", "")), **{name: environ[name] for name in _KEPT if environ.get(name)}}
     inv = Path(sys.executable).with_name("inv")
-    argv = [str(inv)] if inv.is_file() else [sys.executable, "-m", "invoke"]
-    return block.Job(
-        root=str(root),
-        host=host.name,
-        schedule=host.backup.schedule,
-        argv=(*argv, "backup.all", "--host", host.name, "--yes", "--wait", WAIT),
-        env=env,
-        log=str(log_file(root, host.name)),
-    )
+    program = [str(inv)] if inv.is_file() else [sys.executable, "-m", "invoke"]
+    if not host.backup.schedule:
+        raise BadSettings("`backup: schedule:` names no task", host=host.name, left="the crontab")
+    made = []
+    for name, schedule in host.backup.schedule.items():
+        task = f"backup.{name}"
+        if clock.coming(schedule) is None:
+            raise BadSettings(
+                f"there is no such day: backup.schedule.{name}: {schedule}", host=host.name, left="the crontab"
+            )
+        changing = () if name == "verify" else ("--yes", "--wait", WAIT)
+        made.append(
+            block.Job(
+                root=str(root), schedule=schedule, env=env, log=str(log_file(root, host.name)),
+                argv=(*program, task, "--host", host.name, *changing, "--signal"),
+                delay=clock.part_of(host.backup.random_delay, str(root), host.name, task),
+                limit=max(1, round(host.backup.limit)),
+            )
+        )  # fmt: skip
+    return made
 
 
 def log_file(root: Path, host: str) -> Path:
-    """Where the job's output goes."""
+    """Where the output of a host's jobs goes."""
     return Path.home() / ".local/state/opslib" / f"{root.name}-{host}.log"
 
 
 def install(root: Path, host: Host, tell: Tell, *, plan: bool) -> tuple[bool, dict[str, Any]]:
-    """Put the host's backup into the crontab; whether that changed it, and what stands there.
+    """Put the host's jobs into the crontab; whether that changed it, and what stands there.
 
-    Raises OpsError where it could not run: nobody is there at night to type a passphrase or to set a variable.
+    Raises OpsError where they could not run: nobody is there at night to type a passphrase or to set a variable.
     """
     crontab = Crontab()
     before = crontab.read()
     _runs_alone(root, host)
-    new = job(root, host, dict(os.environ))
-    after = block.install(before, new)
+    check(host.backup.signals, host.name)
+    after = block.install(before, str(root), host.name, jobs(root, host, os.environ))
     if not plan:
-        Path(new.log).parent.mkdir(parents=True, exist_ok=True)
+        log_file(root, host.name).parent.mkdir(parents=True, exist_ok=True)
         if after != before:
             crontab.write(after)
         if not crontab.daemon_runs():
             tell(Note(host.name, "no cron daemon runs on this machine: sudo systemctl enable --now cron", warning=True))
-    return after != before and not plan, _result(new.line(), new.log, changed=after != before)
+    return after != before and not plan, _result(root, host.name, after, changed=after != before)
 
 
-def show(root: Path, host: str) -> tuple[bool, dict[str, Any]]:
-    """What the crontab holds for the host."""
-    line = block.installed(Crontab().read(), str(root)).get(host)
-    return False, _result(line, str(log_file(root, host)))
+def show(root: Path, name: str, tell: Tell) -> tuple[bool, dict[str, Any]]:
+    """What the crontab holds for the host; a warning where its file says otherwise by now."""
+    text = Crontab().read()
+    lines = block.installed(text, str(root)).get(name)
+    with suppress(BadSettings):  # the file may be gone
+        wanted = jobs(root, load_host(root, name), os.environ)
+        if lines is not None and [_says(one) for one in lines] != [_says(block.parse(one.line())) for one in wanted]:
+            tell(Note(name, f"the host file says otherwise by now: inv cron.install --host {name}", warning=True))
+    return False, _result(root, name, text)
 
 
 def remove(root: Path, host: str, *, plan: bool) -> tuple[bool, dict[str, Any]]:
-    """Take the host's backup out of the crontab."""
+    """Take the host's jobs out of the crontab."""
     crontab = Crontab()
     before = crontab.read()
     after = block.remove(before, str(root), host)
     if after != before and not plan:
         crontab.write(after)
-    line = block.installed(before, str(root)).get(host)
-    return after != before and not plan, _result(line, str(log_file(root, host)), changed=after != before)
+    return after != before and not plan, _result(root, host, before, changed=after != before)
 
 
 def names(root: Path) -> list[str]:
-    """The hosts that the crontab holds a backup of, for this project."""
+    """The hosts that the crontab holds jobs of, for this project."""
     return sorted(block.installed(Crontab().read(), str(root)))
 
 
-def _result(line: str | None, log: str, **more: Any) -> dict[str, Any]:
-    schedule = " ".join(line.split(" ")[: 1 if line.startswith("@") else 5]) if line else None
-    return {"installed": line is not None, "schedule": schedule, "line": line, "log": log, **more}
+def _says(line: block.Line) -> tuple[str, str, int, bool]:
+    return line.task, line.schedule, line.delay, line.signals
+
+
+def _result(root: Path, host: str, crontab: str, **more: Any) -> dict[str, Any]:
+    """What the text of a crontab says of the host. `schedule` and `line` are those of the first task."""
+    lines = block.installed(crontab, str(root)).get(host)
+    told = []
+    for one in lines or ():
+        at = clock.coming(one.schedule, one.delay)
+        told.append(
+            {"task": one.task, "schedule": one.schedule, "delay": one.delay, "line": one.text,
+             "next": at.isoformat() if at is not None else None}
+        )  # fmt: skip
+    first = told[0] if told else {"schedule": None, "line": None}
+    return {
+        "installed": lines is not None, "schedule": first["schedule"], "line": first["line"],
+        "log": str(log_file(root, host)), "zone": clock.zone()[0], "jobs": told, **more,
+    }  # fmt: skip
 
 
 def _path(given: str) -> str:

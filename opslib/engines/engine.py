@@ -38,9 +38,9 @@ class Engine:
     with `missing` where the tools that opslib needs are not there. `secrets` are the variables whose `NAME_FILE` form
     is read inside. `marks` are names in its data folder that tell whose it is. `instance` makes the value from what
     was printed and the container's variables, with the passwords worth trying, the likeliest first; `log_in` finds
-    the one that is right. `sets_up`: its images start it once for themselves, before its first start. `ready` is a
-    command that succeeds when the server answers, `data` its folder in a container that does not run, from that and
-    an artifact's facts.
+    the one that is right. `sets_up`: its images start it once for themselves, before its first start, and demand
+    `passwords`, variables, for that. `ready` is a command that succeeds when the server answers, `data` its folder in
+    a container that does not run, from that and an artifact's facts.
     """
 
     kind: str
@@ -54,3 +54,4 @@ class Engine:
     data: Callable[[Container, Mapping[str, object]], str]
     log_in: Callable[[Target, Instance, Sequence[Secret]], Instance] = field(default=as_it_is)
     sets_up: bool = False
+    passwords: tuple[str, ...] = ()

@@ -264,4 +264,5 @@ ENGINE = Engine(
     secrets=(*_ROOTS, *(name for pair in _USERS for name in pair), "MARIADB_ROOT_USER"),
     instance=_instance, ready=lambda at: (*words(at, "client"), "--execute=select 1"),
     data=lambda container, facts: str(facts.get("datadir") or "/var/lib/mysql"), log_in=logged_in, sets_up=True,
+    passwords=("MARIADB_ROOT_PASSWORD", "MYSQL_ROOT_PASSWORD"),
 )  # fmt: skip

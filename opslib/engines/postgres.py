@@ -180,6 +180,7 @@ ENGINE = Engine(
     secrets=("POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB", "POSTGRESQL_USERNAME", "POSTGRESQL_PASSWORD"),
     instance=_instance, ready=lambda at: ("pg_isready", "-q"),
     data=lambda container, facts: container.env.get("PGDATA", "/var/lib/postgresql/data"), sets_up=True,
+    passwords=("POSTGRES_PASSWORD",),
 )  # fmt: skip
 
 

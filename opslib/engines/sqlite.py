@@ -14,10 +14,10 @@ COUNT = """select 'select json_object(''t'', '||quote(name)||', ''n'', (select c
 ||replace(name,'"','""')||'"));' from sqlite_master
 where type = 'table' and rootpage > 0 and name not like 'sqlite\\_%' escape '\\' order by name;"""
 
-# $1 the file, $2 the count's text. Prints the copy; facts and counts go to descriptor 4.
+# $1 the file, $2 the count's text, $3 a folder with room. Prints the copy; facts and counts go to descriptor 4.
 # One read transaction around the backup: it copies one state whatever others write, and never begins anew because of
 # them. Pages are copied as they are (VACUUM INTO would renumber rows that have no key of their own).
-COPY = """set -eu; umask 077; copy=/stage/.sqlite-copy; trap 'rm -f -- "$copy" "$copy"-*' EXIT
+COPY = """set -eu; umask 077; copy=$3/.sqlite-copy; trap 'rm -f -- "$copy" "$copy"-*' EXIT
 [ -f "$1" ] || { echo "there is no file $1" >&2; exit 1; }
 printf 'fact owner %s\\nfact mode %s\\n' "$(stat -c %u:%g -- "$1")" "$(stat -c %a -- "$1")" >&4
 said=$(sqlite3 -batch -bail "$1" 2>&1 >/dev/null <<END

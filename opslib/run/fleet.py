@@ -245,7 +245,7 @@ def _journal(hosts: list[HostRun], task: Task) -> None:
                 "ok": host.record.ok, "committed": host.record.ok, "changed": host.record.changed,
                 "seconds": host.seconds(), "hosts": list(host.run.hosts),
                 "steps": [[step.name, step.status, step.seconds] for step in host.record.steps],
-                "error": host.record.error, **task.detail,
+                "error": host.record.error, **task.detail, **host.run.journal,
             },
         )  # fmt: skip
 

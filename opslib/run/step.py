@@ -21,7 +21,8 @@ class Run:
     """One task on one host: what its steps share.
 
     `result` becomes the record's `result`, `changed` says whether anything was done. `facts` are what one step
-    learnt for the next; nothing of them survives the process, so an undo relies on its memo alone.
+    learnt for the next; nothing of them survives the process, so an undo relies on its memo alone. `journal` is what
+    the journal's line says beside how it ended.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Run:
     plan: bool = False
     result: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    journal: dict[str, Any] = field(default_factory=dict)
     changed: bool = False
 
     @property

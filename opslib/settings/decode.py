@@ -47,6 +47,8 @@ class Decoder:
     def value(self, node: Node, wanted: Any, key: str) -> Any:
         """The node as a value of the type `wanted`; raises BadSettings."""
         wanted, parser = _unwrap(wanted)
+        if wanted is Secret:
+            return self.secret(node, key, parser)
         if parser and node.is_scalar:
             return self.parsed(node, wanted, parser, key)
         if parser and node.value == []:
@@ -60,15 +62,23 @@ class Decoder:
                 self.wrong(node, key, "expected a list, in brackets or one `- item` a line")
             return tuple(self.value(child, item, f"{key}[{i}]") for i, child in enumerate(node.value))
         if origin is dict:
-            if not isinstance(node.value, dict):
-                self.wrong(node, key, "expected keys and values")
-            item = get_args(wanted)[1]
-            return {name: self.value(child, item, _join(key, name)) for name, child in node.value.items()}
+            keys, item = get_args(wanted)
+            return self.mapping(node, keys, item, key)
         if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct):
             return self.struct(node, wanted, key)
-        if wanted is Secret:
-            return self.secret(node, key)
         return self.leaf(node, wanted, key)
+
+    def mapping(self, node: Node, keys: Any, item: Any, key: str) -> dict[str, Any]:
+        """A map with keys of any name, or those of a Literal; for the first of these a bare value may stand."""
+        known = get_args(keys)
+        if known and not isinstance(node.value, dict):
+            node = Node({known[0]: node}, node.place, node.key_place)
+        if not isinstance(node.value, dict):
+            self.wrong(node, key, "expected keys and values")
+        for name, child in node.value.items():
+            if known and name not in known:
+                raise BadSettings(f"{child.key_place}: unknown key {_join(key, name)!r}{nearest(name, known)}")
+        return {name: self.value(child, item, _join(key, name)) for name, child in node.value.items()}
 
     def struct(self, node: Node, cls: type[msgspec.Struct], key: str) -> msgspec.Struct:
         """A section, or the bare value that stands for its `short` key."""
@@ -96,14 +106,17 @@ class Decoder:
             child = Node({}, child.place, child.key_place)
         return self.struct(child, tags[tag], _join(key, tag))
 
-    def secret(self, node: Node, key: str) -> Secret:
-        """A password: only as `${NAME}`, so that no host file ever holds one."""
+    def secret(self, node: Node, key: str, parser: Callable[[Any], Any] | None = None) -> Secret:
+        """A password, or an address that is as good as one: only as `${NAME}`, so that no host file ever holds it."""
         if not isinstance(node.value, str) or not re.search(r"(?<!\$)\$\{", node.value):
             raise BadSettings(f"{node.place}: {key}: a secret stands here only as ${{NAME}}; put its value into .env")
         text = self.expand(node)
         if not text:
             raise BadSettings(f"{node.place}: {key}: {node.text} is empty")
-        return Secret(text)
+        try:
+            return Secret(parser(text) if parser else text)
+        except ValueError as error:
+            self.wrong(node, key, str(error))
 
     def parsed(self, node: Node, wanted: Any, parser: Callable[[Any], Any], key: str) -> Any:
         """A scalar through one of the parsers of `units`."""

@@ -9,6 +9,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from opslib.errors import BadSettings
 from opslib.settings import yamlfile
 from opslib.settings.decode import Decoder, nearest
 from opslib.settings.dotenv import EnvFile
-from opslib.settings.model import Host
+from opslib.settings.model import Host, Signals
 from opslib.settings.yamlfile import Node
 
 LOCAL = "local"
@@ -33,9 +34,10 @@ KEYS = {
 }
 """The OPSLIB_* settings that stand for a key of the host file. OPSLIB_HOST chooses the host itself."""
 
-PROCESS = ("OPSLIB_SSH_CONFIG", "OPSLIB_TOOLS_BASE")
+PROCESS = ("OPSLIB_SSH_CONFIG", "OPSLIB_TOOLS_BASE", "OPSLIB_AGE_IDENTITY", "OPSLIB_AGE_IDENTITY_FILE")
 """The OPSLIB_* settings that are no host's own: they hold for the whole process (`adopt`)."""
 
+_FILES = {"OPSLIB_SSH_CONFIG", "OPSLIB_AGE_IDENTITY_FILE"}
 _OURS = {*KEYS, *PROCESS, "OPSLIB_HOST"}
 _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 _OVERRIDE = (
@@ -81,6 +83,23 @@ def load_host(
     return _with_defaults(root, name, found)
 
 
+def load_signals(root: Path, name: str, environ: Mapping[str, str] = os.environ) -> Signals:
+    """Whom a host's file wants to be told, as far as that can be known: also where the file is wrong elsewhere, so that
+    somebody learns of it."""
+    try:
+        lookup = _Settings(root, environ).lookup
+        node = yamlfile.merge(_file(root, "_defaults"), _file(root, name))
+    except BadSettings:
+        return Signals()
+    for key in ("backup", "signals"):
+        node = node.value.get(key, Node({}, "", "")) if isinstance(node.value, dict) else node
+    found: dict[str, Any] = {}
+    for key, child in node.value.items() if isinstance(node.value, dict) else ():
+        with suppress(BadSettings):
+            found |= Decoder(lookup).fields(Node({key: child}, "", ""), Signals)
+    return Signals(**found)
+
+
 def _with_defaults(root: Path, name: str, found: dict[str, Any]) -> Host:
     folder = root.name or "project"
     if found.get("address") is None:
@@ -105,7 +124,7 @@ def adopt(root: Path, environ: MutableMapping[str, str] = os.environ) -> None:
     for name in PROCESS:
         value = settings.text(name)
         if value and not environ.get(name):
-            environ[name] = str(root / os.path.expanduser(value)) if name == "OPSLIB_SSH_CONFIG" else value
+            environ[name] = str(root / os.path.expanduser(value)) if name in _FILES else value
 
 
 class _Settings:

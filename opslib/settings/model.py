@@ -1,7 +1,8 @@
 """What a host file says, as frozen values: one struct a section, one field a key.
 
 Durations are seconds, sizes bytes, percentages fractions. A list or map that is absent is empty unless a field says
-otherwise. The names are those of the file; `short` is the key that a section written as a bare value stands for.
+otherwise. The names are those of the file; `short` is the key that a section written as a bare value stands for; in a
+map whose keys are a Literal it is the first of them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from opslib.settings.units import Address, Parse, Reserve
 
 Seconds = Annotated[float, Parse(units.seconds)]
 Words = Annotated[tuple[str, ...], Parse(units.words)]
+Recipient = Annotated[str, Parse(units.recipient)]
 ProjectPath = Annotated[str, Parse(units.project_path)]
 ProjectGlob = Annotated[str, Parse(globs.path)]
 Exclude = Annotated[str, Parse(globs.exclude)]
@@ -182,18 +184,43 @@ class Files(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_f
 SourceSpec = Postgres | Mysql | Mongo | Redis | Qdrant | Sqlite | Volume | Files
 
 
+ScheduledTask = Literal[
+    "all", "verify", "drill", "postgres", "mysql", "mongo", "qdrant", "redis", "sqlite", "volumes", "files"
+]  # fmt: skip
+"""What comes behind `backup.` in the names of the tasks that cron may run, and that signal."""
+
+
+class Signals(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who is told how a task with `--signal` ends: by task the address that is pinged, apprise's addresses that are
+    notified of failures and of the first success after one, and the folder on this machine that Prometheus's
+    node_exporter reads text files from."""
+
+    ping: dict[ScheduledTask, Annotated[Secret, Parse(units.ping_url)]] = field(default_factory=dict)
+    notify: tuple[Annotated[Secret, Parse(units.apprise_url)], ...] = ()
+    metrics: Annotated[str, Parse(units.absolute_path)] | None = None
+
+
 class Backup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is backed up and where to. `sources` add to what is found by looking; `exclude` names services and volumes
-    that are knowingly left out. `directory` is below the host's path unless absolute. What has become smaller by more
-    than the share `shrink` stops the removal of old sets until a person has agreed. `stores` get a copy of each set."""
+    """What is backed up and where to. `sources` add to what is found by looking; `exclude` names services, volumes,
+    folders and databases that are knowingly left out. `directory` is below the host's path unless absolute. What has
+    become smaller by more than the share `shrink` stops the removal of old sets until a person has agreed. `encrypt_to`
+    are public keys of age; empty: in clear, and None where the host file says nothing about it, which means the same
+    for the first set. `schedule` says when cron runs which task, each later by a part of `random_delay` that stays the
+    same, and for `limit` at most. `stores` get a copy of each set."""
 
     directory: str = "backups"
+    encrypt_to: Annotated[tuple[Recipient, ...], Parse(units.recipients)] | None = None
     keep: Keep = Keep()
     shrink: Annotated[float, Parse(units.percent)] = 0.5
     reserve: Annotated[Reserve, Parse(units.reserve)] = Reserve(fraction=0.1)
     sources: tuple[SourceSpec, ...] = ()
     exclude: tuple[str, ...] = ()
-    schedule: Annotated[str, Parse(units.cron)] = "0 2 * * *"
+    schedule: dict[ScheduledTask, Annotated[str, Parse(units.cron)]] = field(
+        default_factory=lambda: {"all": "0 2 * * *"}
+    )
+    random_delay: Seconds = 0.0
+    limit: Seconds = 86400.0
+    signals: Signals = Signals()
     stores: tuple[StoreSpec, ...] = ()
 
     def __post_init__(self) -> None:

@@ -121,6 +121,21 @@ def words(value: Scalar) -> tuple[str, ...]:
     return parts
 
 
+def recipient(value: Scalar) -> str:
+    """A public key of age, as `inv backup.key` prints it."""
+    import pyrage
+
+    try:
+        return str(pyrage.x25519.Recipient.from_str(value.strip() if isinstance(value, str) else ""))
+    except pyrage.RecipientError:
+        raise ValueError("expected a public key of age like age1…, as inv backup.key prints it") from None
+
+
+def recipients(value: Scalar) -> tuple[str, ...]:
+    """One public key of age, or `none`."""
+    return () if value == "none" else (recipient(value),)
+
+
 def url(value: Scalar) -> str:
     """An http or https address."""
     expected = "expected an address like http://localhost:8000/health"
@@ -133,6 +148,30 @@ def url(value: Scalar) -> str:
         usable = None
     if not usable:
         raise ValueError(expected)
+    return value
+
+
+def ping_url(value: Scalar) -> str:
+    """An http or https address that is called when something has happened."""
+    try:
+        if url(value).isascii():
+            return str(value)
+    except ValueError:
+        pass
+    raise ValueError("expected an address like https://hc-ping.com/UUID")
+
+
+def apprise_url(value: Scalar) -> str:
+    """An address as apprise takes it; whether it knows the service is asked when it is used."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://\S+", value):
+        raise ValueError("expected an address of apprise, like mailto://USER:PASSWORD@example.com")
+    return value
+
+
+def absolute_path(value: Scalar) -> str:
+    """A path from the root of the disk."""
+    if not isinstance(value, str) or not value.startswith("/"):
+        raise ValueError("expected an absolute path")
     return value
 
 

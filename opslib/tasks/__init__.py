@@ -12,8 +12,9 @@ from opslib.tasks.cron import TASKS as CRON
 from opslib.tasks.deploy import TASKS as DEPLOY
 from opslib.tasks.host import TASKS as HOST
 from opslib.tasks.restore import TASKS as RESTORE
+from opslib.tasks.signals import TASKS as SIGNALS
 
-_GROUPS = {"backup": BACKUP, "restore": RESTORE, "cron": CRON, "host": HOST}
+_GROUPS = {"backup": BACKUP, "restore": RESTORE, "cron": CRON, "host": HOST, "signals": SIGNALS}
 
 
 def collection(root: str) -> Collection:

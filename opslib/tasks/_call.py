@@ -37,6 +37,7 @@ class Call:
     plan: bool = False
     yes: bool = False
     wait: str | None = None
+    signal: bool = False
     json: bool = False
     debug: bool = False
     started: str = field(default_factory=now)

@@ -13,6 +13,7 @@ from invoke.exceptions import Exit
 from opslib.errors import Cancelled, OpsError
 from opslib.settings.load import adopt
 from opslib.tasks._call import Call
+from opslib.tasks._signals import Signalling
 from opslib.ui import Ui
 
 if TYPE_CHECKING:
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
 
 def perform(root: str, spec: Spec, given: dict[str, Any]) -> Record:
     """Run a task's body, show how it ended, and return the record; raises Exit with its code where that is not 0."""
-    shared = ("host", "plan", "yes", "wait", "json", "debug")
+    shared = ("host", "plan", "yes", "wait", "signal", "json", "debug")
     options = {name: given.pop(name) for name in shared if name in given}
     ui = Ui(json=options["json"], debug=options["debug"])
     call = Call(spec, Path(root), ui, **options)
+    signals = Signalling(call)
     try:
         adopt(call.root)
+        signals.begin()
         if spec.needs != "nothing":
             _ = call.hosts  # every mistake in the settings is found before anything is done
         record = spec.body(call, **given)
@@ -46,6 +49,7 @@ def perform(root: str, spec: Spec, given: dict[str, Any]) -> Record:
         call.close()
     _say_again(record)
     ui.end(record, call.show)
+    signals.end(record)
     if record.exit:
         raise Exit(code=record.exit)
     return record

@@ -18,7 +18,8 @@ class Recoveries(Mapping[str, Recovery]):
     @cached_property
     def _all(self) -> dict[str, Recovery]:
         from opslib.backup import take
-        from opslib.backup.offsite import pull
+        from opslib.backup.drill import steps as drill
+        from opslib.backup.offsite import pull, remove
         from opslib.backup.restore import steps as restore
         from opslib.deploy import build
         from opslib.deploy import steps as deploy
@@ -26,7 +27,7 @@ class Recoveries(Mapping[str, Recovery]):
         from opslib.migrate import steps as migrate
 
         found: dict[str, Recovery] = {}
-        for part in (build, deploy, migrate, take, pull, restore, bare):
+        for part in (build, deploy, migrate, take, drill, pull, remove, restore, bare):
             found.update(part.RECOVERIES)
         return found
 

@@ -101,17 +101,28 @@ def _origin(one: dict[str, Any]) -> str:
     return f"rollback to {one['restored']}" if one["restored"] else ""
 
 
-# -- cron, host
+# -- cron, signals, host
 
 
 def cron_job(ui: Ui, host: HostRecord) -> None:
     """cron.install, cron.show, cron.remove."""
-    job = host.result
-    if job["line"] is None:
+    found = host.result
+    if not found["installed"]:
         ui.say(f"{host.host}: nothing in the crontab")
         return
-    ui.say(f"{host.host}: {job['schedule']}, output in {job['log']}")
-    ui.say(f"  {job['line']}", "dim")
+    ui.say(f"{host.host}: output in {found['log']}, times in {found['zone']}")
+    for job in found["jobs"]:
+        later = f", {seconds(job['delay'])} later" if job["delay"] else ""
+        soon = f"; next {job['next'].replace('T', ' ')}" if job["next"] else ""
+        ui.say(f"  {job['task']}: {job['schedule']}{later}{soon}")
+        ui.say(f"    {job['line']}", "dim")
+
+
+def tried(ui: Ui, host: HostRecord) -> None:
+    """signals.test."""
+    for one in host.result["signals"]:
+        mark, style = SEVERITY["ok" if one["ok"] else "error"]
+        ui.say(f"{one['signal']}: {one['why'] or 'sent'}", mark=f"{mark} ", mark_style=style)
 
 
 def findings(ui: Ui, host: HostRecord) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from opslib.tasks._show import SEVERITY, by_hand
-from opslib.ui.text import size
+from opslib.ui.text import age, size
 
 if TYPE_CHECKING:
     from opslib.run.record import HostRecord
@@ -64,7 +64,8 @@ def sets(ui: Ui, host: HostRecord) -> None:
 
 def _remarks(one: dict[str, Any]) -> list[str]:
     elsewhere = [f"{name}: {why}" for name, why in one["places"].items() if why is not None and name != "host"]
-    own = one["places"].get("host") or ("safety copy of a restore" if one.get("safety") else "")
+    marks = {"encrypted": one.get("recipients"), "safety copy of a restore": one.get("safety")}
+    own = one["places"].get("host") or ", ".join(text for text, there in marks.items() if there)
     return [own, *elsewhere] if own else elsewhere
 
 
@@ -75,6 +76,8 @@ def one_set(ui: Ui, host: HostRecord) -> None:
     ui.say(f"in {result['folder']}" + (f": {result['wrong']}" if result["wrong"] else ""))
     if engine := manifest["engine"]:
         ui.say(f"made on {engine['arch']} with Docker {engine['docker']}, Docker Compose {engine['compose']}")
+    if manifest["recipients"]:
+        ui.say(f"encrypted to {', '.join(manifest['recipients'])}")
     rows = [
         [one["file"], size(one["bytes"]), size(one["raw_bytes"]), _counted(one["counts"]),
          " ".join(filter(None, (one["image"], str(one["facts"].get("server") or "").partition(" ")[0])))]
@@ -85,13 +88,83 @@ def one_set(ui: Ui, host: HostRecord) -> None:
         by_hand(ui, f"to restore {one['file']} without opslib, in that folder:", one["by_hand"])
 
 
+PROVES = {
+    "manifest": "the manifest can be read, and every file is there with its length",
+    "digest": "every file is what was written; what is in it was not read",
+    "content": "every file is what was written, and can be read to its end",
+}
+
+
 def verified(ui: Ui, host: HostRecord) -> None:
     """backup.verify."""
     ui.say(f"set {host.result['set']}")
+    if host.ok:
+        ui.say(PROVES[host.result["depth"]])
     for one in host.result.get("artifacts", ()):
         mark, style = SEVERITY["ok" if one["ok"] else "error"]
         how = one["why"] or (f"digest and {one['content']}" if one["content"] else "digest")
         ui.say(f"{one['file']}: {how}", mark=f"{mark} ", mark_style=style)
+
+
+def new_key(ui: Ui, host: HostRecord) -> None:
+    """backup.key."""
+    result = host.result
+    if not host.ok:
+        return
+    ui.say("public key, for the host file:")
+    ui.say(f"  backup: {{encrypt_to: {result['recipient']}}}")
+    if result["file"]:
+        ui.say(f"private key: in {result['file']}")
+    else:
+        ui.say("private key, shown this once:")
+        ui.say(f"  {result['identity']}")
+    ui.say(
+        "Keep the private key where the backups are not, twice: in a password manager, and on paper in another place."
+    )
+    ui.say("Without it no set that is encrypted can ever be read. It belongs on no server, in no repository.")
+
+
+def drilled(ui: Ui, host: HostRecord) -> None:
+    """backup.drill."""
+    result = host.result.get("drill", {})
+    if not host.ok or "restored" not in result:
+        return
+    rows = [[one["title"], _counted(one["counts"]) or "loaded, not counted", f"{one['seconds']:.1f} s"]
+            for one in result["restored"]]  # fmt: skip
+    ui.table(["RESTORED", "COUNTED", "TIME"], rows, right=[2])
+    ui.say(f"the set {result['set']} can be restored; here that takes {result['seconds']:.0f} s")
+
+
+def covered(ui: Ui, host: HostRecord) -> None:
+    """backup.coverage: what is not protected stands first, and below the table why, and what to do about it."""
+    if "coverage" not in host.result:
+        return
+    found = host.result["coverage"]
+    if not found:
+        ui.say(f"nothing of project {host.result['project']} could hold data")
+        return
+    rows = [
+        [one["what"], " ".join(one["services"]), one["state"].replace("unprotected", "NOT PROTECTED"),
+         age(one["age"]) if one["set"] else "", _copied(one)]
+        for one in found
+    ]  # fmt: skip
+    ui.table(["WHAT", "SERVICE", "STATE", "AGE", "NEWEST SET"], rows, right=[3])
+    mark, style = SEVERITY["error"]
+    bare = [one for one in found if one["state"] == "unprotected"]
+    for why, do in dict.fromkeys((one["why"], one["do"]) for one in bare):
+        named = ", ".join(one["what"] for one in bare if (one["why"], one["do"]) == (why, do))
+        ui.say(f"{named}: {why}", mark=f"{mark} ", mark_style=style)
+        if do:
+            ui.say(f"  {do}", "dim")
+
+
+def _copied(one: dict[str, Any]) -> str:
+    """The set; the sources, where these are not called like what they copy; and what else is to be said."""
+    kind, _, name = one["what"].partition(" ")
+    own = one["sources"] in ([], [one["what"]], [f"files {name}" if kind == "folder" else ""])
+    by = "" if own or not one["set"] else f"by {' and '.join(one['sources'])}"
+    why = one["why"] if one["state"] != "unprotected" else ""
+    return ", ".join(filter(None, (one["set"], by, why)))
 
 
 def _holds(titles: Sequence[str]) -> str:

@@ -28,6 +28,10 @@ _CHANGING = {
     "yes": (False, "Answer yes to every question"),
     "wait": (None, "How long to wait for another run to end, like 10m"),
 }
+_SIGNAL = (False, "Send the host file's signals: ping, notify, metrics")
+
+IDENTITY = {"identity": "The file with the private key of age, for a set that is encrypted"}
+"""The help of the option that `opslib.tasks._identity` reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +81,21 @@ def task(
     options: tuple[str, ...] | None = None,
     needs: Need = "stack",
     one_host: bool = False,
+    signals: bool = False,
     default: bool = False,
     help: dict[str, str] | None = None,
 ) -> Callable[[Callable[..., Record]], OpsTask]:
     """Make `body(call, **options) -> Record` the task `name` ("deploy", "backup.all").
 
     Every task takes --host, --json and --debug, one that `changes` something --plan, --yes and --wait as well
-    (or those of them that `options` names). The body's own parameters are None or False by default and explained in
-    `help`. The task returns the record, or raises an Exit with the record's code.
+    (or those of them that `options` names), one with `signals` --signal. The body's own parameters are None or False by
+    default and explained in `help`. The task returns the record, or raises an Exit with the record's code.
     """
     shared = dict(_EVERY)
     for option in options if options is not None else _CHANGING if changes else ():
         shared[option] = _CHANGING[option]
+    if signals:
+        shared["signal"] = _SIGNAL
 
     def decorate(body: Callable[..., Record]) -> OpsTask:
         spec = Spec(name, body, needs, one_host)

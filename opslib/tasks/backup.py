@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from opslib.tasks._backup_proof import SET
+from opslib.tasks._backup_proof import TASKS as PROOFS
+from opslib.tasks._backup_stores import STORE
+from opslib.tasks._backup_stores import TASKS as STORES
 from opslib.tasks._task import OpsTask, task
 
 if TYPE_CHECKING:
@@ -18,10 +22,6 @@ ENGINES: dict[Kind, str] = {
 }  # fmt: skip
 """The kinds of databases, and how the tasks call them. Named here too: a list of tasks must not import the engines."""
 
-_SET = {"set": "A set's id, its beginning, its folder, or latest (the default)"}
-_STORE = "A store of the host file, by its name or address"
-_IN_STORE = "A set's id, its beginning, or latest"
-
 
 def _take(call: Call, *kinds: Kind) -> Record:
     from opslib.backup.take import Options, judge, steps
@@ -33,7 +33,7 @@ def _take(call: Call, *kinds: Kind) -> Record:
     return record
 
 
-@task("backup.all", changes=True, needs="data", default=True)
+@task("backup.all", changes=True, needs="data", signals=True, default=True)
 def all_(call: Call) -> Record:
     """Back up all that is found, as one set.
 
@@ -48,7 +48,7 @@ def _one_kind(name: str, kind: Kind, called: str) -> OpsTask:
         return _take(call, kind)
 
     backup.__doc__ = f"Back up {called}."
-    return task(f"backup.{name}", changes=True, needs="data")(backup)
+    return task(f"backup.{name}", changes=True, needs="data", signals=True)(backup)
 
 
 @task("backup.list", needs="data")
@@ -60,7 +60,7 @@ def list_(call: Call) -> Record:
     return call.look(show_list, show=sets)
 
 
-@task("backup.show", needs="data", help=_SET)
+@task("backup.show", needs="data", help=SET)
 def show(call: Call, set: str | None = None) -> Record:
     """Show a set, and how to restore it by hand."""
     from opslib.backup import sets
@@ -69,31 +69,7 @@ def show(call: Call, set: str | None = None) -> Record:
     return call.look(lambda run: sets.show(run, set or "latest"), show=one_set)
 
 
-@task("backup.verify", needs="data", help={**_SET, "store": f"{_STORE}: read it there, lengths and digests"})
-def verify(call: Call, set: str | None = None, store: str | None = None) -> Record:
-    """Read a set to its end: lengths, digests, contents.
-
-    Exits with 3 when it is damaged; such a set no longer counts when old sets are removed.
-    """
-    from opslib.backup.offsite import look as offsite
-    from opslib.backup.verify import verify
-    from opslib.tasks._show_backup import verified
-
-    if store is not None:
-        return call.look(lambda run: offsite.verify(run, set or "latest", store), show=verified)
-
-    here = call.this_machine()
-
-    def look(run: Run) -> None:
-        from opslib.images.tools import ensure_tools
-
-        tools = ensure_tools(run.target, here) if run.target.host.compose else ""
-        verify(run, set or "latest", tools=tools)
-
-    return call.look(look, show=verified)
-
-
-@task("backup.prune", changes=True, needs="data", help={"store": f"{_STORE}: remove them there"})
+@task("backup.prune", changes=True, needs="data", help={"store": f"{STORE}: remove them there"})
 def prune(call: Call, store: str | None = None) -> Record:
     """Remove the sets that no rule keeps.
 
@@ -116,40 +92,23 @@ def prune(call: Call, store: str | None = None) -> Record:
     return call.carry_out(ask, show=pruned)
 
 
-@task(
-    "backup.push",
-    changes=True,
-    needs="data",
-    help={"set": f"{_IN_STORE}; default: all that are missing there", "store": _STORE},
-)
-def push(call: Call, set: str | None = None, store: str | None = None) -> Record:
-    """Send sets to the stores of the host file.
+@task("backup.key", options=(), needs="nothing", help={"out": "Write the private key to this new file, mode 0600"})
+def key(call: Call, out: str | None = None) -> Record:
+    """Make a pair of keys to encrypt backup sets with.
 
-    `backup.all` does it by itself. What has arrived whole is not sent again; the manifest goes last.
+    The public one goes into the host file, the private one is needed to restore, and is nowhere but with you.
     """
-    from opslib.backup.offsite.push import steps
-    from opslib.tasks._show_backup import pushed
+    from opslib.backup.keys import new_pair
+    from opslib.errors import BadSettings
+    from opslib.tasks._show_backup import new_key
 
-    return call.carry_out(lambda run: steps(run, set, store), show=pushed)
-
-
-@task(
-    "backup.pull",
-    changes=True,
-    needs="data",
-    help={"set": f"{_IN_STORE} (the default)", "store": f"{_STORE}; default: any that has it"},
-)
-def pull(call: Call, set: str | None = None, store: str | None = None) -> Record:
-    """Bring a set back from a store."""
-    from opslib.backup.offsite.pull import steps
-    from opslib.tasks._show_backup import pulled
-
-    return call.carry_out(lambda run: steps(run, set or "latest", store), show=pulled)
+    if call.host is not None:
+        raise BadSettings("keys are made on this machine, and for any host", left="everything", next="leave --host out")
+    return call.here(lambda _: new_pair(call.root, out), names=["local"], show=new_key)
 
 
 TASKS = (
     all_, *(_one_kind(kind, kind, called) for kind, called in ENGINES.items()),
     _one_kind("sqlite", "sqlite", "the SQLite files"), _one_kind("volumes", "volume", "the volumes"),
-    _one_kind("files", "files", "files and folders of the project"), list_, show, verify, prune,
-    push, pull,
+    _one_kind("files", "files", "files and folders of the project"), list_, show, prune, key, *PROOFS, *STORES,
 )  # fmt: skip

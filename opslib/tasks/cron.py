@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @task("cron.install", options=("plan", "yes"), needs="data")
 def install(call: Call) -> Record:
-    """Let this machine's crontab back up the host."""
+    """Let this machine's crontab run the host's schedule."""
     from opslib.cron import jobs
     from opslib.tasks._show import cron_job
 
@@ -29,12 +29,12 @@ def show(call: Call) -> Record:
     from opslib.tasks._show import cron_job
 
     names = call.names if call.host else jobs.names(call.root) or call.names
-    return call.here(lambda name: jobs.show(call.root, name), names=names, show=cron_job)
+    return call.here(lambda name: jobs.show(call.root, name, call.ui.tell), names=names, show=cron_job)
 
 
 @task("cron.remove", options=("plan", "yes"), needs="nothing")
 def remove(call: Call) -> Record:
-    """Take the host's backup out of the crontab."""
+    """Take the host's tasks out of the crontab."""
     from opslib.cron import jobs
     from opslib.tasks._show import cron_job
 

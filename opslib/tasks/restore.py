@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from opslib.tasks._task import OpsTask, task
+from opslib.tasks._task import IDENTITY, OpsTask, task
 from opslib.tasks.backup import ENGINES
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ _FILE = {
     "into": "Another volume, folder or file, not there yet: nothing is overwritten",
     "only": "Only these tables, collections, files or folders (commas between): all else stays as it is now",
     "no_safety_copy": "Keep no copy of what is overwritten",
+    **IDENTITY,
 }
 _DATABASE = {
     **_FILE,
@@ -50,10 +51,12 @@ def _need_file(call: Call, file: str | None) -> None:
 def _carry_out(call: Call, file: str | None, **given: Any) -> Record:
     from opslib.backup.restore.options import Options
     from opslib.backup.restore.steps import steps
+    from opslib.tasks._identity import finder
     from opslib.tasks._show_backup import restored, will_be_overwritten
 
     call.destructive()
     given["origin"] = _other_host(call, given.pop("from_", None))
+    given["identity"] = finder(call, given.get("identity"))
     options = Options(file, here=call.this_machine(), root=call.root, **given)
 
     def ask(run: Run) -> list[AnyStep]:
@@ -78,8 +81,9 @@ def _other_host(call: Call, name: str | None) -> Target | None:
 
 
 def _bare(
-    call: Call, bare: bool, file: str | None, from_: str | None, files: str | None, others: dict[str, object]
-) -> Record:
+    call: Call, bare: bool, file: str | None, from_: str | None, files: str | None, identity: str | None,
+    others: dict[str, object],
+) -> Record:  # fmt: skip
     from pathlib import Path
     from tempfile import TemporaryDirectory
 
@@ -88,6 +92,7 @@ def _bare(
     from opslib.deploy.bare.steps import steps
     from opslib.deploy.options import DeployOptions
     from opslib.errors import BadSettings
+    from opslib.tasks._identity import finder
     from opslib.tasks._show_backup import restored, will_be_overwritten
 
     _need_file(call, file)
@@ -100,7 +105,8 @@ def _bare(
     if files not in choices:
         raise BadSettings(f"--files {files!r}: expected here or set", left="everything")
     here = call.this_machine()
-    options = Options(file, here=here, root=call.root, origin=_other_host(call, from_), no_safety_copy=True)
+    options = Options(file, here=here, root=call.root, origin=_other_host(call, from_), no_safety_copy=True,
+                      identity=finder(call, identity))  # fmt: skip
     with TemporaryDirectory(prefix="opslib-") as scratch:
         wanted = BareOptions(options, DeployOptions(call.root, here), Path(scratch), choices[files])
 
@@ -130,6 +136,7 @@ def all_(
     only: str | None = None,
     from_: str | None = None,
     no_safety_copy: bool = False,
+    identity: str | None = None,
     bare: bool = False,
     files: str | None = None,
 ) -> Record:
@@ -143,17 +150,17 @@ def all_(
     """
     chosen = {"service": service, "database": database, "volume": volume, "into": into, "only": only}
     if bare or files is not None:
-        return _bare(call, bare, file, from_, files, {**chosen, "no_safety_copy": no_safety_copy})
-    return _restore(call, (), file, no_safety_copy=no_safety_copy, from_=from_, **chosen)
+        return _bare(call, bare, file, from_, files, identity, {**chosen, "no_safety_copy": no_safety_copy})
+    return _restore(call, (), file, no_safety_copy=no_safety_copy, from_=from_, identity=identity, **chosen)
 
 
-@task("restore.undo", changes=True, needs="data", one_host=True)
-def undo(call: Call) -> Record:
+@task("restore.undo", changes=True, needs="data", one_host=True, help=IDENTITY)
+def undo(call: Call, identity: str | None = None) -> Record:
     """Go back to what the last restore overwrote.
 
     That is a restore of its safety copy, with a safety copy of its own: a second undo goes forward again.
     """
-    return _carry_out(call, None)
+    return _carry_out(call, None, identity=identity)
 
 
 def _databases(kind: Kind, called: str) -> OpsTask:
@@ -166,8 +173,10 @@ def _databases(kind: Kind, called: str) -> OpsTask:
         only: str | None = None,
         from_: str | None = None,
         no_safety_copy: bool = False,
+        identity: str | None = None,
     ) -> Record:
-        chosen = {"service": service, "database": database, "into": into, "only": only, "from_": from_}
+        chosen = {"service": service, "database": database, "into": into, "only": only, "from_": from_,
+                  "identity": identity}  # fmt: skip
         return _restore(call, (kind,), file, no_safety_copy=no_safety_copy, **chosen)
 
     restore.__doc__ = f"Put back {called} only."
@@ -182,8 +191,10 @@ def _files(name: str, kind: Kind, called: str) -> OpsTask:
         only: str | None = None,
         from_: str | None = None,
         no_safety_copy: bool = False,
+        identity: str | None = None,
     ) -> Record:
-        return _restore(call, (kind,), file, into=into, only=only, from_=from_, no_safety_copy=no_safety_copy)
+        chosen = {"into": into, "only": only, "from_": from_, "identity": identity}
+        return _restore(call, (kind,), file, no_safety_copy=no_safety_copy, **chosen)
 
     restore.__doc__ = f"Put back {called} only."
     return task(f"restore.{name}", changes=True, needs="data", one_host=True, help=_FILE)(restore)
@@ -198,9 +209,10 @@ def volumes(
     only: str | None = None,
     from_: str | None = None,
     no_safety_copy: bool = False,
+    identity: str | None = None,
 ) -> Record:
     """Put back volumes only."""
-    chosen = {"volume": volume, "into": into, "only": only, "from_": from_}
+    chosen = {"volume": volume, "into": into, "only": only, "from_": from_, "identity": identity}
     return _restore(call, ("volume",), file, no_safety_copy=no_safety_copy, **chosen)
 
 

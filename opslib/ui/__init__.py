@@ -6,7 +6,6 @@ takes long. With `--json` standard output carries the object alone and everythin
 
 from __future__ import annotations
 
-import getpass
 import json as json_module
 import os
 import select
@@ -15,6 +14,7 @@ import termios
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from opslib.run.record import HostRecord, Record
     from opslib.ui.live import LiveScreen
 
+LAST = 50  # lines of a host that are kept for whoever is told how it ended
 QUIET = 10.0  # seconds between two lines about the same thing where there is no terminal
 _MARKS = {"done": "✓", "failed": "✗", "undone": "↶", "undo-failed": "✗", "skipped": "·"}
 _STYLES = {"done": "green", "failed": "bold red", "undone": "yellow", "undo-failed": "bold red", "skipped": "dim"}
@@ -49,6 +50,7 @@ class Ui:
         self._steps: dict[tuple[str, str], tuple[float, threading.Timer | None]] = {}
         self._meters: dict[tuple[str, str], tuple[Meter, float]] = {}
         self._title = ""
+        self._last: dict[str, deque[str]] = {}  # of each host, the last lines about it
         self._heading = ""  # a host's name, printed in front of the first line of its result, if there is one
         self._unheard = False  # whoever read the result itself has gone: `inv logs | head`
         self._column = 0  # width of the hosts' names, where there are several
@@ -105,6 +107,10 @@ class Ui:
             elif isinstance(event, Note):
                 mark, style = ("! ", "yellow") if event.warning else ("  ", "")
                 self._line(event.host, clean(event.text), style, mark)
+
+    def last(self, host: str) -> list[str]:
+        """The last lines that were shown of a host."""
+        return list(self._last.get(host, ()))
 
     def command(self, host: str, text: str) -> None:
         """With `--debug`: a command that runs."""
@@ -178,6 +184,7 @@ class Ui:
                 raise Cancelled("nobody reads the output any more") from None
 
     def _line(self, host: str, text: str, style: str = "", mark: str = "  ", mark_style: str = "") -> None:
+        self._last.setdefault(host, deque(maxlen=LAST)).append(f"{mark}{text}")
         first, *rest = text.split("\n")
         prefix = self._prefix(host)
         self._print(first, style, f"{prefix}{mark}", mark_style or style)
@@ -220,17 +227,21 @@ class Ui:
             self.pause()
             termios.tcflush(sys.stdin, termios.TCIFLUSH)  # what was typed before the question is no answer to it
             print(f"{clean(question)} [y/N] ", end="", file=sys.stderr, flush=True)
-        while not select.select([sys.stdin], [], [], 0.2)[0]:
-            if stop():
-                print(file=sys.stderr)
-                raise Cancelled("interrupted", left="everything")
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
+        return _typed(stop).lower() in ("y", "yes")
 
-    def ask_secret(self, question: str) -> str:
-        """Ask for a text that is not shown while it is typed."""
+    def ask_secret(self, question: str, *, stop: Callable[[], bool] = lambda: False) -> str:
+        """Ask for a text that is not shown while it is typed. Raises Cancelled as `ask`."""
         with self._guard:
             self.pause()
-            return getpass.getpass(f"{clean(question).rstrip(' :')}: ", stream=sys.stderr)
+            shown = termios.tcgetattr(sys.stdin)
+            hidden = [*shown[:3], shown[3] & ~termios.ECHO, *shown[4:]]
+            termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, hidden)
+            print(f"{clean(question).rstrip(' :')}: ", end="", file=sys.stderr, flush=True)
+            try:
+                return _typed(stop)
+            finally:
+                termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, shown)
+                print(file=sys.stderr)
 
     # -- the end
 
@@ -260,3 +271,12 @@ class Ui:
                     ending.error(host)
         except OSError:
             self._mute()
+
+
+def _typed(stop: Callable[[], bool]) -> str:
+    """A line from the terminal. Raises Cancelled as soon as `stop` says so."""
+    while not select.select([sys.stdin], [], [], 0.2)[0]:
+        if stop():
+            print(file=sys.stderr)
+            raise Cancelled("interrupted", left="everything")
+    return sys.stdin.readline().strip()

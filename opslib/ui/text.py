@@ -39,6 +39,15 @@ def seconds(count: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def age(count: float) -> str:
+    """How many seconds ago something was, roughly: `40 s`, `12 min`, `31 h`, `3 days`."""
+    if count >= 2 * 86400:
+        return f"{count // 86400:.0f} days"
+    if count >= 3600:
+        return f"{count // 3600:.0f} h"
+    return f"{count // 60:.0f} min" if count >= 60 else f"{count // 1:.0f} s"
+
+
 class Meter:
     """How far something has come, and how fast it went lately."""
 

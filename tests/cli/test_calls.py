@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import sqlite3
 import subprocess
@@ -285,6 +286,23 @@ def test_prune_says_which_rule_keeps_each_set(data):
     assert only_host(data.inv("backup.list", "--json"))["result"]["sets"][0]["id"] == made[2]
 
 
+def test_coverage_says_what_is_not_protected_and_what_to_type(data):
+    assert data.inv("backup.files").code == 0
+    done = data.inv("backup.coverage")
+    assert done.code == 3
+    first, second = done.out.split("\n")[1:3]
+    assert first.split()[:4] == ["sqlite", "app.db", "NOT", "PROTECTED"]
+    assert second.split()[:3] == ["files", "uploads", "protected"]
+    assert "sqlite app.db: it is in no set yet\n  inv backup.all --host local\n" in done.out
+    assert "1 not protected: sqlite app.db" in done.err
+    assert data.inv("backup").code == 0
+    result = only_host(data.inv("backup.coverage", "--json"))["result"]
+    assert (result["protected"], result["unprotected"], result["project"]) == (2, 0, data.root.name)
+    assert {one["what"]: one["state"] for one in result["coverage"]} == {
+        "sqlite app.db": "protected", "files uploads": "protected",
+    }  # fmt: skip
+
+
 def test_backup_and_restore_without_an_engine(data):
     made = data.inv("backup", "--json")
     assert made.code == 0, made.out
@@ -295,7 +313,15 @@ def test_backup_and_restore_without_an_engine(data):
     ident = host["result"]["set"]
     assert ident in data.inv("backup.list", cwd="uploads").out
     assert "app.db" in data.inv("backup.show", "--set", ident).out
-    assert data.inv("backup.verify").code == 0
+    proofs = {"manifest": "with its length", "digest": "was not read", "content": "read to its end"}
+    for depth, said in proofs.items():
+        shown = data.inv("backup.verify", "--depth", depth)
+        assert shown.code == 0 and said in shown.out
+    drill = data.inv("backup.verify", "--depth", "restore")
+    assert drill.code == 0, drill.err
+    assert f"the set {ident} can be restored" in drill.out
+    assert "expected manifest, digest, content or restore" in data.inv("backup.verify", "--depth", "deep").err
+    assert "leave --set out" in data.inv("backup.drill", "--random", "--set", "latest").err
     (data.root / "uploads/a b.txt").write_text("new")
     with sqlite3.connect(data.root / "app.db") as db:
         db.execute("delete from t")
@@ -308,3 +334,39 @@ def test_backup_and_restore_without_an_engine(data):
     with sqlite3.connect(data.root / "app.db") as db:
         assert db.execute("select count(*) from t").fetchone() == (10,)
     assert "to go back: inv restore --file" in done.out.strip().split("\n")[-1]
+
+
+def test_an_encrypted_set_from_the_key_to_the_restore(data):
+    key = data.root.parent / "key.txt"
+    made = data.inv("backup.key", "--out", str(key))
+    assert made.code == 0, made.err
+    assert "AGE-SECRET-KEY" not in made.out + made.err
+    assert key.stat().st_mode & 0o777 == 0o600
+    again = data.inv("backup.key", "--out", str(key))
+    assert again.code == 2 and "File exists" in again.err
+    shown = data.inv("backup.key", "--json").json["hosts"][0]["result"]
+    assert shown["identity"].startswith("AGE-SECRET-KEY-1")
+    (public,) = re.findall(r"age1\w+", made.out)
+    text = f"backup: {{sources: [{{sqlite: app.db}}, {{files: [uploads]}}], encrypt_to: {public}}}\n"
+    data.write("hosts/local.yml", text)
+    backup = data.inv("backup")
+    assert backup.code == 0, backup.err
+    assert "encrypted" in data.inv("backup.list").out
+    assert f"encrypted to {public}" in data.inv("backup.show").out
+    blind = data.inv("backup.verify")
+    assert blind.code == 0 and "--identity FILE reads them" in blind.out
+    assert "digest and python" in data.inv("backup.verify", "--identity", str(key)).out
+    (data.root / "uploads/a b.txt").write_text("new")
+    refused = data.inv("restore", "--file", "latest", "--yes")
+    assert refused.code == 2
+    assert "is encrypted, and nothing says with which identity" in refused.err
+    wrong = data.inv("restore", "--file", "latest", "--yes", OPSLIB_AGE_IDENTITY=shown["identity"])
+    assert wrong.code == 2 and public in wrong.err and shown["identity"] not in wrong.err
+    assert (data.root / "uploads/a b.txt").read_text() == "new"
+    done = data.inv("restore", "--file", "latest", "--yes", OPSLIB_AGE_IDENTITY_FILE=str(key))
+    assert done.code == 0, done.err
+    assert (data.root / "uploads/a b.txt").read_text() == "old"
+    data.write("hosts/local.yml", text.replace(public, "age1nothing"))
+    bad = data.inv("backup")
+    assert bad.code == 2
+    assert "expected a public key of age like age1…" in bad.err

@@ -1,10 +1,12 @@
 """What `inv --list`, `--help` and completion say, and which options tasks have."""
 
 import re
+from typing import get_args
 
 import pytest
 from invoke.program import Program
 
+from opslib.settings.model import ScheduledTask
 from opslib.tasks import collection
 from opslib.tasks.backup import ENGINES
 
@@ -12,10 +14,14 @@ CONTEXTS = {context.name: context for context in collection("/nowhere").to_conte
 CHANGING = {
     "deploy", "build", "migrate", "rollback",
     *(f"{done}.{name}" for done in ("backup", "restore") for name in ("all", *ENGINES, "sqlite", "volumes", "files")),
-    "backup.prune", "backup.push", "backup.pull", "restore.undo",
+    "backup.prune", "backup.drill", "backup.push", "backup.pull", "restore.undo",
 }  # fmt: skip
 HERE = {"cron.install", "cron.remove", "host.trust"}  # they change this machine only, and take no lock
-LOOKING = {"releases", "ps", "logs", "backup.list", "backup.show", "backup.verify", "cron.show", "host.check"}
+LOOKING = {
+    "releases", "ps", "logs", "backup.coverage", "backup.list", "backup.show", "backup.verify", "backup.key", "cron.show",
+    "host.check",
+    "signals.test",
+}  # fmt: skip
 
 
 SEED = """
@@ -50,6 +56,12 @@ def test_options(name):
     common = {"--host", "--json", "--debug", "--plan", "--yes", "--wait"}
     assert flags & common == wanted
     assert all(flag.startswith("--") for flag in flags), "a short option would take one of Invoke's own, like -h"
+
+
+def test_what_cron_may_run_has_signals():
+    assert {name for name in CONTEXTS if "--signal" in CONTEXTS[name].flags} == {
+        f"backup.{name}" for name in get_args(ScheduledTask)
+    }
 
 
 def test_every_option_is_explained():
@@ -92,5 +104,5 @@ def test_listing_imports_nothing_heavy(project, args):
     loaded = set(project.inv(*args).out.split("\n")[0].split(" "))
     assert not loaded & {"fabric", "paramiko", "rich", "msgspec", "dotenv", "cryptography"}
     assert {name for name in loaded if name.startswith("opslib.")} == {
-        "opslib.tasks", *(f"opslib.tasks.{name}" for name in ("_task", "backup", "cron", "deploy", "host", "restore"))
+        "opslib.tasks", *(f"opslib.tasks.{name}" for name in ("_task", "_backup_proof", "_backup_stores", "backup", "cron", "deploy", "host", "restore", "signals"))
     }  # fmt: skip

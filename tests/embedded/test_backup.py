@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import shutil
 import socket
 import sqlite3
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from opslib.backup import prune, sets, take, verify
+from opslib.backup import coverage, prune, sets, take, verify
 from opslib.run.fleet import Task, carry_out, look_on
 from opslib.run.record import Record
 from opslib.settings.model import Backup, Files, Host, Keep, Postgres, Sqlite
@@ -197,3 +198,42 @@ def test_odd_things_do_not_hang_and_are_said(root: Path) -> None:
 def test_a_pattern_that_matches_nothing_makes_no_set(root: Path) -> None:
     sources = (Files(paths=("up loads/*", "up loads/*.pdf")),)
     assert_no_set(root, backup(local(root, sources=sources)), 1, "nothing matches up loads/*.pdf")
+
+
+def covered(target: Local, code: int) -> dict[str, tuple[str, str | None]]:
+    """By what the host file names, whether it is protected, and the set that holds it."""
+    record = look_on("backup.coverage", [target], coverage.coverage)
+    assert record.exit == code, record.as_json()
+    return {one["what"]: (one["state"], one["set"]) for one in record.hosts[0].result["coverage"]}
+
+
+def test_coverage_is_of_what_the_host_file_names(root: Path) -> None:
+    target = local(root)
+    assert covered(target, 3) == {f"sqlite {ODD}": ("unprotected", None), "files up loads/": ("unprotected", None)}
+    one = result(backup(target, kinds=("sqlite",)))["set"]
+    assert covered(target, 3) == {f"sqlite {ODD}": ("protected", one), "files up loads/": ("unprotected", None)}
+    every = result(backup(target))["set"]
+    assert covered(target, 0) == {f"sqlite {ODD}": ("protected", every), "files up loads/": ("protected", every)}
+    Path(root, "backups", every, "damaged").write_text("x")
+    assert covered(target, 3) == {f"sqlite {ODD}": ("protected", one), "files up loads/": ("unprotected", None)}
+    never = local(root, schedule={"all": "0 0 30 2 *"})
+    often = local(root, schedule={"all": "* * * * *"})
+    (root / "backups" / every / "damaged").unlink()
+    manifest = root / "backups" / every / "manifest.json"
+    manifest.chmod(0o640)
+    manifest.write_text(re.sub(r'"created": "[^"]*"', '"created": "2026-01-01T00:00:00Z"', manifest.read_text()))
+    (root / "backups" / one / "manifest.json").unlink()
+    assert set(covered(often, 3).values()) == {("unprotected", every)}, "too old"
+    assert set(covered(never, 0).values()) == {("protected", every)}
+
+
+def test_coverage_names_a_pattern_that_matches_nothing_and_goes_on(root: Path) -> None:
+    target = local(root, sources=(Files(paths=("*.pdf",)), Files(paths=("up loads/",))))
+    assert covered(target, 3) == {"files *.pdf": ("unprotected", None), "files up loads/": ("unprotected", None)}
+    assert_no_set(root, backup(target), 1, "nothing matches *.pdf")
+
+
+def test_sets_of_another_project_protect_nothing(root: Path) -> None:
+    result(backup(local(root)))
+    other = Local(Host(name="local", path=str(root), project="other", backup=local(root).host.backup))
+    assert {state for state, _ in covered(other, 3).values()} == {"unprotected"}

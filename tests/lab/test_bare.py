@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from opslib.backup import manifest
+from opslib.backup import keys, manifest, take
 from opslib.backup.restore.options import Options
 from opslib.command import bash
 from opslib.deploy import steps as deploying
@@ -92,14 +92,22 @@ class Site(Trial):
         options = DeployOptions(self.root, self.here)
         return self.task("deploy", lambda run: deploying.steps(run, options))
 
-    def bare(self, folder: Path, files: Any = None, *, plan: bool = False) -> Record:
+    def bare(self, folder: Path, files: Any = None, *, plan: bool = False, identity: Any = None) -> Record:
         self.events.clear()
         scratch = self.folder / "scratch"
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(mode=0o700)
-        restore = Options(str(folder), here=self.here, root=self.root, no_safety_copy=True)
+        restore = Options(str(folder), here=self.here, root=self.root, no_safety_copy=True, identity=identity)
         options = BareOptions(restore, DeployOptions(self.root, self.here), scratch, files)
         return self.task("restore.all", lambda run: bare.steps(run, options), plan=plan)
+
+    def taken_away(self, made: str) -> Path:
+        """A set's copy on this machine."""
+        copy = self.folder / made
+        copy.mkdir()
+        for name in self.target.run(bash('ls -- "$1"', self.path(made))).lines:
+            get(self.target, self.path(made, name), copy / name)
+        return copy
 
     def killed(self, folder: Path, step: str) -> None:
         """The same in a process of its own, which is killed when that step begins."""
@@ -153,11 +161,7 @@ def lost(
     try:
         worked(site.deploy())
         site.fill()
-        good, made = site.seen(), site.backup()
-        copy = folder / made
-        copy.mkdir()
-        for name in site.target.run(bash('ls -- "$1"', site.path(made))).lines:
-            get(site.target, site.path(made, name), copy / name)
+        good, copy = site.seen(), site.taken_away(site.backup())
         site.burn()
         site.checkout()
         yield Lost(site, good, copy)
@@ -318,6 +322,27 @@ def test_a_set_of_another_host_brings_data_and_nothing_else(lost: Lost) -> None:
     assert site.target.run(bash(look, site.target.root)).text == before
     assert "of-prod" not in before
     site.target.run(bash('cd -- "$1"; sed -i /STAGING=own/d .env; sed -i "/# own/d" conf/site.conf', site.target.root))
+
+
+def test_an_encrypted_set_brings_the_passwords_too(lost: Lost) -> None:
+    """Nothing of the project is here but its host file and the key."""
+    site = lost.site
+    mine, public = keys.make()
+    settings = msgspec.structs.replace(site.host.backup, encrypt_to=(public,))
+    sealed = connect(msgspec.structs.replace(site.host, backup=settings))
+    made = site.carry_out("backup.all", lambda run: take.steps(run, take.Options(here=site.here)), sealed)
+    sealed.close()
+    copy = site.taken_away(worked(made)["set"])
+    look = 'cd -- "$1"; stat -c "%a %n" .env app-settings.txt; cat .env app-settings.txt conf/site.conf compose.yml'
+    before = site.target.run(bash(look, site.target.root)).text.replace("644 ", "600 ")
+    site.burn()
+    site.checkout(compose=False, env=False)
+    what, _ = refused(site.bare(copy))
+    assert "no identity is there to read it" in what
+    worked(site.bare(copy, identity=lambda recipients, what: keys.fitting([mine], recipients, what)))
+    assert site.seen() == lost.good
+    assert site.running() == ["app", "cache", "db", "plain"]
+    assert site.target.run(bash(look, site.target.root)).text == before
 
 
 def test_never_over_a_stack_that_is_there(lost: Lost) -> None:

@@ -17,9 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from opslib.target.transfer import put_bytes
 from tests.conftest import Place, missing
+from tests.listener import Listener
 
 pytestmark = pytest.mark.lab
 
@@ -81,19 +83,24 @@ def cron(tmp_path: Path) -> Iterator[Cron]:
 
 
 @pytest.fixture
-def project(tmp_path: Path, place: Place, request: pytest.FixtureRequest) -> Path:
-    """A project with a file to back up, on the machine that `place` is on."""
+def project(tmp_path: Path, place: Place, listener: Listener, request: pytest.FixtureRequest) -> Path:
+    """A project with a file to back up, on the machine that `place` is on, and with signals."""
     root = tmp_path / "my 50% app"
     (root / "hosts").mkdir(parents=True)
     (root / "tasks.py").write_text("import opslib\n\nns = opslib.namespace()\n")
     where = f"address: one\npath: {json.dumps(place.host.path)}\n" if place.kind == "ssh" else ""
+    (tmp_path / "metrics").mkdir()
     (root / "hosts/there.yml").write_text(
-        f'{where}backup:\n  schedule: "* * * * *"\n  sources: [{{files: {{paths: [notes.txt]}}}}]\n'
+        f"{where}backup:\n  sources: [{{files: {{paths: [notes.txt]}}}}]\n"
+        '  schedule: {all: "* * * * *", verify: "@yearly"}\n  random_delay: 2s\n'
+        f"  signals: {{ping: '${{PING}}', metrics: {json.dumps(str(tmp_path / 'metrics'))}}}\n"
     )
+    env = [f"PING=http://{listener.address}/ping"]
     if place.kind == "ssh":
         prefix = request.getfixturevalue("lab")["images_prefix"]
         (root / "compose.yml").write_text(f"services: {{idle: {{image: {prefix}busybox:1}}}}\n")
-        (root / ".env").write_text(f"OPSLIB_TOOLS_BASE={prefix}debian:bookworm-slim\n")
+        env.append(f"OPSLIB_TOOLS_BASE={prefix}debian:bookworm-slim")
+    (root / ".env").write_text("\n".join([*env, ""]))
     target = place.connect()
     folder = str(root) if place.kind == "local" else target.root
     put_bytes(target, b"keep me\n", f"{folder}/notes.txt", mode=0o644)
@@ -101,7 +108,7 @@ def project(tmp_path: Path, place: Place, request: pytest.FixtureRequest) -> Pat
     return root
 
 
-def test_cron_makes_a_backup_set(cron: Cron, project: Path) -> None:
+def test_cron_makes_a_backup_set_and_tells(cron: Cron, project: Path, listener: Listener, tmp_path: Path) -> None:
     assert cron.run("crontab", "-", feed=OTHERS).returncode == 0
     second = int(time.time())  # cron sees no change that comes in the same second as the one before
     while int(time.time()) == second:
@@ -118,13 +125,24 @@ def test_cron_makes_a_backup_set(cron: Cron, project: Path) -> None:
         sets = cron.run(INV, "backup.list", "--host", "there", cwd=project).stdout
     (log,) = (cron.home / ".local/state/opslib").glob("*.log")
     assert "files" in sets, log.read_text()
-    assert "there" in cron.run(INV, "cron.show", cwd=project).stdout
+    shown = cron.run(INV, "cron.show", cwd=project).stdout
+    assert "backup.all: * * * * *" in shown
+    assert "backup.verify: @yearly" in shown
     assert cron.run(INV, "cron.remove", "--host", "there", "--yes", cwd=project).returncode == 0
     assert cron.run("crontab", "-l").stdout == OTHERS
     deadline = time.monotonic() + 30
-    while "done (" not in log.read_text() and time.monotonic() < deadline:
+    while "/ping" not in listener.paths and time.monotonic() < deadline:
         time.sleep(0.2)
     assert "backup.all on there: done" in log.read_text()
+    assert listener.paths[:2] == ["/ping/start", "/ping"]
+    assert "backup.all on there: done" in listener.heard[1][1]
+    deadline = time.monotonic() + 10
+    while not list((tmp_path / "metrics").glob("*.prom")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    (file,) = (tmp_path / "metrics").glob("*.prom")
+    found = {one.name: one.samples for one in text_string_to_metric_families(file.read_text())}
+    assert [sample.value for sample in found["opslib_task_last_run_exit_code"]] == [0]
+    assert [sample.labels["source"] for sample in found["opslib_backup_size_bytes"]] == ["notes.txt"]
 
 
 @pytest.mark.parametrize("place", ["ssh"], indirect=True)

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import opslib
 from opslib.backup import take
-from opslib.backup.offsite import pull
+from opslib.backup.drill import steps as drill
+from opslib.backup.offsite import pull, remove
 from opslib.backup.restore import steps as restore
 from opslib.deploy import build
 from opslib.deploy import steps as deploy
@@ -14,7 +15,7 @@ from opslib.tasks._recovery import Recoveries
 
 def test_no_two_capabilities_have_a_step_of_the_same_name():
     """Recovery finds the undo by the name alone. A build is the same step in a deploy."""
-    parts = [set(part.RECOVERIES) for part in (deploy, migrate, take, pull, restore, bare)]
+    parts = [set(part.RECOVERIES) for part in (deploy, migrate, take, drill, pull, remove, restore, bare)]
     assert sum(map(len, parts)) == len(set.union(*parts))
     assert set.union(*parts, build.RECOVERIES) == set(Recoveries())
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from opslib.events import Note, Output, Progress, StepEnded, StepStarted
 from opslib.run.record import HostRecord, Record, StepRecord
 from opslib.ui import Ui
-from opslib.ui.text import Meter, bar, clean, seconds, size, table
+from opslib.ui.text import Meter, age, bar, clean, seconds, size, table
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,11 @@ def test_size(count, text):
 )
 def test_seconds(count, text):
     assert seconds(count) == text
+
+
+def test_age():
+    told = [age(count) for count in (0, 59.6, 61, 3599, 7200, 172_799, 172_800, 1e7)]
+    assert told == ["0 s", "59 s", "1 min", "59 min", "2 h", "47 h", "2 days", "115 days"]
 
 
 def test_meter_tells_rate_and_time_left():

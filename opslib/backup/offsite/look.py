@@ -61,7 +61,7 @@ def verify(run: Run, wanted: str, store: str) -> None:
     """
     with Offsite(run, only_one(run.target.host, store)) as place:
         one = choose(place.sets(), wanted, run.host)
-        run.result.update(set=one.id, folder=one.folder, store=place.called)
+        run.result.update(set=one.id, folder=one.folder, store=place.called, depth="digest")
         if one.manifest is None:
             raise Unhealthy(f"{one.folder} is no whole set: {one.wrong}", host=run.host, next="inv backup.list")
         checks = [(artifact, _wrong(place, one.id, artifact)) for artifact in one.manifest.artifacts]

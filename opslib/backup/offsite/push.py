@@ -101,8 +101,8 @@ def _later(run: Run, memo: Memo) -> None:
     run.note(f"not every store may have every set; to send them now: inv backup.push --host {run.host}", warning=True)
 
 
-RECOVERIES: dict[str, Recovery] = {"backup.push": Recovery(finish=_later), **remove.RECOVERIES}
-"""What the next run needs of a push or a removal that an earlier one left behind."""
+RECOVERIES: dict[str, Recovery] = {"backup.push": Recovery(finish=_later)}
+"""What the next run does with a push that was killed: it says so. What a store lacks goes there with the next set."""
 
 
 def judge(host: HostRecord) -> None:

@@ -9,7 +9,7 @@ from opslib.backup.offsite.place import Offsite, only_one
 from opslib.backup.prune import agree, judged, smaller
 from opslib.backup.retention import Verdict
 from opslib.backup.sets import SetInfo, list_sets
-from opslib.errors import BadSettings
+from opslib.errors import BadSettings, Cancelled, HostLost, OpsError
 from opslib.run.step import AnyStep, Recovery, Run, Step
 
 
@@ -32,28 +32,20 @@ def steps(run: Run, store: str) -> list[AnyStep]:
     run.result.update(store=spec.called, sets=[one.as_json() for one in found], shrunk=[one.as_json() for one in less])
     gone = [one.set.id for one in found if not one.keep]
 
-    def do(run: Run, memo: dict[str, Any]) -> str:
-        with Offsite(run, spec) as place:
-            for set_id in memo["gone"]:
-                _remove(place, set_id)
-        run.result["pruned"] = memo["gone"]
-        return f"{len(memo['gone'])} sets"
-
     look = {"store": spec.called, "gone": gone} if gone else None
     return [
         agree(less),
-        Step("backup.prune.store", lambda run: look, do, final=True, show=lambda m: ", ".join(m["gone"])),
+        Step("backup.prune.store", lambda run: look, _go, final=True, show=lambda m: ", ".join(m["gone"])),
     ]
 
 
-def _later(run: Run, memo: dict[str, Any]) -> None:
-    """The next run, of whatever task, does not wait for a store."""
-    again = f"inv backup.prune --store {memo['store']} --host {run.host}"
-    run.note(f"sets may be half removed from {memo['store']}; to finish it: {again}", warning=True)
-
-
-RECOVERIES: dict[str, Recovery] = {"backup.prune.store": Recovery(finish=_later)}
-"""What the next run needs of a removal that an earlier one left behind."""
+def _go(run: Run, memo: dict[str, Any]) -> str:
+    """Remove what was decided on, also where an earlier run had begun to."""
+    with Offsite(run, only_one(run.target.host, memo["store"])) as place:
+        for set_id in memo["gone"]:
+            _remove(place, set_id)
+    run.result["pruned"] = memo["gone"]
+    return f"{len(memo['gone'])} sets"
 
 
 def outdated(place: Offsite) -> list[str]:
@@ -91,3 +83,18 @@ def _remove(place: Offsite, set_id: str) -> None:
 
 def _delete(place: Offsite, key: str) -> None:
     place.ask(lambda store: store.delete(key))
+
+
+def _finish(run: Run, memo: dict[str, Any]) -> None:
+    """A store that is not there, or does not answer, keeps no later run of any task from its work."""
+    try:
+        _go(run, memo)
+    except (Cancelled, HostLost):
+        raise
+    except OpsError as error:
+        again = f"inv backup.prune --store {memo['store']} --host {run.host}"
+        run.note(f"{error.what}; sets may be half removed there, to finish it: {again}", warning=True)
+
+
+RECOVERIES: dict[str, Recovery] = {"backup.prune.store": Recovery(finish=_finish)}
+"""What the next run does with a removal that was killed: it goes on, where it can."""

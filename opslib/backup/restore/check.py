@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from opslib.backup.restore.locate import Chosen
+from opslib.backup.restore.options import Options
 from opslib.backup.verify import digests
-from opslib.errors import OpsError
+from opslib.command import Secret
+from opslib.errors import BadSettings, OpsError
 from opslib.target.base import Target
 from opslib.target.transfer import sha256
 
@@ -24,6 +26,15 @@ def verify(target: Target, chosen: Chosen) -> None:
                 left="everything",
                 next=f"inv backup.verify --host {there.host.name}, and restore another set",
             )
+
+
+def identities(chosen: Chosen, options: Options) -> list[Secret]:
+    """Who can read what is chosen; empty where it is in clear. Raises BadSettings where nobody can."""
+    if chosen.manifest is None or not chosen.manifest.recipients:
+        return []
+    if options.identity is None:
+        raise BadSettings(f"{chosen.title} is encrypted, and no identity is there to read it", left="everything")
+    return [options.identity(chosen.manifest.recipients, chosen.title)]
 
 
 def _wrong_here(chosen: Chosen) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from opslib.backup import sets
 from opslib.backup.manifest import Manifest
+from opslib.backup.restore import runkey
 from opslib.backup.restore.context import Context, DoesNotStart, Place, from_memo
 from opslib.backup.restore.locate import Chosen
 from opslib.backup.restore.places import mounted
@@ -57,8 +58,8 @@ def step(ctx: Context, cold: dict[str, Place]) -> list[AnyStep]:
     def looking(run: Run) -> dict[str, Any]:
         return {
             "project": ctx.project, "tools": ctx.tools, "set": f"{sets.directory(run.target)}/{run.id}",
-            "mark": mark(run), "engines": [{"service": name, "kind": place.kind, "source": place.source}
-                                            for name, place in cold.items()],
+            "mark": mark(run), runkey.KEY: run.facts.get(runkey.KEY, ""),
+            "engines": [{"service": name, "kind": place.kind, "source": place.source} for name, place in cold.items()],
         }  # fmt: skip
 
     def do(run: Run, memo: dict[str, Any]) -> str:

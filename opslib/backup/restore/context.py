@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
+from opslib.backup.keys import environment
 from opslib.backup.pack import LONG
+from opslib.backup.restore import runkey
 from opslib.backup.unpack import UNPACK
-from opslib.command import Command, bash, command
+from opslib.command import Command, Secret, bash, command
 from opslib.errors import Cancelled, HostLost, OpsError
 from opslib.target.docker import docker, exec_in, mount, run_in
 from opslib.target.transfer import stream_out
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from opslib.backup.restore.workbench import Workbench
     from opslib.backup.sqlite import SqliteFile
     from opslib.compose.stack import Container, Stack
-    from opslib.engines.instance import Instance
+    from opslib.engines.instance import Instance, Login
     from opslib.target.base import Target
 
 ANSWER = 60.0  # seconds that an engine may take to answer after its start
@@ -44,7 +46,8 @@ class Place(Struct, frozen=True, kw_only=True):
 class Context:
     """One restore on one machine. Without a Docker engine `tools` is "" and everything runs on the machine itself.
     `here` is this machine, where it is another. `proven` are files of which it is known that they do not leave their
-    database: reading them so closely takes long."""
+    database: reading them so closely takes long. `identities` read what is encrypted, `logins` say how engines
+    are logged in to where it is not as the host file says."""
 
     target: Target
     tools: str
@@ -52,6 +55,8 @@ class Context:
     here: Target | None = None
     workbench: Workbench | None = None
     proven: set[str] = field(default_factory=set)
+    identities: list[Secret] = field(default_factory=list)
+    logins: Mapping[str, Login] | None = None
     _stack: Stack | None = field(default=None, repr=False)
     _instances: dict[str, Instance] = field(default_factory=dict, repr=False)
     _sqlite: list[SqliteFile] | None = field(default=None, repr=False)
@@ -100,7 +105,8 @@ class Context:
                 self.target.run(docker(self.target.host, "start", *stopped), check=False)
                 starts += 1
             try:
-                for one in find_instances(self.target, stack, logins(self.target.host)):
+                known = logins(self.target.host) if self.logins is None else self.logins
+                for one in find_instances(self.target, stack, known):
                     if one.service == service and not one.setting_up and self._answers(one):
                         return one
                 why = "no database that opslib knows answers in it"
@@ -135,7 +141,17 @@ class Context:
         elif self.workbench is not None and (there := self.workbench.container(place.source, mounts[0])):
             return exec_in(self.target.host, there, *argv, limit=limit)
         options = ["--security-opt", "label=disable"]
-        return run_in(self.target.host, self.tools, *argv, mounts=mounts, options=options, limit=limit)
+        return run_in(self.target.host, self.tools, *argv, mounts=mounts, options=options, env=self.keys, limit=limit)
+
+    def reading(self, folder: str, *argv: str) -> Command:
+        """A program of the tools container that reads files of the set in `folder`, which is there as SET."""
+        mounts = [mount("bind", folder, SET, readonly=True)]
+        return run_in(self.target.host, self.tools, *argv, mounts=mounts, env=self.keys, limit=LONG)
+
+    @property
+    def keys(self) -> Mapping[str, str | Secret]:
+        """What a program that reads a set has to be given."""
+        return environment(self.identities)
 
     @property
     def python(self) -> str:
@@ -148,7 +164,7 @@ class Context:
 
         program = str(Path(embedded.__file__).resolve())
         folder = _joined(_joined(place.source, place.sub), below)
-        return command(sys.executable, program, what, folder, *words, limit=LONG)
+        return command(sys.executable, program, what, folder, *words, env=self.keys, limit=LONG)
 
     def set_path(self, folder: str, file: str) -> str:
         """Where a file of the set is for a script."""
@@ -157,14 +173,13 @@ class Context:
 
 def from_memo(target: Target, memo: Mapping[str, Any]) -> Context:
     """The context of a step that an earlier process may have left behind."""
-    return Context(target, memo["tools"], memo["project"])
+    identities = runkey.read(target, memo["key"]) if memo.get("key") else []
+    return Context(target, memo["tools"], memo["project"], identities=identities)
 
 
 def unpacked(ctx: Context, folder: str, file: str) -> Command:
     """The raw bytes of an artifact on standard output."""
-    mounts = [mount("bind", folder, SET, readonly=True)]
-    words = ("bash", "-c", f'{UNPACK}unpack "$1"', "opslib", f"{SET}/{file}")
-    return run_in(ctx.target.host, ctx.tools, *words, mounts=mounts, limit=LONG)
+    return ctx.reading(folder, "bash", "-c", f'{UNPACK}unpack "$1"', "opslib", f"{SET}/{file}")
 
 
 def read_artifact(ctx: Context, folder: str, file: str) -> bytes:

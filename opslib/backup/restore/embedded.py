@@ -1,6 +1,7 @@
 """Restoring SQLite files and folders by Python alone, where there is no Docker engine.
 
-Run as a program of its own, with nothing but the standard library; it prints what the scripts of the tools container
+Run as a program of its own, with nothing but the standard library, and `opslib.backup.sealed` for
+what is encrypted; it prints what the scripts of the tools container
 print: `unpack FOLDER ID ARCHIVE [ABOVE LINKS NAME…]`, `count FOLDER PATH…`, `sqlite FOLDER ID ARTIFACT
 PATH OWNER MODE IN` and `now FOLDER PATH`.
 """
@@ -17,6 +18,7 @@ import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 
 def unpack(folder: str, ident: str, archive: str, above: str = "0", links: str = "0", *names: str) -> None:
@@ -31,7 +33,7 @@ def unpack(folder: str, ident: str, archive: str, above: str = "0", links: str =
 
     new = _emptied(folder, ident)
     trusted = {"filter": "fully_trusted"} if hasattr(tarfile, "fully_trusted_filter") else {}
-    with tarfile.open(archive, "r:gz") as packed:
+    with _opened(archive) as file, tarfile.open(fileobj=file, mode="r:gz") as packed:
         members = [one for one in packed if wanted(one.name)]
         packed.extractall(new, members, numeric_owner=True, **trusted)  # type: ignore[arg-type]
     for name in linked:
@@ -73,7 +75,7 @@ def sqlite(folder: str, ident: str, artifact: str, path: str, owner: str, mode: 
     for end in ("", "-wal", "-shm", "-journal"):  # a name may be a link to the live file
         Path(f"{file}{end}").unlink(missing_ok=True)
     made = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with gzip.open(artifact, "rb") as packed, open(made, "wb") as out:
+    with gzip.open(_opened(artifact), "rb") as packed, open(made, "wb") as out:
         shutil.copyfileobj(packed, out, 1024 * 1024)
         os.fchmod(out.fileno(), int(mode, 8))
         if os.geteuid() == 0:
@@ -109,6 +111,14 @@ def _tables(base: sqlite3.Connection) -> None:
         print("count " + json.dumps({"t": name, "n": rows}))
 
 
+def _opened(path: str) -> IO[bytes]:
+    if not path.endswith(".age"):
+        return open(path, "rb")
+    from opslib.backup.sealed import opened
+
+    return opened(path, os.environ["AGE_IDENTITY"].split())
+
+
 def _emptied(folder: str, ident: str) -> Path:
     new = Path(folder, f".opslib-new-{ident}")
     if new.exists():
@@ -120,6 +130,7 @@ def _emptied(folder: str, ident: str) -> Path:
 WORK: dict[str, Callable[..., None]] = {"unpack": unpack, "count": count, "sqlite": sqlite, "now": now}
 
 if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parents[3])
     try:
         WORK[sys.argv[1]](*sys.argv[2:])
     except (OSError, EOFError, sqlite3.Error, tarfile.TarError) as error:

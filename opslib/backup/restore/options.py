@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opslib.backup.keys import Find
 from opslib.backup.manifest import Kind
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ class Options:
     `kinds` (empty: all) and, for databases, `service` and `database` choose among what a set holds; for a file
     that is of no set they, and `volume`, say where it goes. `into` names another database, volume, folder or file to
     restore to, which is not there yet. `only` names tables, collections or paths of one artifact. `origin` is another
-    host whose set is restored: the data go through this machine. `here` is this machine's engine, for
-    the tools image; `root` the project's folder on this machine, on which relative paths are anchored."""
+    host whose set is restored: the data go through this machine. `here` is this machine's engine, for the tools image;
+    `identity` finds who can read a set that is encrypted; `root` the project's folder on this machine, on which
+    relative paths are anchored."""
 
     file: str | None
     kinds: tuple[Kind, ...] = ()
@@ -32,6 +34,7 @@ class Options:
     no_safety_copy: bool = False
     here: Target | None = None
     origin: Target | None = None
+    identity: Find | None = None
     root: Path = field(default_factory=Path.cwd)
 
 

@@ -70,7 +70,8 @@ def _reading(ctx: Context, chosen: Chosen, file: str, paths: list[str]) -> tuple
     text = program("tree_pick")
     if not ctx.tools or (chosen.here and ctx.here is not None):
         own = ctx.here if chosen.here and ctx.here is not None else ctx.target
-        return own, bash(_LOOK, f"{chosen.folder}/{file}", sys.executable, text, *paths, limit=LONG)
+        own_keys = {**ctx.keys, "AGE_PYTHON": sys.executable}
+        return own, bash(_LOOK, f"{chosen.folder}/{file}", sys.executable, text, *paths, env=own_keys, limit=LONG)
     target, tools = ctx.target, ctx.tools
     if chosen.origin is not None:
         from opslib.images.tools import ensure_tools
@@ -79,4 +80,4 @@ def _reading(ctx: Context, chosen: Chosen, file: str, paths: list[str]) -> tuple
         tools = ensure_tools(target, ctx.here)
     mounts = [mount("bind", chosen.folder, SET, readonly=True)]
     words = ("bash", "-c", _LOOK, "opslib", f"{SET}/{file}", "python3", text, *paths)
-    return target, run_in(target.host, tools, *words, mounts=mounts, limit=LONG)
+    return target, run_in(target.host, tools, *words, mounts=mounts, env=ctx.keys, limit=LONG)

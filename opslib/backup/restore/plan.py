@@ -9,6 +9,7 @@ from typing import Any, cast
 from msgspec.structs import replace
 
 from opslib.backup.databases import DATABASES
+from opslib.backup.keys import SUFFIX
 from opslib.backup.manifest import FILE, Artifact
 from opslib.backup.redis_users import Accounts
 from opslib.backup.restore import files, old, only, places, postgres, postgres_inplace, redis, sqlite
@@ -72,7 +73,8 @@ def plan(
 
 def _need_engine(ctx: Context, chosen: Chosen) -> None:
     """Without an engine only what was made without one can be restored. Raises OpsError."""
-    other = [one for one in chosen.artifacts if one.kind not in ("sqlite", "files") or not one.file.endswith(".gz")]
+    own = (".gz", f".gz{SUFFIX}")
+    other = [one for one in chosen.artifacts if one.kind not in ("sqlite", "files") or not one.file.endswith(own)]
     if chosen.single:
         raise OpsError(
             f"no {FILE} is with {chosen.single}, and what it is cannot be found out without a Docker engine",

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from opslib.backup.manifest import Artifact
-from opslib.backup.pack import LONG
 from opslib.backup.restore import postgres
 from opslib.backup.restore.context import SET, Context, unpacked
 from opslib.backup.restore.part import differing
@@ -22,7 +21,6 @@ from opslib.engines import postgres_restore as pg
 from opslib.engines.instance import Instance
 from opslib.errors import CommandFailed, OpsError
 from opslib.events import Note
-from opslib.target.docker import mount, run_in
 
 if TYPE_CHECKING:
     from opslib.backup.restore.locate import Chosen
@@ -117,7 +115,7 @@ def load_command(ctx: Context, db: Instance, database: str, folder: str, file: s
     """The artifact, unpacked, into the loader. Plain SQL is followed by END, if it could be unpacked to its end."""
     if form == "plain":
         words = ("bash", "-c", f'{UNPACK}unpack "$1" && printf "\\n%s\\n" "$2"', "opslib", f"{SET}/{file}", place.END)
-        raw = run_in(ctx.target.host, ctx.tools, *words, mounts=[mount("bind", folder, SET, readonly=True)], limit=LONG)
+        raw = ctx.reading(folder, *words)
     else:
         raw = unpacked(ctx, folder, file)
     env = {**postgres.loader_env(db), "PGDATABASE": database}

@@ -12,14 +12,12 @@ from opslib.backup import sets
 from opslib.backup.database import Accounts, Replace
 from opslib.backup.databases import DATABASES
 from opslib.backup.manifest import Artifact
-from opslib.backup.pack import LONG
 from opslib.backup.restore.context import SET, Context, read_artifact
 from opslib.backup.restore.part import Part, differing
 from opslib.backup.unpack import printing
 from opslib.backup.verify import reading_of, wrong_inside
 from opslib.command import bash
 from opslib.errors import OpsError
-from opslib.target.docker import mount, run_in
 
 
 class ReloadPart(Part, frozen=True, kw_only=True, tag="reload"):
@@ -37,7 +35,7 @@ class ReloadPart(Part, frozen=True, kw_only=True, tag="reload"):
 
     def load(self, ctx: Context) -> None:
         at = ctx.instance(self.service)
-        reading = reading_of(ctx.target, self.folder, self.artifact, ctx.tools, at)
+        reading = reading_of(ctx.target, self.folder, self.artifact, ctx.tools, at, ctx.keys)
         wrong = wrong_inside(ctx.target, self.artifact, reading, counted=self.counts is not None)
         if wrong:
             raise OpsError(f"{self.title}: {wrong}", host=ctx.target.host.name,
@@ -97,10 +95,7 @@ class ReloadPart(Part, frozen=True, kw_only=True, tag="reload"):
 
     def _put(self, ctx: Context, folder: str, artifact: Artifact, counts: dict[str, Any] | None) -> None:
         at = ctx.instance(self.service, fresh=True)
-        mounts = [mount("bind", folder, SET, readonly=True)]
-        raw = run_in(
-            ctx.target.host, ctx.tools, *printing(artifact, f"{SET}/{artifact.file}"), mounts=mounts, limit=LONG
-        )
+        raw = ctx.reading(folder, *printing(artifact, f"{SET}/{artifact.file}"))
         self._replace.load(ctx.target, at, raw, self.name, artifact.facts)
         seen = self._replace.count(ctx.target, at, self.name)
         only = artifact.facts.get("only")  # of a server with more databases than the artifact has

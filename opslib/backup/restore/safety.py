@@ -11,7 +11,7 @@ from opslib.backup.databases import DATABASES
 from opslib.backup.manifest import KINDS
 from opslib.backup.postgres import PostgresDatabase, PostgresGlobals
 from opslib.backup.redis import RedisServer
-from opslib.backup.restore import postgres
+from opslib.backup.restore import postgres, runkey
 from opslib.backup.restore.context import Context, Place
 from opslib.backup.restore.files import TreePart, present, used
 from opslib.backup.restore.options import Options
@@ -46,7 +46,8 @@ def steps(
         return [], []
     kinds = tuple(kind for kind in KINDS if any(source.kind == kind for source in unique))
     prepare, *rest = take.steps(run, take.Options(kinds=kinds, here=options.here, prune=False, safety=unique))
-    return [prepare], [*rest, _told()]
+    key = [runkey.step(ctx)] if ctx.target.host.backup.encrypt_to else []
+    return [*key, prepare], [*rest, _told()]
 
 
 def sources_of(ctx: Context, part: AnyPart) -> Iterator[Source]:

@@ -15,7 +15,7 @@ import msgspec
 
 from opslib.backup import services
 from opslib.backup.pack import LONG
-from opslib.backup.restore import check, cold, fetch, only, packed, safety, single, space, standstill
+from opslib.backup.restore import check, cold, fetch, only, packed, runkey, safety, single, space, standstill
 from opslib.backup.restore.context import Context, from_memo
 from opslib.backup.restore.locate import Chosen, locate
 from opslib.backup.restore.options import Options
@@ -43,6 +43,7 @@ def steps(run: Run, options: Options) -> list[AnyStep]:
     if options.only is None:
         check.verify(target, chosen)
     ctx = make_context(target, options)
+    ctx.identities += check.identities(chosen, options)
     if options.only is not None:
         chosen = only.narrow(ctx, chosen, options)
         check.verify(target, chosen)
@@ -52,6 +53,7 @@ def steps(run: Run, options: Options) -> list[AnyStep]:
         chosen = single.opened(ctx, chosen)
         if chosen.seen is not None and chosen.seen.kind == "set":
             chosen = packed.opened(ctx, chosen, options)
+            ctx.identities += check.identities(chosen, options)
     folder = f"{target.state}/restore-{run.id}" if chosen.sent else chosen.folder
     cold_ones = cold.look(ctx, chosen) if ctx.tools else {}
     parts = plan(ctx, chosen, options, run.id, folder, cold_ones)
@@ -141,6 +143,7 @@ def memo_of(ctx: Context, run: Run, parts: list[AnyPart]) -> Memo:
         "run": run.id,
         "parts": kept,
         "stopped": run.facts.get("stopped") or [],
+        runkey.KEY: run.facts.get(runkey.KEY, ""),
     }
 
 
@@ -218,12 +221,14 @@ def _remove(run: Run, memo: Memo, ctx: Context | None = None) -> str:
     cold.forget(run, memo["mark"])
     if memo["fetched"]:
         run.target.run(bash('rm -rf -- "$1"', memo["fetched"], limit=LONG))
+    runkey.remove(run, memo)
     watchdog.disarm(run.target, memo["run"])
     return "what was moved aside"
 
 
 RECOVERIES: dict[str, Recovery] = {
     "fetch": Recovery(undo=fetch.remove),
+    "safety key": Recovery(undo=runkey.remove),
     "stop services": Recovery(undo=standstill.start_again),
     "new data folder": Recovery(undo=cold.put_back),
     "load": Recovery(undo=_unload),

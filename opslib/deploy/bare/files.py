@@ -6,12 +6,15 @@ from __future__ import annotations
 import os
 import re
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import IO
 
+from opslib.backup.keys import SUFFIX
 from opslib.backup.manifest import Artifact
 from opslib.backup.restore.locate import Chosen
+from opslib.command import Secret
 from opslib.deploy import references
 from opslib.deploy.bare.options import BareOptions
 from opslib.deploy.options import DeployOptions
@@ -23,8 +26,11 @@ from opslib.target.transfer import get, sha256
 _VARIABLE = re.compile(r"\$(?:\$|([A-Za-z_]\w*)|\{([A-Za-z_]\w*)([^}]*)\})")
 
 
-def choose(run: Run, chosen: Chosen, options: BareOptions) -> tuple[DeployOptions, tuple[str, ...]]:
+def choose(
+    run: Run, chosen: Chosen, options: BareOptions, identities: Sequence[Secret] = ()
+) -> tuple[DeployOptions, tuple[str, ...]]:
     """What a deploy is to be told, and which files of the project with passwords in them are nowhere to be found.
+    `identities` read a set that is encrypted, and that has them all.
 
     Raises BadSettings where there are no files, OpsError where those of the set are damaged.
     """
@@ -42,7 +48,7 @@ def choose(run: Run, chosen: Chosen, options: BareOptions) -> tuple[DeployOption
             host=host.name, left="everything", next="leave --files out, in a folder that has the project's files",
         )  # fmt: skip
     folder = options.scratch / "project"
-    paths = unpack(_fetched(run, chosen, held, options.scratch), folder)
+    paths = unpack(_fetched(run, chosen, held, options.scratch), folder, identities)
     lacking = [file for file in host.compose if file not in paths]
     if lacking or not host.compose:
         was = ", ".join(held.facts.get("compose") or ())
@@ -50,13 +56,16 @@ def choose(run: Run, chosen: Chosen, options: BareOptions) -> tuple[DeployOption
             f"the set's project has no {', '.join(lacking)}" if lacking else "no compose file is named",
             host=host.name, left="everything", next=f"`compose: [{was}]` in the host file, as it was deployed",
         )  # fmt: skip
-    _copy(root, folder, host.env_file or held.facts.get("env_file") or ".env")
+    env = host.env_file or held.facts.get("env_file") or ".env"
+    if _copy(root, folder, env) and env in paths:
+        run.note(f"the env file is {root / env}, not that of the set")
     private = [str(path) for path in held.facts.get("left_out") or ()]
     missing = tuple(path for path in private if not _copy(root, folder, path))
     wanted = [path for path in references.compose_files(folder, host.compose).private if path in missing]
     if wanted:
         raise lacks(wanted, root, host.name)
-    git = Git(held.facts.get("commit"), bool(held.facts.get("dirty")), (*paths, *sorted({*private} - {*missing})))
+    own = [path for path in paths if path != env]  # which is sent apart
+    git = Git(held.facts.get("commit"), bool(held.facts.get("dirty")), (*own, *sorted({*private} - {*missing})))
     return replace(named, root=folder, git=git), missing
 
 
@@ -81,12 +90,12 @@ def _fetched(run: Run, chosen: Chosen, held: Artifact, scratch: Path) -> Path:
     return path
 
 
-def unpack(archive: Path, folder: Path) -> list[str]:
+def unpack(archive: Path, folder: Path, identities: Sequence[Secret] = ()) -> list[str]:
     """Unpack the files and links of an archive below a folder, which is made; returns their paths. Raises OpsError
-    for a path that leads elsewhere."""
+    for a path that leads elsewhere, and for one that cannot be decrypted."""
     found = []
     folder.mkdir(mode=0o700)
-    with tarfile.open(archive, "r:gz") as tar:
+    with _opened(archive, identities) as file, tarfile.open(fileobj=file, mode="r:gz") as tar:
         for entry in tar:
             path = PurePosixPath(entry.name)
             into = folder / path
@@ -108,6 +117,17 @@ def unpack(archive: Path, folder: Path) -> list[str]:
                 continue
             found.append(str(path))
     return found
+
+
+def _opened(archive: Path, identities: Sequence[Secret]) -> IO[bytes]:
+    if archive.suffix != SUFFIX:
+        return open(archive, "rb")
+    from opslib.backup.sealed import opened
+
+    try:
+        return opened(archive, [one.reveal() for one in identities])
+    except OSError as error:
+        raise OpsError(f"{archive.name} cannot be decrypted: {error}", left="everything") from None
 
 
 def _copy(root: Path, folder: Path, path: str) -> bool:

@@ -51,17 +51,19 @@ def survey(run: Run, options: BareOptions) -> Bare:
     if chosen.manifest is None or not chosen.whole:
         raise BadSettings("--bare brings a whole set back", host=host, left="everything",
                           next=f"name a set: inv backup.list --host {host}")  # fmt: skip
+    identities = check.identities(chosen, options.restore)
     engine = look_at_engine(target)
     _refuse_stack(look(target, target.host.project or chosen.manifest.project), host)
-    deploy, missing = files.choose(run, chosen, options)
-    seen = _survey(run, deploy, options)
+    deploy, missing = files.choose(run, chosen, options, identities)
+    seen = _survey(run, deploy, options, chosen.manifest)
     wanted = [path for path in missing if below(path, seen.mounts.read)]
     if wanted:
         raise files.lacks(wanted, options.deploy.root, host)
     _tell(run, chosen.manifest, seen, options.deploy.root)
     databases = _databases(chosen, seen, host)
     free.refuse_outside(target, seen)
-    ctx = Context(target, ensure_tools(target, options.restore.here), seen.name, options.restore.here)
+    tools = ensure_tools(target, options.restore.here)
+    ctx = Context(target, tools, seen.name, options.restore.here, identities=identities)
     empty = free.refuse_data(ctx, chosen, seen)
     _refuse_room(ctx, chosen, engine)
     check.verify(target, chosen)
@@ -81,7 +83,7 @@ def _refuse_stack(stack: Stack, host: str) -> None:
         )
 
 
-def _survey(run: Run, deploy: DeployOptions, options: BareOptions) -> Seen:
+def _survey(run: Run, deploy: DeployOptions, options: BareOptions, manifest: Manifest) -> Seen:
     """As a deploy looks; where there is no env file the error says which variables it is to have, and where it goes."""
     host, root = run.target.host, options.deploy.root.resolve()
     try:
@@ -92,11 +94,12 @@ def _survey(run: Run, deploy: DeployOptions, options: BareOptions) -> Seen:
         names = files.needed(path.read_text("utf-8", "replace") for path in texts if path.is_file())
         if env.is_file() or not names:
             raise
+        where = "--files set brings it back with the project's files" if manifest.recipients else "no set holds it"
         raise BadSettings(
             f"there is no env file, and the compose files use {', '.join(names)}",
             host=host.name,
             left="everything",
-            next=f"put the old machine's env file at {env}: no set holds it; it is sent as a deploy sends it, 0600",
+            next=f"put the old machine's env file at {env}: it is sent as a deploy sends it, 0600; {where}",
         ) from error
 
 

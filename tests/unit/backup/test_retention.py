@@ -161,7 +161,7 @@ def test_what_shrank_is_named_until_it_is_agreed_to() -> None:
     start = datetime(2026, 11, 1, tzinfo=timezone.utc)
     sets = [made(start + timedelta(days=day), ["db"], day, size=size) for day, size in enumerate((big, big, small))]
     (one,) = shrunk(sets, 0.5, {})
-    assert (one.file, one.was, one.now, one.now_in, one.was_in) == ("db", big, small, sets[2].id, sets[0].id)
+    assert (one.stem, one.was, one.now, one.now_in, one.was_in) == ("db", big, small, sets[2].id, sets[0].id)
     later = [*sets, made(start + timedelta(days=9), ["db"], 9, size=small)]
     assert [one.was for one in shrunk(later, 0.5, {})] == [big], "the next small one does not make it right"
     assert shrunk(later, 0.95, {}) == []

@@ -4,31 +4,54 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opslib.cron.block import Job, install, installed, remove
+from opslib.cron.block import Job, installed, parse, remove
+from opslib.cron.block import install as install_jobs
 from opslib.errors import BadSettings, OpsError
 
 
-def job(root="/srv/app", host="prod", schedule="0 2 * * *", log="/home/o/app-prod.log", **env):
-    argv = ("/srv/venv/bin/inv", "backup.all", "--host", host, "--yes", "--wait", "10m")
-    return Job(root, host, schedule, argv, {"PATH": "/usr/bin:/bin", "HOME": "/home/o", **env}, log)
+def job(root="/srv/app", host="prod", schedule="0 2 * * *", log="/home/o/app-prod.log", task="backup.all", **more):
+    argv = ("/srv/venv/bin/inv", task, "--host", host, "--yes", "--wait", "10m", "--signal")
+    return Job(root, schedule, argv, {"PATH": "/usr/bin:/bin", "HOME": "/home/o"}, log, **more)
+
+
+def install(text, *jobs, root="/srv/app", host="prod"):
+    return install_jobs(text, root, host, jobs)
 
 
 def test_the_line():
     assert job().line() == (
         "0 2 * * * cd /srv/app && { date; env PATH=/usr/bin:/bin HOME=/home/o "
-        "/srv/venv/bin/inv backup.all --host prod --yes --wait 10m; } "
+        "timeout --foreground -v -k 10m 86400 /srv/venv/bin/inv backup.all --host prod --yes --wait 10m --signal; } "
         "2>&1 >>/home/o/app-prod.log | tee -a /home/o/app-prod.log; "
         "find /home/o/app-prod.log -size +1024k -exec mv {} {}.1 ';'"
     )
+
+
+def test_a_delay_and_a_limit():
+    line = job(delay=417, limit=3600).line()
+    assert line.startswith("0 2 * * * sleep 417; cd /srv/app && ")
+    assert " -k 10m 3600 /srv/venv/bin/inv " in line
+
+
+@pytest.mark.parametrize(
+    ("schedule", "delay", "task"), [("0 2 * * *", 0, "backup.all"), ("@hourly", 5, "backup.verify")]
+)
+def test_a_line_says_what_it_was_made_of(schedule, delay, task):
+    line = parse(job(schedule=schedule, delay=delay, task=task).line())
+    assert (line.task, line.schedule, line.delay, line.signals) == (task, schedule, delay, True)
+
+
+def test_a_line_of_an_earlier_version_sends_no_signals():
+    old = "0 2 * * * cd /srv/app && { date; env A=b /srv/inv backup.all --host prod --yes --wait 10m; } 2>&1 >>L"
+    line = parse(old)
+    assert (line.task, line.schedule, line.delay, line.signals) == ("backup.all", "0 2 * * *", 0, False)
 
 
 def test_percent_blanks_and_quotes_reach_the_shell_as_they_are(tmp_path):
     root = tmp_path / "50% off it's $HOME \\% é"
     root.mkdir()
     log = root / "out put.log"
-    told = Job(
-        str(root), "prod", "* * * * *", ("sh", "-c", 'echo "$PWD|$HOME"; echo bad >&2'), {"HOME": "/h"}, str(log)
-    )
+    told = Job(str(root), "* * * * *", ("sh", "-c", 'echo "$PWD|$HOME"; echo bad >&2'), {"HOME": "/h"}, str(log))
     line = told.line().removeprefix("* * * * * ")
     # cron: `\%` is a percent sign, any other backslash stays
     done = subprocess.run(
@@ -41,10 +64,22 @@ def test_percent_blanks_and_quotes_reach_the_shell_as_they_are(tmp_path):
 def test_a_long_log_is_put_aside(tmp_path):
     log = tmp_path / "a b.log"
     log.write_bytes(b"x" * 1100 * 1024)
-    told = Job(str(tmp_path), "prod", "* * * * *", ("true",), {}, str(log))
+    told = Job(str(tmp_path), "* * * * *", ("true",), {}, str(log))
     subprocess.run(["sh", "-c", told.command()], check=True)
     assert not log.exists()
     assert (tmp_path / "a b.log.1").stat().st_size > 1100 * 1024
+
+
+def test_at_the_limit_the_task_alone_is_told_to_end_and_then_killed(tmp_path):
+    """What it has started must still be there: it is needed to undo."""
+    log, marks = tmp_path / "log", tmp_path / "marks"
+    text = 'trap "echo told >>marks" TERM; (trap "echo child >>marks" TERM; sleep 5) >/dev/null 2>&1 & until [ -s end ]; do wait; done'
+    stubborn = Job(str(tmp_path), "@daily", ("bash", "-c", text), {"PATH": "/usr/bin:/bin"}, str(log), limit=1)
+    command = stubborn.command().replace("-k 10m", "-k 1")
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=25, check=True)
+    assert marks.read_text() == "told\n"
+    assert "sending signal TERM" in done.stdout, "cron mails it"
+    assert "sending signal KILL" in log.read_text()
 
 
 def test_installed_twice_is_installed_once():
@@ -59,10 +94,21 @@ def test_a_new_schedule_takes_the_place_of_the_old():
     assert changed == text.replace("0 2 * * *", "@hourly")
 
 
+def test_several_lines_are_one_block():
+    both = job(), job(task="backup.verify", schedule="@weekly")
+    text = install("@daily x\n", *both)
+    assert [line.text for line in installed(text, "/srv/app")["prod"]] == [one.line() for one in both]
+    assert install(text, *both) == text
+    assert install(text, job()) == install("@daily x\n", job())
+    assert remove(text, "/srv/app", "prod") == "@daily x\n"
+
+
 def test_each_host_and_project_has_its_own():
-    text = install(install(install("", job()), job(host="test")), job(root="/srv/app2"))
+    text = install("", job())
+    text = install(text, job(host="test"), host="test")
+    text = install(text, job(root="/srv/app2"), root="/srv/app2")
     assert sorted(installed(text, "/srv/app")) == ["prod", "test"]
-    assert installed(text, "/srv/app2") == {"prod": job(root="/srv/app2").line()}
+    assert installed(text, "/srv/app2") == {"prod": [parse(job(root="/srv/app2").line())]}
     left = remove(text, "/srv/app", "prod")
     assert sorted(installed(left, "/srv/app")) == ["test"]
     assert sorted(installed(left, "/srv/app2")) == ["prod"]

@@ -2,8 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from opslib.settings.load import KEYS, adopt, known_hosts_names, load_host, select_hosts
-from opslib.settings.model import Backup, Build, Deploy, Host
+from opslib.command import Secret
+from opslib.errors import BadSettings
+from opslib.settings.load import KEYS, adopt, known_hosts_names, load_host, load_signals, select_hosts
+from opslib.settings.model import Backup, Build, Deploy, Host, Signals
 from opslib.settings.units import Address
 
 
@@ -21,7 +23,7 @@ def test_defaults_of_another_host(project):
     assert (host.backup.directory, host.backup.keep.rules, host.backup.schedule) == (
         "backups",
         {"last": 7},
-        "0 2 * * *",
+        {"all": "0 2 * * *"},
     )
 
 
@@ -214,3 +216,40 @@ def test_groups_come_from_the_defaults_too(project, refused):
 def test_a_flag_that_is_no_setting_is_a_mistake_of_the_caller(project):
     with pytest.raises(ValueError, match="no flag"):
         load_host(Path(project.root), "local", {"address": "x"}, {})
+
+
+# -- signals
+
+SIGNALS = 'backup: {signals: {ping: "${PING}", notify: ["${ALERT}"], metrics: /m}}\n'
+VALUES = {"PING": "https://hc/x", "ALERT": "json://x"}
+
+
+def test_a_bare_ping_is_that_of_all(project):
+    signals = project.host(SIGNALS, environ=VALUES).backup.signals
+    assert signals == Signals(ping={"all": Secret("https://hc/x")}, notify=(Secret("json://x"),), metrics="/m")
+    assert "https" not in repr(signals)
+
+
+def test_signals_are_known_also_where_the_file_is_wrong_elsewhere(project):
+    right = project.host(SIGNALS, environ=VALUES).backup.signals
+    for wrong in ("depoly: {}\n", "address: '-x'\n", "compose: 3\n", "migrate: {up: '${UNSET}', service: a}\n"):
+        project.write("hosts/prod.yml", wrong + SIGNALS)
+        with pytest.raises(BadSettings):
+            load_host(project.root, "prod", environ=VALUES)
+        assert load_signals(project.root, "prod", VALUES) == right
+    project.write("hosts/_defaults.yml", SIGNALS)
+    project.write("hosts/prod.yml", "backup: {kepe: 3}\n")
+    assert load_signals(project.root, "prod", VALUES) == right
+
+
+@pytest.mark.parametrize("text", ["", "backup:\n", "backup: 3\n", "backup: {signals: x}\n", "backup: [\n", "a: [}\n"])
+def test_no_signals(project, text):
+    project.write("hosts/prod.yml", text)
+    assert load_signals(project.root, "prod", VALUES) == Signals()
+
+
+def test_a_signal_that_is_wrong_leaves_the_others(project):
+    project.write("hosts/prod.yml", SIGNALS)
+    assert load_signals(project.root, "prod", {"PING": "https://hc/x"}) == Signals(
+        ping={"all": Secret("https://hc/x")}, metrics="/m"
+    )

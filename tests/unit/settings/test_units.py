@@ -155,3 +155,25 @@ def test_names():
     for parser, bad in ((units.project_name, "Survey"), (units.platform, "linux"), (units.group, "@web")):
         with pytest.raises(ValueError, match="expected"):
             parser(bad)
+
+
+@pytest.mark.parametrize("text", ["https://hc-ping.com/b1e2", "http://127.0.0.1:8000/ping/x?create=1"])
+def test_ping_url(text):
+    assert units.ping_url(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "hc-ping.com/x", "ftp://a/b", "https://a/b c", "https://a/é", 3, None])
+def test_no_ping_url(text):
+    with pytest.raises(ValueError, match="expected an address like https://hc-ping"):
+        units.ping_url(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "good"), [("mailto://u:p@a.b", True), ("tgram://x/y", True), ("a.b", False), (3, False)]
+)
+def test_apprise_url(text, good):
+    if good:
+        assert units.apprise_url(text) == text
+        return
+    with pytest.raises(ValueError, match="expected an address of apprise"):
+        units.apprise_url(text)
