@@ -36,6 +36,7 @@ from tests.lab.restore_stack import COMPOSE, DATABASE, Trial, docker_says
 
 pytestmark = pytest.mark.lab
 TOKEN = "t0ken-of-the-app"
+KEY, PUBLIC = keys.make()
 OWN = COMPOSE.replace(
     '    volumes: ["uploads:', '    env_file: app-settings.txt\n    volumes: ["./conf:/conf:ro", "uploads:'
 )
@@ -101,6 +102,14 @@ class Site(Trial):
         options = BareOptions(restore, DeployOptions(self.root, self.here), scratch, files)
         return self.task("restore.all", lambda run: bare.steps(run, options), plan=plan)
 
+    def sealed(self) -> str:
+        """An encrypted set."""
+        settings = msgspec.structs.replace(self.host.backup, encrypt_to=(PUBLIC,))
+        way = connect(msgspec.structs.replace(self.host, backup=settings))
+        record = self.carry_out("backup.all", lambda run: take.steps(run, take.Options(here=self.here)), way)
+        way.close()
+        return str(worked(record)["set"])
+
     def taken_away(self, made: str) -> Path:
         """A set's copy on this machine."""
         copy = self.folder / made
@@ -141,11 +150,12 @@ ids ps -aq | xargs -r docker rm -fv; ids volume ls -q | xargs -r docker volume r
 
 @dataclass
 class Lost:
-    """A site whose machine is lost, what it held, and its set on this machine."""
+    """A site whose machine is lost, what it held, and its sets on this machine, one in clear and one encrypted."""
 
     site: Site
     good: dict[str, Any]
     set: Path
+    sealed: Path
 
 
 @pytest.fixture(scope="module", params=["local", "ssh"])
@@ -161,10 +171,10 @@ def lost(
     try:
         worked(site.deploy())
         site.fill()
-        good, copy = site.seen(), site.taken_away(site.backup())
+        good, copy, sealed = site.seen(), site.taken_away(site.backup()), site.taken_away(site.sealed())
         site.burn()
         site.checkout()
-        yield Lost(site, good, copy)
+        yield Lost(site, good, copy, sealed)
     finally:
         site.down()
 
@@ -324,27 +334,6 @@ def test_a_set_of_another_host_brings_data_and_nothing_else(lost: Lost) -> None:
     site.target.run(bash('cd -- "$1"; sed -i /STAGING=own/d .env; sed -i "/# own/d" conf/site.conf', site.target.root))
 
 
-def test_an_encrypted_set_brings_the_passwords_too(lost: Lost) -> None:
-    """Nothing of the project is here but its host file and the key."""
-    site = lost.site
-    mine, public = keys.make()
-    settings = msgspec.structs.replace(site.host.backup, encrypt_to=(public,))
-    sealed = connect(msgspec.structs.replace(site.host, backup=settings))
-    made = site.carry_out("backup.all", lambda run: take.steps(run, take.Options(here=site.here)), sealed)
-    sealed.close()
-    copy = site.taken_away(worked(made)["set"])
-    look = 'cd -- "$1"; stat -c "%a %n" .env app-settings.txt; cat .env app-settings.txt conf/site.conf compose.yml'
-    before = site.target.run(bash(look, site.target.root)).text.replace("644 ", "600 ")
-    site.burn()
-    site.checkout(compose=False, env=False)
-    what, _ = refused(site.bare(copy))
-    assert "no identity is there to read it" in what
-    worked(site.bare(copy, identity=lambda recipients, what: keys.fitting([mine], recipients, what)))
-    assert site.seen() == lost.good
-    assert site.running() == ["app", "cache", "db", "plain"]
-    assert site.target.run(bash(look, site.target.root)).text == before
-
-
 def test_never_over_a_stack_that_is_there(lost: Lost) -> None:
     site = lost.site
     before = site.there()
@@ -358,3 +347,17 @@ def test_never_over_a_stack_that_is_there(lost: Lost) -> None:
     assert f"volume {site.name}_cache" in what
     assert "docker volume rm" in todo
     assert site.there()["volume"] == before["volume"]
+
+
+def test_an_encrypted_set_brings_the_passwords_too(lost: Lost) -> None:
+    """Nothing of the project is here but its host file and the key."""
+    site = lost.site
+    site.burn()
+    site.checkout(compose=False, env=False)
+    what, _ = refused(site.bare(lost.sealed))
+    assert "no identity is there to read it" in what
+    worked(site.bare(lost.sealed, identity=lambda recipients, what: keys.fitting([KEY], recipients, what)))
+    assert site.seen() == lost.good
+    assert site.running() == ["app", "cache", "db", "plain"]
+    look = 'cd -- "$1"; stat -c %a .env; cat .env app-settings.txt'
+    assert site.target.run(bash(look, site.target.root)).text == f"600\n{site.env}TOKEN={TOKEN}"

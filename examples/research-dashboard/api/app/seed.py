@@ -16,6 +16,7 @@ from app import accounts, store
 Document = dict[str, Any]
 FIRST = datetime(2025, 10, 3, 8, tzinfo=timezone.utc)
 YEARS = range(2008, 2026)
+BATCH = 500  # documents inserted at once, so that a busy server answers before the client gives it up
 CITIES = {
     "Allemagne": "Berlin Göttingen", "Argentine": "Rosario Córdoba", "Australie": "Perth Sydney",
     "Autriche": "Vienne Graz", "Belgique": "Liège Louvain", "Brésil": "Recife Campinas", "Canada": "Montréal Québec",
@@ -136,8 +137,8 @@ def add(name: str, documents: Iterable[Document]) -> int:
     """Insert the documents whose ids are not there yet; returns how many."""
     there = {one["_id"] for one in store.db[name].find({}, {"_id": 1})}
     new = [one for one in documents if one["_id"] not in there]
-    if new:
-        store.db[name].insert_many(new)
+    for start in range(0, len(new), BATCH):
+        store.db[name].insert_many(new[start : start + BATCH])
     return len(new)
 
 
