@@ -200,6 +200,8 @@ def group(value: Scalar) -> str:
     """A group's name, what stands behind the @ of `--host @web`."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value):
         raise ValueError("expected a group's name: letters, digits, - and _, without the @")
+    if value == "all":
+        raise ValueError("expected a group's name; every host is in @all as it is")
     return value
 
 
