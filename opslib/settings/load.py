@@ -21,8 +21,6 @@ from opslib.settings.model import Host, Signals
 from opslib.settings.yamlfile import Node
 
 LOCAL = "local"
-ALL = "all"
-"""The group that every host with a file belongs to, and that no file may name."""
 KEYS = {
     "OPSLIB_PATH": "path",
     "OPSLIB_PROJECT": "project",
@@ -45,32 +43,13 @@ _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose
 _OVERRIDE = (
     "compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml",
 )  # fmt: skip
-_HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def known_hosts_names(root: Path) -> list[str]:
     """The hosts that can be named: `local` and every hosts/NAME.yml but the example."""
-    found = {path.stem for path in (root / "hosts").glob("*.yml") if _HOST_NAME.fullmatch(path.stem)}
+    found = {path.stem for path in (root / "hosts").glob("*.yml") if HOST_NAME.fullmatch(path.stem)}
     return sorted(found - {"example"} | {LOCAL})
-
-
-def select_hosts(root: Path, spec: str | None, environ: Mapping[str, str] = os.environ) -> list[str]:
-    """The names that `--host` means (`prod`, `a,b`, `@web`, `@all`), without doubles; None: OPSLIB_HOST, else `local`.
-
-    Raises BadSettings for a host or group that is not there.
-    """
-    settings = _Settings(root, environ)
-    if spec is None:
-        spec = settings.text("OPSLIB_HOST") or LOCAL
-    chosen: list[str] = []
-    for word in (part.strip() for part in spec.split(",")):
-        if not word:
-            raise BadSettings(f"--host {spec!r}: expected a name, names joined by commas, or @group")
-        if word == f"@{ALL}":
-            chosen += _every(root)
-        else:
-            chosen += _members(root, word[1:], settings) if word.startswith("@") else [_checked(root, word)]
-    return list(dict.fromkeys(chosen))
 
 
 def load_host(
@@ -80,20 +59,25 @@ def load_host(
 
     `overrides` are flags: a dotted key of the host file (one of `KEYS`' values) and its text. Raises BadSettings.
     """
-    _checked(root, name)
-    settings = _Settings(root, environ)
-    node = yamlfile.merge(_file(root, "_defaults"), _file(root, name))
+    checked(root, name)
+    settings = Settings(root, environ)
+    node = yamlfile.merge(host_file(root, "_defaults"), host_file(root, name))
     node = yamlfile.merge(node, settings.node(overrides))
     found = Decoder(settings.lookup).fields(node, Host, without=["name"])
     return _with_defaults(root, name, found)
+
+
+def bare_local(root: Path) -> Host:
+    """This machine without anything that its file says."""
+    return _with_defaults(root, LOCAL, {})
 
 
 def load_signals(root: Path, name: str, environ: Mapping[str, str] = os.environ) -> Signals:
     """Whom a host's file wants to be told, as far as that can be known: also where the file is wrong elsewhere, so that
     somebody learns of it."""
     try:
-        lookup = _Settings(root, environ).lookup
-        node = yamlfile.merge(_file(root, "_defaults"), _file(root, name))
+        lookup = Settings(root, environ).lookup
+        node = yamlfile.merge(host_file(root, "_defaults"), host_file(root, name))
     except BadSettings:
         return Signals()
     for key in ("backup", "signals"):
@@ -125,14 +109,14 @@ def adopt(root: Path, environ: MutableMapping[str, str] = os.environ) -> None:
 
     Raises BadSettings.
     """
-    settings = _Settings(root, environ)
+    settings = Settings(root, environ)
     for name in PROCESS:
         value = settings.text(name)
         if value and not environ.get(name):
             environ[name] = str(root / os.path.expanduser(value)) if name in _FILES else value
 
 
-class _Settings:
+class Settings:
     """What the process environment and `.env` say: OPSLIB_* settings, and the values of `${NAME}`."""
 
     def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
@@ -181,7 +165,7 @@ def _nested(key: str, text: str, place: str) -> Node:
     return node
 
 
-def _file(root: Path, name: str) -> Node:
+def host_file(root: Path, name: str) -> Node:
     shown = f"hosts/{name}.yml"
     try:
         node = yamlfile.read(root / "hosts" / f"{name}.yml", shown)
@@ -196,67 +180,18 @@ def _file(root: Path, name: str) -> Node:
     return node
 
 
-def _checked(root: Path, name: str) -> str:
+def checked(root: Path, name: str) -> str:
     """The name, if there is such a host."""
     hosts = root / "hosts"
-    if name == LOCAL or (_HOST_NAME.fullmatch(name) and os.path.lexists(hosts / f"{name}.yml")):
+    if name == LOCAL or (HOST_NAME.fullmatch(name) and os.path.lexists(hosts / f"{name}.yml")):
         return name
-    if _HOST_NAME.fullmatch(name) and os.path.exists(hosts / f"{name}.yaml"):
+    if HOST_NAME.fullmatch(name) and os.path.exists(hosts / f"{name}.yaml"):
         raise BadSettings(f"hosts/{name}.yaml: host files end in .yml", next=f"mv hosts/{name}.yaml hosts/{name}.yml")
     known = known_hosts_names(root)
     close = difflib.get_close_matches(name[:100], known, 3)
     hint = f" did you mean {' or '.join(map(repr, close))}?" if close else ""
-    file = f"hosts/{name}.yml" if _HOST_NAME.fullmatch(name) else "hosts/NAME.yml"
+    file = f"hosts/{name}.yml" if HOST_NAME.fullmatch(name) else "hosts/NAME.yml"
     raise BadSettings(
         f"unknown host {name[:100]!r}:{hint} hosts/ holds {', '.join(known)}",
         next=f"cp hosts/example.yml {file}, and edit it",
     )
-
-
-def _every(root: Path) -> list[str]:
-    """Every host that has a file, `local` only where it has one. A file that is no host's, by its name, is an error: a
-    backup of all hosts must not pass one over in silence."""
-    hosts = root / "hosts"
-    files = sorted(
-        path for path in hosts.glob("*.y*ml") if path.name[0] not in "._" and path.suffix in (".yml", ".yaml")
-    )
-    for path in files:
-        if path.suffix == ".yaml" or not _HOST_NAME.fullmatch(path.stem):
-            raise BadSettings(
-                f"hosts/{path.name}: no host can be called so, and @{ALL} means each file of hosts/",
-                next="name it NAME.yml, of letters, digits, `.`, - and _; what begins with _ is no host",
-            )
-    found = [path.stem for path in files if path.stem != "example"]
-    if not found:
-        raise BadSettings(
-            f"hosts/ holds no host, so there is none for @{ALL}", next="cp hosts/example.yml hosts/NAME.yml"
-        )
-    return found
-
-
-def _members(root: Path, group: str, settings: _Settings) -> list[str]:
-    """The hosts of a group. Only `groups` is read of each file: other hosts' unset passwords are no concern here. A file
-    in which even that cannot be read may be one of the group's, and is counted to it: what is wrong is said then."""
-    groups: dict[str, list[str]] = {}
-    unknown: list[tuple[str, BadSettings]] = []
-    names = known_hosts_names(root)
-    for name in names:
-        try:
-            for one in _groups(root, name, settings):
-                groups.setdefault(one, []).append(name)
-        except BadSettings as error:
-            unknown.append((name, error))
-    if group not in groups:
-        if unknown:
-            raise unknown[0][1]
-        what = nearest(group, groups) if groups else "; no host file names a group"
-        raise BadSettings(f"unknown group {group!r}{what}", next="add `groups: [NAME]` to the files of its hosts")
-    return sorted([*groups[group], *(name for name, _ in unknown)])
-
-
-def _groups(root: Path, name: str, settings: _Settings) -> tuple[str, ...]:
-    node = yamlfile.merge(_file(root, "_defaults"), _file(root, name))
-    assert isinstance(node.value, dict)
-    only = Node({key: child for key, child in node.value.items() if key == "groups"}, node.place, node.place)
-    found: tuple[str, ...] = Decoder(settings.lookup).fields(only, Host).get("groups", ())
-    return found

@@ -47,10 +47,10 @@ def _given(call: Call, file: str | None) -> tuple[str, bytes] | None:
 
 
 def _asked(call: Call, what: str) -> tuple[str, bytes]:
-    if not call.ui.can_ask:
+    if not call.ui.person.there:
         raise BadSettings(
             f"{what} is encrypted, and nothing says with which identity it is to be read",
             left="everything",
             next="--identity FILE, or OPSLIB_AGE_IDENTITY_FILE in .env or the environment",
         )
-    return "what was typed", call.ui.ask_secret(f"Identity (AGE-SECRET-KEY-1…) for {what}").encode()
+    return "what was typed", call.ui.person.secret(f"Identity (AGE-SECRET-KEY-1…) for {what}").encode()

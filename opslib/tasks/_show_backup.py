@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from opslib.tasks._show import SEVERITY, by_hand
-from opslib.ui.text import age, size
+from opslib.ui.text import age, seconds, size
 
 if TYPE_CHECKING:
     from opslib.run.record import HostRecord
@@ -15,39 +15,42 @@ if TYPE_CHECKING:
     from opslib.ui import Ui
 
 
-def made(ui: Ui, host: HostRecord) -> None:
+def made(ui: Ui, host: HostRecord) -> Mapping[str, str]:
     """backup.all and the others that make a set."""
     result = host.result
     if "set" not in result:
-        return
+        return {}
     count = len(result["artifacts"])
     ui.say(f"set {result['set']}: {count} artifacts, {size(result['bytes'])} of {size(result['raw_bytes'])}")
     ui.say(f"in {result['folder']}")
     for one in result.get("held", ()):
         ui.say(f"{one['container']} was {one['how']} for {one['seconds']} s")
-    pushed(ui, host)
+    return {"SET": result["set"], "SIZE": size(result["bytes"]), **pushed(ui, host)}
 
 
-def pushed(ui: Ui, host: HostRecord) -> None:
+def pushed(ui: Ui, host: HostRecord) -> Mapping[str, str]:
     """backup.push, and the end of a backup."""
-    for one in host.result.get("stores", ()):
+    stores = host.result.get("stores") or ()
+    for one in stores:
         if one["error"] is None:
             gone = f", {len(one['pruned'])} removed there" if one["pruned"] else ""
             ui.say(f"{one['store']}: {len(one['sent'])} sets sent, {size(one['bytes'])}{gone}")
+    return {"SENT TO": ", ".join(one["store"] for one in stores if one["error"] is None)} if stores else {}
 
 
-def pulled(ui: Ui, host: HostRecord) -> None:
+def pulled(ui: Ui, host: HostRecord) -> Mapping[str, str]:
     """backup.pull. The last line is what it was brought for."""
     if "folder" in host.result:
         ui.say(f"set {host.result['set']} from {host.result['store']}, {size(host.result['bytes'])}")
         ui.say(f"in {host.result['folder']}; to restore it: inv restore --file {host.result['set']} --host {host.host}")
+    return {"SET": host.result.get("set", ""), "FROM": host.result.get("store", "")}
 
 
-def sets(ui: Ui, host: HostRecord) -> None:
+def sets(ui: Ui, host: HostRecord) -> Mapping[str, str]:
     """backup.list."""
     if not host.result["sets"]:
         ui.say("no backup sets yet")
-        return
+        return {"WHOLE SETS": "0"}
     stores = bool(host.result["stores"])
     rows = [
         [
@@ -60,6 +63,8 @@ def sets(ui: Ui, host: HostRecord) -> None:
         for one in host.result["sets"]
     ]
     ui.table(["SET", "SIZE", "HOLDS", *(["WHOLE IN"] if stores else []), ""], rows, right=[1])
+    whole = [one["id"] for one in host.result["sets"] if None in one["places"].values() and not one.get("safety")]
+    return {"WHOLE SETS": str(len(whole)), "NEWEST": whole[-1] if whole else ""}
 
 
 def _remarks(one: dict[str, Any]) -> list[str]:
@@ -95,7 +100,7 @@ PROVES = {
 }
 
 
-def verified(ui: Ui, host: HostRecord) -> None:
+def verified(ui: Ui, host: HostRecord) -> Mapping[str, str]:
     """backup.verify."""
     ui.say(f"set {host.result['set']}")
     if host.ok:
@@ -104,6 +109,7 @@ def verified(ui: Ui, host: HostRecord) -> None:
         mark, style = SEVERITY["ok" if one["ok"] else "error"]
         how = one["why"] or (f"digest and {one['content']}" if one["content"] else "digest")
         ui.say(f"{one['file']}: {how}", mark=f"{mark} ", mark_style=style)
+    return {"SET": host.result["set"], "PROVEN": host.result["depth"] if host.ok else "no"}
 
 
 def new_key(ui: Ui, host: HostRecord) -> None:
@@ -124,15 +130,16 @@ def new_key(ui: Ui, host: HostRecord) -> None:
     ui.say("Without it no set that is encrypted can ever be read. It belongs on no server, in no repository.")
 
 
-def drilled(ui: Ui, host: HostRecord) -> None:
+def drilled(ui: Ui, host: HostRecord) -> Mapping[str, str]:
     """backup.drill."""
     result = host.result.get("drill", {})
     if not host.ok or "restored" not in result:
-        return
+        return {"SET": result.get("set", "")}
     rows = [[one["title"], _counted(one["counts"]) or "loaded, not counted", f"{one['seconds']:.1f} s"]
             for one in result["restored"]]  # fmt: skip
     ui.table(["RESTORED", "COUNTED", "TIME"], rows, right=[2])
     ui.say(f"the set {result['set']} can be restored; here that takes {result['seconds']:.0f} s")
+    return {"SET": result["set"], "RESTORED IN": seconds(result["seconds"])}
 
 
 def covered(ui: Ui, host: HostRecord) -> None:
@@ -224,8 +231,11 @@ def will_be_pruned(ui: Ui, run: Run) -> bool:
     return bool(run.result["shrunk"]) or not all(one["keep"] for one in run.result["sets"])
 
 
-def pruned(ui: Ui, host: HostRecord) -> None:
+def pruned(ui: Ui, host: HostRecord) -> Mapping[str, str]:
     """backup.prune."""
-    if host.ok and "plan" not in host.result:
-        gone = host.result.get("pruned", ())
-        ui.say(f"{len(gone)} sets removed, {len(host.result['sets']) - len(gone)} stay")
+    if not host.ok:
+        return {}
+    gone = len(host.result.get("pruned", ()))
+    stay = len(host.result["sets"]) - gone
+    ui.say(f"{gone} sets removed, {stay} stay")
+    return {"REMOVED": str(gone), "STAY": str(stay)}

@@ -4,8 +4,9 @@ import pytest
 
 from opslib.command import Secret
 from opslib.errors import BadSettings
-from opslib.settings.load import KEYS, adopt, known_hosts_names, load_host, load_signals, select_hosts
+from opslib.settings.load import KEYS, adopt, known_hosts_names, load_host, load_signals
 from opslib.settings.model import Backup, Build, Deploy, Host, Signals
+from opslib.settings.select import select_hosts
 from opslib.settings.units import Address
 
 
