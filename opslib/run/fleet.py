@@ -44,9 +44,8 @@ def carry_out(task: Task, targets: Sequence[Target], *, beside: Sequence[Target]
     """
     record = Record(task.name, now())
     began = time.monotonic()
-    run_id = new_id()
     groups = [list(targets)] if task.together else [[target] for target in targets]
-    hosts = [[HostRun(Run(run_id, task.name, one, _names(group), task.plan)) for one in group] for group in groups]
+    hosts = [_runs(task, group) for group in groups]
     interrupts = [Interrupt([*group, *beside]) for group in groups]
     with interruptible(interrupts):
         errors = each(list(zip(hosts, interrupts, strict=True)), lambda pair: all_or_none(task, *pair))
@@ -79,8 +78,10 @@ def new_id() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H%M%SZ-") + secrets.token_hex(2)
 
 
-def _names(group: Sequence[Target]) -> tuple[str, ...]:
-    return tuple(target.host.name for target in group)
+def _runs(task: Task, group: Sequence[Target]) -> list[HostRun]:
+    """Hosts that end the same are of one run; the others have ids of their own, as they may share a machine."""
+    ident, names = new_id(), tuple(target.host.name for target in group)
+    return [HostRun(Run(ident, task.name, target, names, task.plan)) for target in group]
 
 
 def _note(entry: HostRecord, error: BaseException | None, *, alone: bool) -> None:

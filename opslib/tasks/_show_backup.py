@@ -142,20 +142,25 @@ def drilled(ui: Ui, host: HostRecord) -> Mapping[str, str]:
     return {"SET": result["set"], "RESTORED IN": seconds(result["seconds"])}
 
 
-def covered(ui: Ui, host: HostRecord) -> None:
+def covered(ui: Ui, host: HostRecord) -> Mapping[str, str]:
     """backup.coverage: what is not protected stands first, and below the table why, and what to do about it."""
     if "coverage" not in host.result:
-        return
-    found = host.result["coverage"]
+        return {}
+    found, stores = host.result["coverage"], host.result["stores"]
     if not found:
         ui.say(f"nothing of project {host.result['project']} could hold data")
-        return
+        return {}
+    of = 1 + len(stores)
     rows = [
         [one["what"], " ".join(one["services"]), one["state"].replace("unprotected", "NOT PROTECTED"),
-         age(one["age"]) if one["set"] else "", _copied(one)]
+         age(one["age"]) if one["set"] else "", f"{len(one['places'])} of {of}" if one["set"] else "",
+         _last_drill([one]) if one["set"] else "", _copied(one)]
         for one in found
     ]  # fmt: skip
-    ui.table(["WHAT", "SERVICE", "STATE", "AGE", "NEWEST SET"], rows, right=[3])
+    ui.table(["WHAT", "SERVICE", "STATE", "AGE", "PLACES", "DRILLED", "NEWEST SET"], rows, right=[3])
+    for one in stores:
+        if one["error"] is not None:
+            ui.say(f"what is there is not known: {one['error']}", mark="! ", mark_style=SEVERITY["warning"][1])
     mark, style = SEVERITY["error"]
     bare = [one for one in found if one["state"] == "unprotected"]
     for why, do in dict.fromkeys((one["why"], one["do"]) for one in bare):
@@ -163,6 +168,20 @@ def covered(ui: Ui, host: HostRecord) -> None:
         ui.say(f"{named}: {why}", mark=f"{mark} ", mark_style=style)
         if do:
             ui.say(f"  {do}", "dim")
+    held = [one for one in found if one["set"]]
+    weakest = {
+        "AGE": age(max(one["age"] for one in held)),
+        "PLACES": f"{min(len(one['places']) for one in held)} of {of}",
+        "DRILLED": _last_drill(held),
+    } if held else {}  # fmt: skip
+    return {"PROTECTED": str(host.result["protected"]), "NOT": str(host.result["unprotected"]), **weakest}
+
+
+def _last_drill(rows: Sequence[dict[str, Any]]) -> str:
+    """How long ago all of it had been drilled."""
+    if any(one["drill"] is None for one in rows):
+        return "never"
+    return f"{age(max(one['drill'] for one in rows))} ago"
 
 
 def _copied(one: dict[str, Any]) -> str:

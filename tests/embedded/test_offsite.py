@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from opslib.backup import sets, take
+from opslib.backup import coverage, sets, take
+from opslib.backup.drill import steps as drill
 from opslib.backup.offsite import look, pull, push, remove
 from opslib.errors import OpsError
 from opslib.events import Event, Note
@@ -22,6 +23,7 @@ from opslib.run.step import AnyStep, Run
 from opslib.settings.keep import Keep
 from opslib.settings.model import Backup, Files, Host
 from opslib.settings.stores import StoreSpec, store_url
+from opslib.state import lines
 from opslib.target.local import Local
 from tests.cli.conftest import INV
 
@@ -169,6 +171,29 @@ def test_append_only_removes_nothing(root: Path, nas: Path) -> None:
     freely = local(root, store(nas), keep=Keep(last=1))
     assert result(run(freely, "backup.prune", lambda run: remove.steps(run, "nas")))["pruned"] == made[:1]
     assert sorted(path.name for path in (nas / "survey").iterdir()) == made[1:]
+
+
+def test_coverage_counts_places_and_drills(root: Path, nas: Path, tmp_path: Path) -> None:
+    target = local(root, store(nas), StoreSpec(url=store_url(str(tmp_path / "gone")), name="gone", folder="survey"))
+    back_up(target)
+
+    def covered() -> tuple[dict[str, Any], list[str | None]]:
+        record = look_on("backup.coverage", [target], coverage.coverage)
+        (row,) = result(record)["coverage"]
+        return row, [one["error"] for one in record.hosts[0].result["stores"]]
+
+    row, errors = covered()
+    assert (row["places"], row["drill"]) == (["host", "nas"], None)
+    assert errors[0] is None
+    assert "there is no folder" in str(errors[1]), "which is said, and no finding"
+    result(run(target, "backup.drill", lambda run: drill.steps(run, drill.Options())))
+    for _ in range(3):  # a drill counts however much has happened since
+        lines.append(target, f"{target.state}/journal.jsonl", *[{"task": "x" * 900}] * 1000)
+    row, _ = covered()
+    assert 0 <= row["drill"] < 60
+    damage(nas / "survey" / row["set"] / FILE)
+    look_on("v", [target], lambda run: look.verify(run, "latest", "nas"))
+    assert covered()[0]["places"] == ["host"]
 
 
 # -- push
