@@ -98,8 +98,8 @@ def _drill(
 def coverage(call: Call) -> Record:
     """Is all that holds data backed up, and since when?
 
-    Every volume, mounted folder and database: what copies it, and the newest whole set that holds it. Exits with 3 when
-    something that holds data is not protected.
+    Every volume, mounted folder and database: what copies it, the newest whole set that holds it, in how many places
+    that is, and the last drill. Exits with 3 when something that holds data is not protected.
     """
     from opslib.backup.coverage import coverage
     from opslib.tasks._show_backup import covered

@@ -41,7 +41,9 @@ def pushed(ui: Ui, host: HostRecord) -> Mapping[str, str]:
 def pulled(ui: Ui, host: HostRecord) -> Mapping[str, str]:
     """backup.pull. The last line is what it was brought for."""
     if "folder" in host.result:
-        ui.say(f"set {host.result['set']} from {host.result['store']}, {size(host.result['bytes'])}")
+        kept = len(host.result["kept"])
+        already = f", of which {kept} artifacts were here already" if kept else ""
+        ui.say(f"set {host.result['set']} from {host.result['store']}, {size(host.result['bytes'])}{already}")
         ui.say(f"in {host.result['folder']}; to restore it: inv restore --file {host.result['set']} --host {host.host}")
     return {"SET": host.result.get("set", ""), "FROM": host.result.get("store", "")}
 

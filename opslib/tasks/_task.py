@@ -12,8 +12,6 @@ from invoke.context import Context
 from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
-from opslib.errors import BadSettings
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -54,6 +52,8 @@ class Spec:
         """Raise BadSettings where nothing says what the task could work on."""
         if self.needs == "nothing" or host.compose or (self.needs == "data" and host.backup.sources):
             return
+        from opslib.errors import BadSettings
+
         examples = sorted(path.parent.name for path in root.glob("examples/*/tasks.py"))
         raise BadSettings(
             f"no stack here: {root} has no compose file, and no host file names one",
