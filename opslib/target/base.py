@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from opslib.command import Command, bash
 from opslib.errors import Cancelled, CommandFailed, HostLost, OpsError
-from opslib.events import Tell, silent
+from opslib.events import Output, Tell, silent
 from opslib.target.leash import leashed
 from opslib.target.pipe import Pipe
 from opslib.target.process import AFTER_LOSS, Ended, Process, new_nonce
@@ -196,8 +196,6 @@ class Target(ABC):
 
     def show(self, cmd: Command) -> list[str]:
         """Run a long command whose lines people want to see as they come; returns the last 40."""
-        from opslib.events import Output
-
         last: list[str] = []
         for line in self.lines(cmd):
             self.tell(Output(self.host.name, line))
