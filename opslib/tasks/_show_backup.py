@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from opslib.tasks._show import SEVERITY, by_hand
-from opslib.ui.text import age, seconds, size
+from opslib.tasks._show import by_hand
+from opslib.ui.text import size
 
 if TYPE_CHECKING:
     from opslib.run.record import HostRecord
@@ -86,32 +86,13 @@ def one_set(ui: Ui, host: HostRecord) -> None:
     if manifest["recipients"]:
         ui.say(f"encrypted to {', '.join(manifest['recipients'])}")
     rows = [
-        [one["file"], size(one["bytes"]), size(one["raw_bytes"]), _counted(one["counts"]),
+        [one["file"], size(one["bytes"]), size(one["raw_bytes"]), counted(one["counts"]),
          " ".join(filter(None, (one["image"], str(one["facts"].get("server") or "").partition(" ")[0])))]
         for one in manifest["artifacts"]
     ]  # fmt: skip
     ui.table(["FILE", "SIZE", "CONTENT", "COUNTED", "MADE FROM"], rows, right=[1, 2])
     for one in manifest["artifacts"]:
         by_hand(ui, f"to restore {one['file']} without opslib, in that folder:", one["by_hand"])
-
-
-PROVES = {
-    "manifest": "the manifest can be read, and every file is there with its length",
-    "digest": "every file is what was written; what is in it was not read",
-    "content": "every file is what was written, and can be read to its end",
-}
-
-
-def verified(ui: Ui, host: HostRecord) -> Mapping[str, str]:
-    """backup.verify."""
-    ui.say(f"set {host.result['set']}")
-    if host.ok:
-        ui.say(PROVES[host.result["depth"]])
-    for one in host.result.get("artifacts", ()):
-        mark, style = SEVERITY["ok" if one["ok"] else "error"]
-        how = one["why"] or (f"digest and {one['content']}" if one["content"] else "digest")
-        ui.say(f"{one['file']}: {how}", mark=f"{mark} ", mark_style=style)
-    return {"SET": host.result["set"], "PROVEN": host.result["depth"] if host.ok else "no"}
 
 
 def new_key(ui: Ui, host: HostRecord) -> None:
@@ -132,75 +113,12 @@ def new_key(ui: Ui, host: HostRecord) -> None:
     ui.say("Without it no set that is encrypted can ever be read. It belongs on no server, in no repository.")
 
 
-def drilled(ui: Ui, host: HostRecord) -> Mapping[str, str]:
-    """backup.drill."""
-    result = host.result.get("drill", {})
-    if not host.ok or "restored" not in result:
-        return {"SET": result.get("set", "")}
-    rows = [[one["title"], _counted(one["counts"]) or "loaded, not counted", f"{one['seconds']:.1f} s"]
-            for one in result["restored"]]  # fmt: skip
-    ui.table(["RESTORED", "COUNTED", "TIME"], rows, right=[2])
-    ui.say(f"the set {result['set']} can be restored; here that takes {result['seconds']:.0f} s")
-    return {"SET": result["set"], "RESTORED IN": seconds(result["seconds"])}
-
-
-def covered(ui: Ui, host: HostRecord) -> Mapping[str, str]:
-    """backup.coverage: what is not protected stands first, and below the table why, and what to do about it."""
-    if "coverage" not in host.result:
-        return {}
-    found, stores = host.result["coverage"], host.result["stores"]
-    if not found:
-        ui.say(f"nothing of project {host.result['project']} could hold data")
-        return {}
-    of = 1 + len(stores)
-    rows = [
-        [one["what"], " ".join(one["services"]), one["state"].replace("unprotected", "NOT PROTECTED"),
-         age(one["age"]) if one["set"] else "", f"{len(one['places'])} of {of}" if one["set"] else "",
-         _last_drill([one]) if one["set"] else "", _copied(one)]
-        for one in found
-    ]  # fmt: skip
-    ui.table(["WHAT", "SERVICE", "STATE", "AGE", "PLACES", "DRILLED", "NEWEST SET"], rows, right=[3])
-    for one in stores:
-        if one["error"] is not None:
-            ui.say(f"what is there is not known: {one['error']}", mark="! ", mark_style=SEVERITY["warning"][1])
-    mark, style = SEVERITY["error"]
-    bare = [one for one in found if one["state"] == "unprotected"]
-    for why, do in dict.fromkeys((one["why"], one["do"]) for one in bare):
-        named = ", ".join(one["what"] for one in bare if (one["why"], one["do"]) == (why, do))
-        ui.say(f"{named}: {why}", mark=f"{mark} ", mark_style=style)
-        if do:
-            ui.say(f"  {do}", "dim")
-    held = [one for one in found if one["set"]]
-    weakest = {
-        "AGE": age(max(one["age"] for one in held)),
-        "PLACES": f"{min(len(one['places']) for one in held)} of {of}",
-        "DRILLED": _last_drill(held),
-    } if held else {}  # fmt: skip
-    return {"PROTECTED": str(host.result["protected"]), "NOT": str(host.result["unprotected"]), **weakest}
-
-
-def _last_drill(rows: Sequence[dict[str, Any]]) -> str:
-    """How long ago all of it had been drilled."""
-    if any(one["drill"] is None for one in rows):
-        return "never"
-    return f"{age(max(one['drill'] for one in rows))} ago"
-
-
-def _copied(one: dict[str, Any]) -> str:
-    """The set; the sources, where these are not called like what they copy; and what else is to be said."""
-    kind, _, name = one["what"].partition(" ")
-    own = one["sources"] in ([], [one["what"]], [f"files {name}" if kind == "folder" else ""])
-    by = "" if own or not one["set"] else f"by {' and '.join(one['sources'])}"
-    why = one["why"] if one["state"] != "unprotected" else ""
-    return ", ".join(filter(None, (one["set"], by, why)))
-
-
 def _holds(titles: Sequence[str]) -> str:
     kinds = Counter(title.split(" ", 1)[0] for title in titles)
     return ", ".join(f"{count} {kind}" if count > 1 else kind for kind, count in kinds.items())
 
 
-def _counted(counts: dict[str, Any]) -> str:
+def counted(counts: dict[str, Any]) -> str:
     """Rows of a database, keys of Redis, files of a folder: whichever the artifact has."""
     numbers = [each["keys"] if isinstance(each, dict) else each for each in counts.values()]
     if "files" in counts and "dirs" in counts:
@@ -227,8 +145,8 @@ def restored(ui: Ui, host: HostRecord) -> None:
     """restore. The last line is the way back."""
     result = host.result
     for part in result.get("restored", ()):
-        before = _counted(part["before"] or {}) or "nothing"
-        after = _counted(part["after"]) or "nothing counted"
+        before = counted(part["before"] or {}) or "nothing"
+        after = counted(part["after"]) or "nothing counted"
         ui.say(f"{part['part']}: {before} before, {after} now")
     if copy := result.get("safety_copy"):
         ui.say(f"safety copy {copy}; to go back: inv restore --file {copy} --host {host.host}{_all_of(result)}")
