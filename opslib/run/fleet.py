@@ -49,11 +49,9 @@ def carry_out(task: Task, targets: Sequence[Target], *, beside: Sequence[Target]
     interrupts = [Interrupt([*group, *beside]) for group in groups]
     with interruptible(interrupts):
         errors = each(list(zip(hosts, interrupts, strict=True)), lambda pair: all_or_none(task, *pair))
-    for group_, error in zip(hosts, errors, strict=True):
-        _note(group_[0].record, error, alone=len(groups) == 1)
-        for host in group_:
-            host.record.seconds = host.seconds()
-            record.hosts.append(host.record)
+    for runs, error in zip(hosts, errors, strict=True):
+        _note(runs[0].record, error, alone=len(groups) == 1)
+        record.hosts += [one.record for one in runs]
     record.seconds = time.monotonic() - began
     return record
 
@@ -62,13 +60,21 @@ def look_on(name: str, targets: Sequence[Target], look: Callable[[Run], object])
     """The same for what only reads: no lock, no log, no journal. `look` fills the run's `result`."""
     record = Record(name, now())
     began = time.monotonic()
-    runs = [Run(new_id(), name, target, ()) for target in targets]
+    record.hosts = [HostRecord(target.host.name) for target in targets]
+
+    def work(pair: tuple[Target, HostRecord]) -> None:
+        target, entry = pair
+        run, since = Run(new_id(), name, target, ()), time.monotonic()
+        entry.result = run.result
+        try:
+            look(run)
+        finally:
+            entry.seconds = round(time.monotonic() - since, 3)
+
     with interruptible([Interrupt(targets)]):
-        errors = each(runs, look)
-    for run, error in zip(runs, errors, strict=True):
-        entry = HostRecord(run.host, result=run.result, seconds=round(time.monotonic() - began, 3))
-        _note(entry, error, alone=len(runs) == 1)
-        record.hosts.append(entry)
+        errors = each(list(zip(targets, record.hosts, strict=True)), work)
+    for entry, error in zip(record.hosts, errors, strict=True):
+        _note(entry, error, alone=len(targets) == 1)
     record.seconds = time.monotonic() - began
     return record
 
@@ -90,7 +96,8 @@ def _note(entry: HostRecord, error: BaseException | None, *, alone: bool) -> Non
     if error is None:
         return
     if isinstance(error, OpsError):
-        failed(entry, error)
+        if entry.error is None:
+            failed(entry, error)
     elif alone or not isinstance(error, Exception):
         raise error
     else:

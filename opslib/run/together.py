@@ -26,17 +26,21 @@ _RECONNECT = 60.0  # seconds given to get a lost line back, to undo
 
 def all_or_none(task: Task, hosts: list[HostRun], interrupt: Interrupt) -> None:
     """Carry the task out on the hosts, or plan it. How it ended is in their records."""
-    if task.plan:
-        _settle(hosts, each(hosts, lambda host: host.plan(task.steps(host.run))))
-        return
+    for host in hosts:
+        host.start()
     try:
         with ExitStack() as locks:
             _phases(task, hosts, locks, interrupt)
     finally:
         interrupt.end()
+        for host in hosts:
+            host.record.seconds = host.seconds()
 
 
 def _phases(task: Task, hosts: list[HostRun], locks: ExitStack, interrupt: Interrupt) -> None:
+    if task.plan:
+        _settle(hosts, each(hosts, lambda host: host.plan(task.steps(host.run))))
+        return
     opened = [ExitStack() for _ in hosts]
     for stack in opened:
         locks.push(stack)

@@ -286,6 +286,7 @@ def test_an_interruption_ends_those_that_are_not_done(tmp_path: Path) -> None:
     threading.Thread(target=interrupt, daemon=True).start()
     record = carry_out(Task("test", mixed, known(), together=False), targets)
     assert [host.code for host in record.hosts] == [0, 130]
+    assert record.hosts[0].seconds < record.hosts[1].seconds, "of each its own"
     assert record.exit == 130
     assert [contents(target) for target in targets] == ["new new", "old old"]
     assert read_file(targets[1], path(targets[1])) is None
