@@ -130,19 +130,22 @@ def test_what_goes_wrong_on_one_host_hides_no_other(fleet):
     (fleet.folder / "d/docs/x").unlink()
     (fleet.folder / "d/docs").rmdir()
     fleet.unreachable("e")
+    fleet.host("f", "compose: [stack.yml]\ndocker: [/none/docker]\n")
+    fleet.project.write("stack.yml", "services: {}\n")
     made = fleet.inv("backup", "--yes", code=1)
-    assert list(made) == list("abcde"), "in their order"
+    assert list(made) == list("abcdef"), "in their order"
     said = codes(made)
     assert (said["a"], said["b"]) == ("", "")
     assert said["c"].startswith("hosts/c.yml:6: unknown key 'depoly'")
     assert "docs" in said["d"]
     assert "127.0.0.1" in said["e"]
+    assert "Docker is not installed" in said["f"]
     assert all((fleet.folder / name / "backups" / made[name]["result"]["set"]).is_dir() for name in "ab")
     text, rows = fleet.shown("backup", "--yes")
-    assert [rows[name][0] for name in "abcde"] == ["changed", "changed", "failed", "failed", "failed"]
+    assert [rows[name][0] for name in "abcdef"] == ["changed", "changed", *["failed"] * 4]
     assert "c: hosts/c.yml:6: unknown key" in text
     looked = fleet.inv("backup.list", code=1)
-    assert [bool(one["result"].get("sets")) for one in looked.values()] == [True, True, False, False, False]
+    assert [bool(one["result"].get("sets")) for one in looked.values()] == [True, True, *[False] * 4]
     assert looked["d"]["ok"] is True, "it has none, which is no error"
 
 
