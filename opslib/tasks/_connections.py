@@ -48,6 +48,10 @@ class Connections:
         except OpsError:
             return None
 
+    def cancelled(self) -> bool:
+        """Whether the user has interrupted what runs on any of them."""
+        return any(target.cancelled for target in self._open)
+
     def close(self) -> None:
         """Let all of them go."""
         for target in self._open:

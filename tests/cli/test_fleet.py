@@ -236,11 +236,11 @@ def test_a_mistake_of_ours_on_one_host_hides_no_other(fleet, task):
     assert "--host b --debug" in done["b"]["error"]["next"]
 
 
-def test_questions_stand_one_after_the_other(fleet):
-    fleet.project.write("tasks.py", OWN)
+def at_a_terminal(fleet, args, question, answers):
+    """Call it with a person who gives one answer after the other: the hosts, the exit code, how often it asked."""
     leader, follower = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", LEAD, *INV, "agree", "--host", "@all", "--json"], cwd=fleet.project.root,
+        [sys.executable, "-c", LEAD, *INV, *args, "--host", "@all", "--json"], cwd=fleet.project.root,
         env=fleet.project.environ, stdin=follower, stdout=subprocess.PIPE, stderr=follower, start_new_session=True,
     )  # fmt: skip
     os.close(follower)
@@ -248,11 +248,36 @@ def test_questions_stand_one_after_the_other(fleet):
     with suppress(OSError):  # the end of a terminal
         while data := os.read(leader, 4096):
             shown += data
-            if shown.count(b"[y/N] ") > answered:
+            if shown.count(question) > answered:
                 answered += 1
-                assert shown.count(b"[y/N] ") == answered, "the next one waits for its turn"
-                os.write(leader, [b"y\n", b"n\n"][answered - 1])
+                assert shown.count(question) == answered, "the next one waits for its turn"
+                os.write(leader, answers[answered - 1])
     out, _ = process.communicate(timeout=20)
     os.close(leader)
-    agreed = [one["result"].get("agreed", False) for one in json.loads(out)["hosts"]]
-    assert (sorted(agreed), process.returncode, answered) == ([False, True], 5, 2)
+    return json.loads(out)["hosts"] if out else [], process.returncode, answered
+
+
+def test_questions_stand_one_after_the_other(fleet):
+    fleet.project.write("tasks.py", OWN)
+    hosts, code, asked = at_a_terminal(fleet, ["agree"], b"[y/N] ", [b"y\n", b"n\n"])
+    assert sorted(one["result"].get("agreed", False) for one in hosts) == [False, True]
+    assert (code, asked) == (5, 2)
+
+
+def test_a_key_is_typed_once_for_all_hosts(fleet):
+    key = fleet.project.inv("backup.key", "--json").json["hosts"][0]["result"]
+    for name in "ab":
+        fleet.host(name, f"  encrypt_to: {key['recipient']}\n")
+    fleet.inv("backup")
+    typed = [f"{key['identity']}\n".encode()]
+    hosts, code, asked = at_a_terminal(fleet, ["backup.drill"], b"AGE-SECRET-KEY-1\xe2\x80\xa6", typed)
+    assert ([one["ok"] for one in hosts], code, asked) == ([True, True], 0, 1)
+
+
+def test_ctrl_c_ends_a_question_of_several_hosts(fleet):
+    key = fleet.project.inv("backup.key", "--json").json["hosts"][0]["result"]
+    for name in "ab":
+        fleet.host(name, f"  encrypt_to: {key['recipient']}\n")
+    fleet.inv("backup")
+    hosts, code, _ = at_a_terminal(fleet, ["backup.drill"], b"AGE-SECRET-KEY-1\xe2\x80\xa6", [b"\x03", b"\x03"])
+    assert ([one["ok"] for one in hosts], code) == ([False, False], 130)
