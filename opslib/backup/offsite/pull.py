@@ -65,7 +65,7 @@ def steps(run: Run, wanted: str, store: str | None) -> list[AnyStep]:
 
 def _undo(run: Run, memo: Memo) -> None:
     """What is half goes. Idempotent."""
-    whole = run.target.run(bash(_HALF, memo["stage"])).text
+    whole = run.target.run(bash(_HALF, memo["stage"], limit=600)).text
     if whole:
         again = f"inv backup.pull --set {memo['set']} --host {run.host}"
         what = f"{whole} artifacts that arrived whole wait in {memo['stage']} until the next backup"
@@ -110,7 +110,7 @@ def _bring(place: Offsite, set_id: str, stage: str) -> tuple[list[str], int]:
     make_room(target, 0)  # its folder is there
     staging.go_on(target, stage)
     kept = [file for file, wrong in digests(target, stage, manifest.artifacts).items() if not wrong]
-    target.run(bash(_ONLY, stage, *kept))
+    target.run(bash(_ONLY, stage, *kept, limit=600))
     missing = [one for one in manifest.artifacts if one.file not in kept]
     make_room(target, sum(one.bytes for one in missing))
     for artifact in missing:
