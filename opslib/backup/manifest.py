@@ -40,6 +40,11 @@ class Engine(Struct, frozen=True, kw_only=True):
     arch: str
 
 
+def stem(file: str) -> str:
+    """The name of an artifact's file without the endings that say how it is compressed, and whether it is encrypted."""
+    return file.removesuffix(".age").removesuffix(".zst").removesuffix(".gz")
+
+
 class Artifact(Struct, frozen=True, kw_only=True):
     """One file of a set.
 
@@ -63,9 +68,8 @@ class Artifact(Struct, frozen=True, kw_only=True):
 
     @property
     def stem(self) -> str:
-        """The file's name without the endings that say how it is compressed, and whether it is encrypted: by this an
-        artifact is known in every set."""
-        return self.file.removesuffix(".age").removesuffix(".zst").removesuffix(".gz")
+        """By this an artifact is known in every set."""
+        return stem(self.file)
 
     @property
     def title(self) -> str:

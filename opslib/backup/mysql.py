@@ -20,7 +20,7 @@ from opslib.backup.manifest import Artifact, Kind, file_name
 from opslib.backup.mysql_replace import Accounts, Replacing
 from opslib.backup.mysql_tables import Tables
 from opslib.backup.pack import beside, inside, pack, pack_command, script
-from opslib.engines import mysql
+from opslib.engines import mysql, mysql_facts
 from opslib.errors import BadSettings, OpsError
 from opslib.events import Note
 from opslib.settings import model
@@ -70,7 +70,7 @@ class MysqlDatabase:
     def take(self, stage: Stage) -> list[Artifact]:
         """Dump in one transaction, and count the rows as they pass."""
         at = self.at
-        seen = mysql.facts(stage.target, at, self.database)
+        seen = mysql_facts.facts(stage.target, at, self.database)
         packed = pack(stage, self.title, self.file, dump_command(stage, self, programs=self._programs(stage, seen)))
         facts = {
             "part": "database", "database": self.database, "server": at.version, "flavour": mysql.flavour(at),
@@ -161,7 +161,7 @@ def dump_command(stage: Stage, source: MysqlDatabase, *, programs: bool = True) 
 def find(target: Target, at: Instance, specs: Sequence[SourceSpec]) -> tuple[list[Source], list[Missed]]:
     """The accounts, where the user may see them, and each database. Raises BadSettings for a database of the host file
     that is not there."""
-    sizes = mysql.databases(target, at)
+    sizes = mysql_facts.databases(target, at)
     for spec in specs:
         if isinstance(spec, model.Mysql) and spec.database not in (None, *sizes):
             raise BadSettings(f"there is no database {spec.database!r} in service {at.service}", host=target.host.name)

@@ -37,7 +37,7 @@ that it is encrypted to as many."""
 # $1 the file, $2 bytes that must stay free, then the program. Every stage's exit code counts; a digest taken aside by
 # `tee >(…)` would fail unseen. The limit on the file's size keeps the reserve whatever the estimate was. What the
 # program says on descriptor 4 is about the data; its complaints are shown as warnings when it succeeds. zstd says how
-# many bytes went in, so that no process has to stand between to count them.
+# many bytes went in, so that no process has to stand between to count them; where it does not, they are counted again.
 _STAGES = f"""{DIGEST}{SEAL}export LC_ALL=C; umask 027; cd /stage || exit 1
 free=$(df -PB1 . | awk 'NR == 2 {{ print $4 }}'); room=$(( (free - $2) / 1024 ))
 [ "$room" -gt 0 ] || {{ echo "only $free bytes are free, and $2 must stay free" >&2; exit 1; }}
@@ -52,12 +52,18 @@ if [ "${{st[*]}}" != 'ZEROS' ]; then cat "$t/said" >&2; grep -a '^zstd: ' "$t/zs
   echo "the dump's stages ended with ${{st[*]}}" >&2; exit 1; fi
 sealed "$file" || exit 1
 raw=$(tr '\\r' '\\n' <"$t/zstd" | sed -n 's/.*( *\\([0-9]*\\) B => .*/\\1/p' | tail -n 1)
-: "${{raw:=$(zstd -dcq -- "$file" | wc -c)}}"; [ "${{raw:-0}}" -gt 0 ] || {{ echo 'the dump is empty' >&2; exit 1; }}
+[ -n "$raw" ] || COUNTED; [ "${{raw:-0}}" -gt 0 ] || {{ echo 'the dump is empty' >&2; exit 1; }}
 chown --reference=. -- "$file" && chmod 0440 -- "$file" && sync -- "$file" || exit 1
 sed 's/^/told /' "$t/told"; sed 's/^/said /' "$t/said"
 read -r sum _ <"$t/sum"; printf 'packed %s %s %s\\n' "$(stat -c %s -- "$file")" "$raw" "$sum" """
-_PACK = _STAGES.replace("SEALING", "").replace("ZEROS", "0 0 0 0")
-_PACK_SEALED = _STAGES.replace("SEALING", ' age "${to[@]}" |').replace("ZEROS", "0 0 0 0 0")
+_PACK = (
+    _STAGES.replace("SEALING", "").replace("ZEROS", "0 0 0 0").replace("COUNTED", 'raw=$(zstd -dcq -- "$file" | wc -c)')
+)
+_UNKNOWN = "its zstd does not say how much it has compressed, and what is encrypted cannot be counted any more"
+_PACK_SEALED = (
+    _STAGES.replace("SEALING", ' age "${to[@]}" |').replace("ZEROS", "0 0 0 0 0")
+    .replace("COUNTED", f"{{ echo '{_UNKNOWN}' >&2; exit 1; }}")
+)  # fmt: skip
 
 
 # $1 a process of the container, $2 the container's id, $3 the user, $4 the PATH, then the program. A process id may

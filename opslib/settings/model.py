@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Struct, field
 
 from opslib.command import Secret
-from opslib.settings import globs, units
+from opslib.settings import globs, schedule, units
 from opslib.settings.keep import Count, Keep
 from opslib.settings.stores import StoreSpec
 from opslib.settings.units import Address, Parse, Reserve
@@ -215,7 +215,7 @@ class Backup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reserve: Annotated[Reserve, Parse(units.reserve)] = Reserve(fraction=0.1)
     sources: tuple[SourceSpec, ...] = ()
     exclude: tuple[str, ...] = ()
-    schedule: dict[ScheduledTask, Annotated[str, Parse(units.cron)]] = field(
+    schedule: dict[ScheduledTask, Annotated[str, Parse(schedule.cron)]] = field(
         default_factory=lambda: {"all": "0 2 * * *"}
     )
     random_delay: Seconds = 0.0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from opslib.ui.text import seconds, size
@@ -104,25 +105,29 @@ def _origin(one: dict[str, Any]) -> str:
 # -- cron, signals, host
 
 
-def cron_job(ui: Ui, host: HostRecord) -> None:
+def cron_job(ui: Ui, host: HostRecord) -> Mapping[str, str]:
     """cron.install, cron.show, cron.remove."""
     found = host.result
     if not found["installed"]:
         ui.say(f"{host.host}: nothing in the crontab")
-        return
+        return {"TASKS": "none"}
     ui.say(f"{host.host}: output in {found['log']}, times in {found['zone']}")
     for job in found["jobs"]:
         later = f", {seconds(job['delay'])} later" if job["delay"] else ""
         soon = f"; next {job['next'].replace('T', ' ')}" if job["next"] else ""
         ui.say(f"  {job['task']}: {job['schedule']}{later}{soon}")
         ui.say(f"    {job['line']}", "dim")
+    coming = min((job["next"] for job in found["jobs"] if job["next"]), default="", key=datetime.fromisoformat)
+    return {"TASKS": str(len(found["jobs"])), "NEXT": coming.replace("T", " ")}
 
 
-def tried(ui: Ui, host: HostRecord) -> None:
+def tried(ui: Ui, host: HostRecord) -> Mapping[str, str]:
     """signals.test."""
     for one in host.result["signals"]:
         mark, style = SEVERITY["ok" if one["ok"] else "error"]
         ui.say(f"{one['signal']}: {one['why'] or 'sent'}", mark=f"{mark} ", mark_style=style)
+    sent = sum(one["ok"] for one in host.result["signals"])
+    return {"SENT": f"{sent} of {len(host.result['signals'])}"}
 
 
 def findings(ui: Ui, host: HostRecord) -> None:

@@ -13,13 +13,16 @@ from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from opslib.run.record import Record
+    from opslib.settings.model import Host
 
 Need = Literal["nothing", "data", "stack"]
 """What must be there for a task to make sense: a compose file ("stack"), or that or `backup.sources` ("data")."""
 
 _EVERY = {
-    "host": (None, "Where: a host of hosts/, several with commas, or @group"),
+    "host": (None, "Where: a host of hosts/, several with commas, @group, or @all"),
     "json": (False, "Print one JSON object; progress goes to stderr"),
     "debug": (False, "Show the commands, and tracebacks"),
 }
@@ -36,12 +39,26 @@ IDENTITY = {"identity": "The file with the private key of age, for a set that is
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What the decorator says of a task. `one_host`: exactly one, never taken from OPSLIB_HOST."""
+    """What the decorator says of a task. `one_host`: exactly one, never taken from OPSLIB_HOST. `together`: of several
+    hosts all end new or all old; otherwise each is for itself."""
 
     name: str
     body: Callable[..., Record]
     needs: Need
     one_host: bool
+    together: bool
+
+    def require(self, root: Path, host: Host) -> None:
+        """Raise BadSettings where nothing says what the task could work on."""
+        if self.needs == "nothing" or host.compose or (self.needs == "data" and host.backup.sources):
+            return
+        from opslib.errors import BadSettings
+
+        examples = sorted(path.parent.name for path in root.glob("examples/*/tasks.py"))
+        raise BadSettings(
+            f"no stack here: {root} has no compose file, and no host file names one",
+            next=f"cd examples/{examples[0]}" if examples else "cd to the project, or set `compose:` in its host file",
+        )
 
 
 class _Argument(Argument):
@@ -81,6 +98,7 @@ def task(
     options: tuple[str, ...] | None = None,
     needs: Need = "stack",
     one_host: bool = False,
+    together: bool = False,
     signals: bool = False,
     default: bool = False,
     help: dict[str, str] | None = None,
@@ -98,7 +116,7 @@ def task(
         shared["signal"] = _SIGNAL
 
     def decorate(body: Callable[..., Record]) -> OpsTask:
-        spec = Spec(name, body, needs, one_host)
+        spec = Spec(name, body, needs, one_host, together)
 
         def run(c: Context, **given: Any) -> Record:
             from opslib.tasks._perform import perform

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from opslib.backup import sets
+from opslib.backup import coverage, sets
 from opslib.backup.drill import steps as drill
 from opslib.command import bash
-from opslib.run.fleet import Task, carry_out
+from opslib.run.fleet import Task, carry_out, look_on
 from opslib.run.record import Record
 from opslib.tasks._recovery import Recoveries
 from tests.lab.contract import SUBJECTS, Ground, on_ground
@@ -91,6 +91,14 @@ def test_each_is_restored_and_counted(drilled: Drilled, subject: Subject) -> Non
     assert wanted
     assert {file: one["counts"] for file, one in restored.items()} == wanted
     assert all(one["seconds"] > 0 for one in restored.values())
+
+
+def test_coverage_tells_that_all_of_it_was_drilled(drilled: Drilled) -> None:
+    ground = drilled.ground
+    record = look_on("backup.coverage", [ground.target], lambda run: coverage.coverage(run, ground.here))
+    held = {one["what"]: one["drill"] for one in record.hosts[0].result["coverage"] if one["set"]}
+    assert held
+    assert [what for what, age in held.items() if age is None] == []
 
 
 def test_what_runs_is_as_it_was_and_nothing_is_left(drilled: Drilled) -> None:

@@ -189,6 +189,10 @@ def test_get_of_what_is_not_there_leaves_nothing(target: Target, tmp_path: Path)
 
 
 def test_lines_come_as_they_are_printed(target: Target) -> None:
+    failing = target.lines(bash("echo one; printf two; exit 3"))
+    assert [next(failing), next(failing)] == ["one", "two"], "what stands last may say why"
+    with pytest.raises(CommandFailed):
+        next(failing)
     lines = target.lines(bash("echo one; until [[ -e $1/go ]]; do sleep .05; done; echo two", target.root))
     assert next(lines) == "one"
     put_bytes(target, b"", f"{target.root}/go")

@@ -135,7 +135,8 @@ def _restore(ctx: Context, chosen: Chosen) -> AnyStep:
         drilled = [_drilled(run, ctx, part) for part in parts]
         seconds = round(time.monotonic() - run.facts["began"], 3)
         run.result["drill"] |= {"seconds": seconds, "restored": drilled}
-        run.journal["drill"] = {**run.result["drill"], "restored": [one["title"] for one in drilled]}
+        files = [one.file for one in chosen.artifacts]  # with the accounts, which come with the databases
+        run.journal["drill"] = {**run.result["drill"], "restored": [one["title"] for one in drilled], "files": files}
         return f"{len(parts)} restored and counted"
 
     return Step("restore there", look, do, show=lambda memo: ", ".join(memo["artifacts"]))
