@@ -30,6 +30,8 @@ LASTS = (3.0, 40.0)  # seconds of a fault, the one or the other: after 30 the li
 def run(ground: Ground) -> list[Row]:
     """Each fault in each phase, over SSH. The short form takes one phase of each."""
     stack = ground.stack("ssh")
+    stack.inv("backup.all", *AFTER)
+    stack.examine()
     rows = []
     rounds = 1 if ground.dice.short else max(1, ground.dice.times // 50)
     tried = [(kind, task) for kind in TITLES for task in PHASES if (kind, task) != ("database", "backup.push")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -69,7 +70,7 @@ def depths(target: Target, wanted: str) -> dict[str, bool]:
 
 def _every(place: Plain, folder: Path, bits: int) -> Row:
     row = Row(f"every byte of a set of {_size(folder)} bytes changed in {bits} of its bits, and every truncation")
-    name = folder.name
+    name, began = folder.name, time.monotonic()
     with closing(place.target()) as target:
         for path, data, how in [*flipped(folder, bits), *cut(folder)]:
             good = path.read_bytes()
@@ -82,6 +83,7 @@ def _every(place: Plain, folder: Path, bits: int) -> Row:
             row.add(hit=True)
         if refused(target, folder):
             raise Bad("the set itself is refused")
+    row.seconds = time.monotonic() - began
     return row
 
 

@@ -51,13 +51,14 @@ def _steps(ground: Ground) -> list[Row]:
     stacks = ground.both()
     if ground.dice.short:
         stacks = stacks[1:]
-    names, sets = _names(stacks[0]), {}
+    sets = {}
     for stack in stacks:
         stack.inv("backup.all", *AFTER)
         stack.examine()
         newest = stack.site.inside(f"ls -t {stack.site.folder}/backups | head -1")
         stack.site.inside(f"cp -a {stack.site.folder}/backups/{newest} {stack.site.folder}/kept")
         sets[stack.where] = stack.expected
+    names = _names(stacks[0])
     wanted = [name for name in names if name == "swap"] if ground.dice.short else names
     return [
         attempts(ground.dice, Row(f"a restore killed in its step `{name}`"), stacks, len(stacks), _killing(name, sets))
