@@ -88,8 +88,8 @@ def _ways(place: Plain, gateway: Gateway) -> dict[str, Work]:
         "S3 over a line of 2 MB/s": way(0, "", lambda dice: proxy(gateway.port, rate=2_000_000)),
         "S3 refuses the secret": way(1, "refused", straight, secret="open-sesame"),
         "S3 has no such bucket": way(1, "bucket", straight, bucket="no-such-bucket"),
-        "S3 is in another region": way(1, "", straight, region="eu-north-1"),
-        "S3 finds the clock wrong": way(1, "", lambda dice: proxy(gateway.port, answer=SKEWED)),
+        "S3 is in another region": way(1, "region", straight, region="eu-north-1"),
+        "S3 finds the clock wrong": way(1, "clock", lambda dice: proxy(gateway.port, answer=SKEWED)),
     }
 
 
