@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.lab.site import fault, until
 
-from .ground import SERVER, Ground
+from .ground import Ground
 from .kills import AFTER
 from .stack import Stack, in_folder
 from .tally import Bad, Row, attempts
@@ -33,7 +33,7 @@ def run(ground: Ground) -> list[Row]:
     stack.inv("backup.all", *AFTER)
     stack.examine()
     rows = []
-    rounds = 1 if ground.dice.short else max(1, ground.dice.times // 50)
+    rounds = 1 if ground.dice.short else max(1, ground.dice.times // 100)
     tried = [(kind, task) for kind in TITLES for task in PHASES if (kind, task) != ("database", "backup.push")]
     if ground.dice.short:
         tried = [("cut", "backup.all"), ("database", "restore")]
@@ -71,13 +71,15 @@ def _breaking(kind: str, task: str) -> Callable[[Stack, int, random.Random], tup
 
 
 def _away(stack: Stack, process: subprocess.Popen[str], kind: str, seconds: float) -> int:
-    fault(SERVER, kind)
+    assert stack.site.server is not None
+    name = stack.site.server["name"]
+    fault(name, kind)
     try:
         deadline = time.monotonic() + seconds
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.2)
     finally:
-        fault(SERVER, HEALED[kind])
+        fault(name, HEALED[kind])
     return stack.ended(process)
 
 

@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
         say(f"torture: {', '.join(sorted(NEEDS_ROOT.intersection(names)))}: only root may do that on this machine")
         return 1
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    ground = Ground(Dice(seed, options.times or (SHORT if options.short else FULL), options.short))
+    ground = Ground(Dice(seed, options.times or (SHORT if options.short else FULL), options.short), options.server)
     say(f"seed {seed}")
     try:
         for name in names:
@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--times", type=_count, help=f"how often what is random is tried (default {FULL})")
     parser.add_argument("--seed", type=int, help="of an earlier run: the same moments once more")
     parser.add_argument("--short", action="store_true", help=f"{SHORT} times, and not every step: about two minutes")
+    parser.add_argument("--server", default="torture", help="the lab's server that is broken (default torture)")
     parser.add_argument("--write", action="store_true", help="replace these cases' tables in docs/reliability.md")
     return parser
 

@@ -19,8 +19,6 @@ from tests.lab.site import own_server
 from .stack import Stack
 from .tally import Dice, say
 
-SERVER = "torture"
-
 
 class NoLab(Exception):
     """There is nothing here to do it on; `code` is the exit code."""
@@ -31,8 +29,8 @@ class NoLab(Exception):
 class Ground:
     """A folder of this run's own. What is brought up in it goes when it is closed."""
 
-    def __init__(self, dice: Dice) -> None:
-        self.dice = dice
+    def __init__(self, dice: Dice, server: str) -> None:
+        self.dice, self._server = dice, server
         above = Path(os.environ.get("OPSLIB_TORTURE_DIR") or Path.home() / ".cache" / "opslib-torture")
         above.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = Path(tempfile.mkdtemp(prefix="run-", dir=above))
@@ -63,8 +61,8 @@ class Ground:
     def server(self) -> dict[str, Any]:
         """A server of its own: what is done to it would disturb the others."""
         assert self.lab
-        say(f"the lab's server {SERVER}")
-        return own_server(SERVER)
+        say(f"the lab's server {self._server}")
+        return own_server(self._server)
 
     def stack(self, where: str) -> Stack:
         """The small stack on this machine (`local`) or on the server (`ssh`), with its data in it and one good set."""

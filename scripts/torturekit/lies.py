@@ -18,7 +18,7 @@ chmod 755 /usr/local/sbin/pg_dump; pg_dump --version'"""
 
 def run(ground: Ground) -> list[Row]:
     """The backup cannot know it; whoever reads the set does, and it counts no more."""
-    times = 1 if ground.dice.short else max(1, ground.dice.times // 10)
+    times = 1 if ground.dice.short else max(1, ground.dice.times // 20)
     row = Row("a `pg_dump` that exits with 0 and leaves out the rows of one table")
     return [attempts(ground.dice, row, [ground.stack("local")], times, _lied)]
 

@@ -44,7 +44,8 @@ def _plain(ground: Ground) -> Row:
         return hit, proven + place.examine()
 
     place.settings(more="  keep: {last: 1000}\n")
-    return attempts(ground.dice, Row("`kill -9` of a restore without an engine"), [place], ground.dice.times, killed)
+    times = -(-ground.dice.times // 2)
+    return attempts(ground.dice, Row("`kill -9` of a restore without an engine"), [place], times, killed)
 
 
 def _steps(ground: Ground) -> list[Row]:
