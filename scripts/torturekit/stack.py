@@ -83,7 +83,10 @@ class Stack:
 
     def down(self) -> None:
         """Remove it."""
-        self.site.inside(f"mountpoint -q {self.site.folder}/backups && umount -l {self.site.folder}/backups")
+        folder, named = self.site.folder, "{{.Repository}}:{{.Tag}}"
+        self.site.inside(f"mountpoint -q {folder}/backups && umount -l {folder}/backups")
+        released = f"for r in $(ls {folder}/.opslib/releases); do docker image ls --format '{named}' | grep -F $r; done"
+        self.site.inside(f"{released} | xargs -r docker image rm")
         self.site.down()
 
     # -- runs
