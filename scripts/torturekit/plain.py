@@ -58,7 +58,7 @@ class Plain:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
-    def ended(self, process: subprocess.Popen[str], seconds: float = 120) -> int:
+    def ended(self, process: subprocess.Popen[str], seconds: float = 300) -> int:
         """Wait for its end; its exit code."""
         out, _ = process.communicate(timeout=seconds)
         self.said.append(f"{process.args!r}: {process.returncode}\n{out}")

@@ -100,7 +100,7 @@ class Stack:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(self.site),
         )  # fmt: skip
 
-    def ended(self, process: subprocess.Popen[str], seconds: float = 240) -> int:
+    def ended(self, process: subprocess.Popen[str], seconds: float = 600) -> int:
         """Wait for its end, by itself or by a fault; its exit code."""
         try:
             out, _ = process.communicate(timeout=seconds)
