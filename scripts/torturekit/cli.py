@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
             if options.write:
                 report.write(name, text, list(CASES))
     except Bad as error:
-        where = ground.keep({"what.txt": f"{error}\n", **(error.place.evidence() if error.place else {})})
+        where = ground.keep({"what.txt": f"{error}\n", **error.evidence})
         say(f"torture: {name}: {error}\nseed {seed}; what is known of it: {where}")
         return 1
     except (NoLab, AssertionError, pytest.fail.Exception, pytest.skip.Exception) as error:

@@ -25,6 +25,7 @@ def run(ground: Ground) -> list[Row]:
     for stack in stacks:
         stack.site.inside(_MOUNT.format(folder=stack.site.folder, size=SIZE))
         stack.inv("backup.all", *AFTER)
+        stack.examine()
     whole = int(stacks[0].site.inside(f"du -sb {stacks[0].site.folder}/backups | cut -f1"))
 
     def full(stack: Stack, number: int, dice: random.Random) -> tuple[bool, int]:

@@ -61,6 +61,7 @@ class Stack:
         with_store = (folder / "project/hosts/there.yml").read_text().replace(SETTINGS, more)
         (folder / "project/hosts/stored.yml").write_text(with_store)
         self.where = "on this machine" if server is None else "over SSH"
+        self.begun: list[subprocess.Popen[str]] = []
         self.proven: set[str] = set()
         self.said: deque[str] = deque(maxlen=8)
         self.expected = ""
@@ -82,7 +83,11 @@ class Stack:
         self.inv("backup.all")
 
     def down(self) -> None:
-        """Remove it."""
+        """Remove it, once no run of it goes on: when all is broken off there may be one."""
+        for process in self.begun:
+            if process.poll() is None:
+                process.terminate()
+                process.wait(120)
         folder, named = self.site.folder, "{{.Repository}}:{{.Tag}}"
         self.site.inside(f"mountpoint -q {folder}/backups && umount -l {folder}/backups")
         released = f"for r in $(ls {folder}/.opslib/releases); do docker image ls --format '{named}' | grep -F $r; done"
@@ -95,10 +100,12 @@ class Stack:
         """`inv` as a person starts it, in a process group of its own."""
         from tests.lab.site import INV
 
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [str(INV), *words, "--host", host], cwd=cwd or self.site.root, text=True, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(self.site),
         )  # fmt: skip
+        self.begun = [*(one for one in self.begun if one.poll() is None), process]
+        return process
 
     def ended(self, process: subprocess.Popen[str], seconds: float = 600) -> int:
         """Wait for its end, by itself or by a fault; its exit code."""

@@ -13,9 +13,9 @@ from typing import Protocol, TypeVar
 
 
 class Bad(Exception):
-    """Something is left wrong. `place` knows more about it."""
+    """Something is left wrong; `evidence`, by name, may tell why."""
 
-    place: Watched | None = None
+    evidence: dict[str, str] = {}
 
 
 class Watched(Protocol):
@@ -79,7 +79,7 @@ def attempts(
             except Exception as error:
                 row.bad += 1
                 wrong = Bad(f"{row.what}, attempt {number}: {type(error).__name__}: {error}")
-                wrong.place = place
+                wrong.evidence = place.evidence()
                 raise wrong from error
             done = row.add(hit=hit, proven=proven)
             if done % 10 == 0 or done == times:
