@@ -81,6 +81,7 @@ class Stack:
         if not self.expected:
             raise Bad("the stack has no content to begin with")
         self.inv("backup.all")
+        self.examine()
 
     def down(self) -> None:
         """Remove it, once no run of it goes on: when all is broken off there may be one."""
