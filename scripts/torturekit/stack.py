@@ -126,7 +126,7 @@ class Stack:
         """A run that is not to be disturbed; its exit code, which must be one of these."""
         code = self.ended(self.begin(*words, host=host))
         if code not in codes:
-            raise Bad(f"inv {' '.join(words)} ended with {code}")
+            raise Bad(f"inv {' '.join(words)} ended with {code}:\n{self.said[-1][-1500:]}")
         return code
 
     def connect(self) -> Target:
