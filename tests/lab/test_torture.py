@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import ROOT, missing
 
 pytestmark = pytest.mark.lab
-CASES = ("kills", "full", "breaks", "s3", "lies")
+CASES = ("kills", "full", "breaks", "s3", "machines", "lies")
 
 
 def test_nothing_is_left_wrong(lab: dict[str, Any], tmp_path: Path) -> None:
