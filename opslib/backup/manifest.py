@@ -17,7 +17,9 @@ from msgspec import Struct, field
 from opslib.errors import OpsError
 
 FILE = "manifest.json"
-VERSION = 1
+VERSION = 2
+UNSEALED = 1
+"""The version of manifests that say nothing about their own text; they are read, too."""
 
 Kind = Literal["postgres", "mysql", "mongo", "qdrant", "redis", "sqlite", "volume", "files", "project"]
 KINDS: tuple[Kind, ...] = ("postgres", "mysql", "mongo", "qdrant", "redis", "sqlite", "volume", "files", "project")
@@ -25,6 +27,7 @@ KINDS: tuple[Kind, ...] = ("postgres", "mysql", "mongo", "qdrant", "redis", "sql
 _SAFE = re.compile(r"[A-Za-z0-9_-]")
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.%~-]*\Z")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
+_SEAL = re.compile(rb',\n  "digest": "([0-9a-f]{64})"\n}\n\Z')
 _LONGEST = 80  # bytes of one part of a file name; what is longer is cut and told apart by a digest
 
 
@@ -111,19 +114,28 @@ class _Version(Struct):
 
 def encode(manifest: Manifest) -> bytes:
     """The manifest as the text of its file."""
-    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+    return seal(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+
+
+def seal(text: bytes) -> bytes:
+    """The text with its own SHA-256 as the last word, in the place of one that it has: every artifact has its digest in
+    the manifest, and nobody else has the manifest's."""
+    bare = _SEAL.sub(b"\n}\n", text)
+    digest = hashlib.sha256(bare).hexdigest().encode()
+    return bare.removesuffix(b"\n}\n") + b',\n  "digest": "' + digest + b'"\n}\n'
 
 
 def decode(data: bytes, where: str) -> Manifest:
     """The manifest from the text of its file; `where` names it in errors.
 
-    Raises BadManifest for a text that is no manifest, an unknown version, and file names that lead elsewhere.
+    Raises BadManifest for a text that is no manifest, an unknown version, file names that lead elsewhere, and a text
+    that is not as it was written.
     """
     try:
         version = msgspec.json.decode(data, type=_Version).version
-        if version != VERSION:
+        if version not in (VERSION, UNSEALED):
             raise BadManifest(
-                f"{where} is of version {version}, this opslib reads version {VERSION}",
+                f"{where} is of version {version}, this opslib reads versions up to {VERSION}",
                 left="everything",
                 next="use the opslib that made it, or a newer one: pip install --upgrade opslib",
             )
@@ -131,6 +143,8 @@ def decode(data: bytes, where: str) -> Manifest:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadManifest(f"{where} cannot be read: {error}", left="everything", next="inv backup.list") from None
     wrong = _contradiction(manifest)
+    if not wrong and (version != UNSEALED or _SEAL.search(data)) and seal(data) != data:
+        wrong = "is not as it was written: its digest is another"
     if wrong:
         raise BadManifest(f"{where} {wrong}", left="everything", next="inv backup.list")
     return manifest

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import resources
 from typing import TYPE_CHECKING, ClassVar
 
 from opslib.backup.byhand import decompress, docker_words, joined
 from opslib.backup.database import Database, Missed, Read, Reading
 from opslib.backup.manifest import Artifact, Kind, file_name
-from opslib.backup.pack import beside, inside, pack, pack_command
+from opslib.backup.pack import beside, inside, pack, pack_command, script
 from opslib.engines import postgres
+from opslib.engines.postgres_restore import split_name
 from opslib.errors import BadSettings, OpsError
 from opslib.events import Note
 from opslib.settings import model
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     from opslib.engines.instance import Instance
     from opslib.settings.model import SourceSpec
     from opslib.target.base import Target
+
+# $1 the program that counts, then the one that prints what is counted.
+_COUNTED = 'set -o pipefail; text=$1; shift; "$@" | python3 -c "$text"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +167,21 @@ def _reading(target: Target, at: Instance | None, artifact: Artifact, read: Read
         return Reading("end", read(["bash", "-c", "tail -n 5 | grep -q 'cluster dump complete'"], []))
     if at is None:
         return None
-    return Reading("pg_restore", read(inside(at, "pg_restore", "-f", "/dev/null"), beside(at)))
+    if postgres.major(at) < 12:  # they know no `-f -`
+        return Reading("pg_restore", read(inside(at, "pg_restore", "-f", "/dev/null"), beside(at)))
+    text = resources.files("opslib.backup").joinpath("postgres_count.py").read_text(encoding="utf-8")
+    program = script(_COUNTED, text, *inside(at, "pg_restore", "--data-only", "-f", "-"))
+
+    def counts(lines: Sequence[str]) -> dict[str, int]:
+        """What the manifest counted, as the dump has it. Not counted again are large objects, and tables whose names
+        stand in the dump in another encoding than UTF-8."""
+        rows = {(schema, table): number for schema, table, number in map(json.loads, lines)}
+        utf8 = artifact.facts.get("properties", {}).get("encoding") in ("UTF8", "SQL_ASCII", None)
+        skipped = {name for name in artifact.counts if name == postgres.LARGE or not (utf8 or name.isascii())}
+        told = artifact.counts.items()
+        return {name: was if name in skipped else rows.get(split_name(name), 0) for name, was in told}
+
+    return Reading("pg_restore", read(program, beside(at)), counts)
 
 
 DATABASE = Database("postgres", find, _reading)

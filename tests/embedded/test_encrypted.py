@@ -14,6 +14,7 @@ import pytest
 
 from opslib.backup import keys, take, verify
 from opslib.backup.embedded import Digesting
+from opslib.backup.manifest import seal
 from opslib.backup.restore.options import Options
 from opslib.backup.restore.steps import RECOVERIES, steps
 from opslib.backup.sealed import Sealing
@@ -151,7 +152,7 @@ def test_verified_with_and_without_the_key(place: Any, told: list[Any]) -> None:
         if one["file"] == artifact.name:
             one["sha256"] = hashlib.sha256(data).hexdigest()
     manifest.chmod(0o600)
-    manifest.write_text(json.dumps(text))
+    manifest.write_bytes(seal(json.dumps(text, indent=2).encode() + b"\n"))
     found = verified(target, identity=identity)
     assert "decrypt" in str(found["error"])
     assert (folder / "damaged").exists()

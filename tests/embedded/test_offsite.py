@@ -14,6 +14,7 @@ import pytest
 
 from opslib.backup import coverage, sets, take
 from opslib.backup.drill import steps as drill
+from opslib.backup.manifest import seal
 from opslib.backup.offsite import look, pull, push, remove
 from opslib.errors import OpsError
 from opslib.events import Event, Note
@@ -226,7 +227,7 @@ def test_what_is_there_and_different_is_never_written_over(root: Path, nas: Path
     target = local(root, store(nas))
     made = result(back_up(target))
     there = nas / "survey" / made["set"]
-    other = (there / "manifest.json").read_bytes().replace(b'"by": "', b'"by": "not ')
+    other = seal((there / "manifest.json").read_bytes().replace(b'"by": "', b'"by": "not '))
     (there / "manifest.json").chmod(0o640)
     (there / "manifest.json").write_bytes(other)
     assert "another set has its name there" in error(push_to(target))

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from opslib.backup import sets, take
-from opslib.backup.manifest import Artifact
+from opslib.backup.manifest import Artifact, encode
 from opslib.backup.restore.options import Options
 from opslib.backup.restore.steps import RECOVERIES, steps
 from opslib.command import Command, bash
@@ -144,7 +144,7 @@ class Project:
         new = msgspec.structs.replace(old, bytes=int(size), sha256=digest, facts={**old.facts, **facts},
                                       counts=old.counts if counts is None else counts)  # fmt: skip
         manifest = msgspec.structs.replace(found, id=ident, artifacts=(new,))
-        put_bytes(self.target, msgspec.json.encode(manifest), f"{folder}/{ident}/manifest.json")
+        put_bytes(self.target, encode(manifest), f"{folder}/{ident}/manifest.json")
         return f"{folder}/{ident}/{name}"
 
     def harm(self, file: str, script: str) -> None:
