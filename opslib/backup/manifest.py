@@ -73,9 +73,22 @@ class Artifact(Struct, frozen=True, kw_only=True):
         return f"{self.kind} {self.service + '/' if self.service else ''}{self.name}"
 
 
+class Moment(Struct, frozen=True, kw_only=True):
+    """The one moment that all artifacts of a set stand for: `at` (ISO 8601 in UTC), when the services that write,
+    `stopped`, had stopped. They were so for `seconds`. `killed` are those that did not end by themselves: a file that
+    they were writing may be half. `went_on` says who might have written meanwhile all the same."""
+
+    at: str
+    seconds: float
+    stopped: tuple[str, ...] = ()
+    killed: tuple[str, ...] = ()
+    went_on: tuple[str, ...] = ()
+
+
 class Manifest(Struct, frozen=True, kw_only=True):
     """What a set holds, where it comes from, and how it was made. `created` is ISO 8601 in UTC, `root` the project's
-    folder there. `recipients` are the public keys of age that every artifact is encrypted to; none: in clear."""
+    folder there. `recipients` are the public keys of age that every artifact is encrypted to; none: in clear.
+    `consistent` where the set was made for one point in time."""
 
     version: int = VERSION
     id: str
@@ -88,6 +101,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     engine: Engine | None = None
     release: str | None = None
     recipients: tuple[str, ...] = ()
+    consistent: Moment | None = None
     seconds: float
     artifacts: tuple[Artifact, ...]
 

@@ -19,14 +19,15 @@ from opslib.backup.database import Counts, Database, Missed, Read, Reading
 from opslib.backup.manifest import Artifact, Kind, file_name
 from opslib.backup.mysql_replace import Accounts, Replacing
 from opslib.backup.mysql_tables import Tables
-from opslib.backup.pack import beside, inside, pack, pack_command, script
+from opslib.backup.pack import Packing, beside, inside, pack, pack_command, script
+from opslib.backup.source import finished
 from opslib.engines import mysql
 from opslib.errors import BadSettings, OpsError
 from opslib.events import Note
 from opslib.settings import model
 
 if TYPE_CHECKING:
-    from opslib.backup.source import Source, Stage
+    from opslib.backup.source import Begun, Source, Stage
     from opslib.command import Command, Secret
     from opslib.engines.instance import Instance
     from opslib.settings.model import SourceSpec
@@ -68,23 +69,17 @@ class MysqlDatabase:
         return f"{self.stem}.zst"
 
     def take(self, stage: Stage) -> list[Artifact]:
-        """Dump in one transaction, and count the rows as they pass."""
-        at = self.at
-        seen = mysql.facts(stage.target, at, self.database)
-        packed = pack(stage, self.title, self.file, dump_command(stage, self, programs=self._programs(stage, seen)))
-        facts = {
-            "part": "database", "database": self.database, "server": at.version, "flavour": mysql.flavour(at),
-            "tool": at.client, "size": self.size, "datadir": at.data,
-            **{name: seen[name] for name in ("charset", "collation", "tables")},
-            "warnings": [*_warnings(at, seen), *packed.warnings],
-        }  # fmt: skip
-        return [
-            Artifact(
-                file=self.file, kind=self.kind, name=self.database, service=at.service, image=at.image,
-                container=at.container, bytes=packed.bytes, raw_bytes=packed.raw_bytes, sha256=packed.sha256,
-                counts=_counts(packed.told), facts=facts, by_hand=_by_hand(stage, self, facts),
-            )
-        ]  # fmt: skip
+        """Dump it, and count the rows as they pass."""
+        return finished(self.begin(stage))
+
+    def begin(self, stage: Stage) -> Begun:
+        """Start the dump: it has its transaction when the first table comes."""
+        seen = mysql.facts(stage.target, self.at, self.database)
+        command = dump_command(stage, self, programs=self._programs(stage, seen))
+        packing = Packing(stage, self.title, command)
+        while packing.begun() and seen["plain"]:  # no transaction protects these: until the end
+            pass
+        return _Dump(self, stage, seen, packing)
 
     def _programs(self, stage: Stage, seen: Mapping[str, Any]) -> bool:
         if not _ESCAPED.search(self.database):
@@ -97,6 +92,35 @@ class MysqlDatabase:
                 next="give the database another name",
             )  # fmt: skip
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Dump:
+    source: MysqlDatabase
+    stage: Stage
+    seen: Mapping[str, Any]
+    packing: Packing
+
+    def finish(self) -> list[Artifact]:
+        """Wait for its end."""
+        source, at, packed = self.source, self.source.at, self.packing.packed()
+        facts = {
+            "part": "database", "database": source.database, "server": at.version, "flavour": mysql.flavour(at),
+            "tool": at.client, "size": source.size, "datadir": at.data,
+            **{name: self.seen[name] for name in ("charset", "collation", "tables")},
+            "warnings": [*_warnings(at, self.seen), *packed.warnings],
+        }  # fmt: skip
+        return [
+            Artifact(
+                file=source.file, kind=source.kind, name=source.database, service=at.service, image=at.image,
+                container=at.container, bytes=packed.bytes, raw_bytes=packed.raw_bytes, sha256=packed.sha256,
+                counts=_counts(packed.told), facts=facts, by_hand=_by_hand(self.stage, source, facts),
+            )
+        ]  # fmt: skip
+
+    def close(self) -> None:
+        """Break it off."""
+        self.packing.close()
 
 
 @dataclass(frozen=True, slots=True)

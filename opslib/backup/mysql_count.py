@@ -1,7 +1,8 @@
 """Counts what a dump of mariadb-dump or mysqldump holds, from its own bytes, and demands that it has its end.
 
 This text runs in the tools container (`python3 -c`), so it uses the standard library alone. `pass` copies the dump from
-its input to its output and tells the counts on descriptor 4, `read` prints them: a JSON list of two a line.
+its input to its output and tells the counts on descriptor 4, and on descriptor 9 when the first table has come; `read`
+prints the counts: a JSON list of two a line.
 """
 
 from __future__ import annotations
@@ -149,11 +150,13 @@ class Counter:
 
 def main(how: str) -> int:
     """Read standard input; the exit code."""
-    counter = Counter()
+    counter, begun = Counter(), how != "pass"
     while chunk := os.read(0, _CHUNK):
         if how == "pass":
             sys.stdout.buffer.write(chunk)
         counter.feed(chunk)
+        if counter.counts and not begun:
+            begun = os.write(9, b"begun\n") > 0
     sys.stdout.flush()
     if not counter.end():
         print("the dump ends without its last line, `-- Dump completed`", file=sys.stderr)

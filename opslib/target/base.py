@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -157,12 +157,13 @@ class Target(ABC):
             raise self.failure(cmd, ended)
         return Result(bytes(out), ended)
 
-    def lines(self, cmd: Command) -> Iterator[str]:
-        """Standard output line by line as it comes. Raises as `run` at the end."""
+    def lines(self, cmd: Command) -> Generator[str, None, None]:
+        """Standard output line by line as it comes. Raises as `run` at the end; closed before, it breaks the command
+        off."""
         for line in self.raw_lines(cmd):
             yield line.decode("utf-8", "replace").rstrip("\r")
 
-    def raw_lines(self, cmd: Command) -> Iterator[bytes]:
+    def raw_lines(self, cmd: Command) -> Generator[bytes, None, None]:
         """The same as bytes, without the ends of lines."""
         process = self.start(cmd)
         rest = b""

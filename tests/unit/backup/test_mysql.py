@@ -119,11 +119,12 @@ def test_a_dump_without_its_last_line_is_not_whole(cut: bytes) -> None:
 def test_the_program_passes_every_byte_on_and_tells_the_counts_apart(tmp_path: Path) -> None:
     told = tmp_path / "told"
     program = Path(mysql_count.__file__).read_text()
-    script = 'exec 4>"$1"; exec "$2" -c "$3" pass'
-    dump = MARIADB + b"-- \xff\x00\r\n" + END
+    script = 'exec 4>"$1" 9>"$1.now"; exec "$2" -c "$3" pass'
+    dump = MARIADB + b"-- \xff\x00\r\n" * 1000 + END
     done = subprocess.run(["bash", "-c", script, "x", told, sys.executable, program], input=dump, capture_output=True)
     assert (done.returncode, done.stdout) == (0, dump)
     assert '["`new\\nline`", 3]' in told.read_text().splitlines()
+    assert (tmp_path / "told.now").read_text() == "begun\n", "once, when the first table was seen"
     cut = subprocess.run([sys.executable, "-c", program, "read"], input=dump[:-80], capture_output=True)
     assert cut.returncode == 1
     assert b"Dump completed" in cut.stderr
