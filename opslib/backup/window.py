@@ -109,7 +109,8 @@ def hold(facts: str) -> Step[Memo]:
         volumes = [one for one in held(work.found.sources) if isinstance(one, NamedVolume)]
         if work.consistent:
             found, warnings = everyone(look(run.target, work.project), work.found.engines)
-            run.facts |= {"went on": [*work.found.outside, *warnings], "still at": now()}
+            going = [*work.found.outside, *warnings]
+            run.facts |= {"went on": going, "engines": work.found.engines, "still at": now()}
         elif volumes:
             found, warnings = writers(look(run.target, work.project), volumes)
         else:
@@ -160,6 +161,9 @@ def release() -> Step[Memo]:
         stack = look(run.target, run.facts["project"])
         stopped = [one for one in stack.containers if one.name in names["stop"]]
         run.facts["killed"] = sorted({one.service for one in stopped if one.exit_code == _KILLED})
+        if "went on" in run.facts:
+            again = everyone(stack, run.facts["engines"])[0]
+            run.facts["went on"] += [f"container {one.container} was started meanwhile" for one in again]
         try:
             seconds = _told(run, found, services.release(run.target, run.id, stack, names["stop"], names["pause"]))
             services.healthy(run.target, stack, memo["containers"])

@@ -32,7 +32,7 @@ class QdrantSubject(Subject):
     environment = {qdrant.KEY: KEY, "QDRANT__SERVICE__HTTP_PORT": "7333"}
     healthy = ["CMD", "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/7333"]
     volume = ("qdrant", "/qdrant/storage")
-    name = ODD
+    name = grows = ODD
     counts = {DOCS: {"points": POINTS}, ODD: {"points": 5}}
     read = "snapshot"
     over = True
@@ -78,6 +78,15 @@ class QdrantSubject(Subject):
             ("DELETE", qdrant.path(ODD)), ("PUT", qdrant.path(ODD), {"vectors": {"size": 9, "distance": "Dot"}}),
             alias("prod", ODD),
         )  # fmt: skip
+
+    def more(self) -> int:
+        new = {"id": str(uuid.uuid4()), "vector": {"a": [1000, 1]}, "payload": {"more": True}}
+        self.ask(("PUT", qdrant.path(ODD, "points", wait=True), {"points": [new]}))
+        return 1
+
+    def less(self) -> None:
+        chosen = {"filter": {"must": [{"key": "more", "match": {"value": True}}]}}
+        self.ask(("POST", qdrant.path(ODD, "points", "delete", wait=True), chosen))
 
     def content(self, place: str) -> Any:
         return self._contents(place)[place]
