@@ -40,11 +40,22 @@ class Engine(Struct, frozen=True, kw_only=True):
     arch: str
 
 
+class Fingerprint(Struct, frozen=True, kw_only=True):
+    """What a drill finds the same in what it has restored: hashes of the `contents` of tables, called as in the counts,
+    and of `definitions`, by what they define. Without a hash are the tables in `left_out`, and columns as
+    `table.column`. What makes them is the business of each kind; servers of other versions may make others."""
+
+    contents: dict[str, str] = field(default_factory=dict)
+    definitions: dict[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+
+
 class Artifact(Struct, frozen=True, kw_only=True):
     """One file of a set.
 
     `bytes` is its length, `raw_bytes` that of what it holds uncompressed. `name` is the database, the volume's name in
     the compose file, the path. What `counts` and `facts` hold for each kind is said in `opslib.backup.source`.
+    `fingerprint` where it was cheap to take, of the same state as the counts.
     `by_hand` are the commands that restore it without opslib, run in the set's folder.
     """
 
@@ -59,6 +70,7 @@ class Artifact(Struct, frozen=True, kw_only=True):
     sha256: str
     counts: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    fingerprint: Fingerprint | None = None
     by_hand: tuple[str, ...] = ()
 
     @property

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from opslib.backup.byhand import decompress, docker_words, joined
 from opslib.backup.database import Database, Missed, Read, Reading
-from opslib.backup.manifest import Artifact, Kind, file_name
+from opslib.backup.manifest import Artifact, Fingerprint, Kind, file_name
 from opslib.backup.pack import beside, inside, pack, pack_command
 from opslib.backup.source import finished
 from opslib.engines import postgres
+from opslib.engines import postgres_fingerprint as fingerprint
 from opslib.errors import BadSettings, OpsError
 from opslib.events import Note
 from opslib.settings import model
@@ -86,14 +87,14 @@ class _Dump:
     def finish(self) -> list[Artifact]:
         """Dump and count the same state: the count runs in the session whose snapshot the dump uses."""
         source, at, snapshot = self.source, self.source.at, self.snapshot
-        snapshot.begin_count()
+        snapshot.begin_count(fingerprint.sql() if postgres.major(at) >= fingerprint.SINCE else "")
         packed = pack(self.stage, source.title, source.file, dump_command(self.stage, source, snapshot.id))
-        counts = snapshot.counts()
+        counts, printed = snapshot.counts()
         return [
             Artifact(
                 file=source.file, kind=source.kind, name=source.database, service=at.service, image=at.image,
                 container=at.container, bytes=packed.bytes, raw_bytes=packed.raw_bytes, sha256=packed.sha256,
-                counts=dict(counts), by_hand=_by_hand(self.stage, source),
+                counts=dict(counts), fingerprint=_fingerprint(printed), by_hand=_by_hand(self.stage, source),
                 facts={"part": "database", "database": source.database, "tool": source.tool, **snapshot.facts},
             )
         ]  # fmt: skip
@@ -186,7 +187,22 @@ def _reading(target: Target, at: Instance | None, artifact: Artifact, read: Read
     return Reading("pg_restore", read(inside(at, "pg_restore", "-f", "/dev/null"), beside(at)))
 
 
-DATABASE = Database("postgres", find, _reading)
+def _fingerprint(printed: Sequence[str]) -> Fingerprint | None:
+    found = fingerprint.printed(printed)
+    if not found.definitions:
+        return None
+    return Fingerprint(contents=found.contents, definitions=found.definitions, left_out=tuple(found.left_out))
+
+
+def _again(target: Target, at: Instance, artifact: Artifact, tools: str) -> Fingerprint | None:
+    if artifact.fingerprint is None or postgres.major_of(str(artifact.facts["server"])) != postgres.major(at):
+        return None
+    asked = fingerprint.sql(artifact.fingerprint.contents)
+    script = f"begin isolation level repeatable read read only;\n{asked}commit;\n"
+    return _fingerprint(postgres.ask(target, at, artifact.name, script, limit=postgres.COUNTING))
+
+
+DATABASE = Database("postgres", find, _reading, again=_again)
 
 
 def _env(at: Instance, database: str) -> dict[str, str | Secret]:

@@ -143,10 +143,19 @@ def drilled(ui: Ui, host: HostRecord) -> None:
     result = host.result.get("drill", {})
     if not host.ok or "restored" not in result:
         return
-    rows = [[one["title"], _counted(one["counts"]) or "loaded, not counted", f"{one['seconds']:.1f} s"]
-            for one in result["restored"]]  # fmt: skip
-    ui.table(["RESTORED", "COUNTED", "TIME"], rows, right=[2])
+    rows = [[one["title"], _counted(one["counts"]) or "loaded, not counted", _compared(one["compared"]),
+             f"{one['seconds']:.1f} s"] for one in result["restored"]]  # fmt: skip
+    ui.table(["RESTORED", "COUNTED", "COMPARED BESIDE", "TIME"], rows, right=[3])
+    for one in result["restored"]:
+        if left := one["compared"]["left_out"]:
+            more = f" and {len(left) - 5} more" if len(left) > 5 else ""
+            ui.say(f"{one['title']}: only counted, without a hash: {', '.join(left[:5])}{more}", "dim")
     ui.say(f"the set {result['set']} can be restored; here that takes {result['seconds']:.0f} s")
+
+
+def _compared(what: dict[str, Any]) -> str:
+    contents = f"contents of {what['contents']}" if what["contents"] else ""
+    return ", ".join(filter(None, (contents, "definitions" if what["definitions"] else "")))
 
 
 def covered(ui: Ui, host: HostRecord) -> None:
