@@ -155,7 +155,8 @@ def drilled(ui: Ui, host: HostRecord) -> None:
 
 def _compared(what: dict[str, Any]) -> str:
     contents = f"contents of {what['contents']}" if what["contents"] else ""
-    return ", ".join(filter(None, (contents, "definitions" if what["definitions"] else "")))
+    definitions = "definitions" if what["definitions"] else ""
+    return ", ".join(filter(None, (contents, definitions, "every byte" if what["bytes"] else "")))
 
 
 def covered(ui: Ui, host: HostRecord) -> None:

@@ -153,7 +153,7 @@ def _drilled(run: Run, ctx: Context, part: AnyPart, artifact: Artifact) -> dict[
     run.target.tell(Progress(run.host, part.what, part.raw_bytes, part.raw_bytes or None))
     counts = part.counts or part.holds(ctx) or {}
     return {"title": part.title, "file": part.file, "seconds": seconds, "counts": counts,
-            "compared": {"counts": part.counts is not None, **compare(ctx, artifact)}}  # fmt: skip
+            "compared": {"counts": part.counts is not None, **compare(ctx, artifact, part)}}  # fmt: skip
 
 
 def take_away(run: Run, memo: Memo) -> None:
