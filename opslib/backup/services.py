@@ -103,6 +103,12 @@ def start(target: Target, stack: Stack, names: Sequence[str]) -> list[str]:
     return sorted({one.service for one in chosen})
 
 
+def start_anyway(target: Target, stack: Stack, stopped: Sequence[str], paused: Sequence[str] = ()) -> None:
+    """Let them go on in their order, as the watchdog would: also those that need what does not become healthy. What
+    does not start stays as it is."""
+    target.run(bash(f"TRY=1\n{start_script(target.host, stack, stopped, paused)}", limit=LIMIT), check=False)
+
+
 def healthy(target: Target, stack: Stack, names: Sequence[str]) -> None:
     """Wait until the named containers' services are healthy. Raises OpsError as `wait_healthy`."""
     project = project_of(stack)

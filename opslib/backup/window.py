@@ -159,17 +159,15 @@ def release() -> Step[Memo]:
         found: list[Writer] = run.facts["held"]
         names = {how: [one.container for one in found if one.how == how] for how in _DONE}
         stack = look(run.target, run.facts["project"])
-        stopped = [one for one in stack.containers if one.name in names["stop"]]
-        run.facts["killed"] = sorted({one.service for one in stopped if one.exit_code == _KILLED})
         if "went on" in run.facts:
-            again = everyone(stack, run.facts["engines"])[0]
-            run.facts["went on"] += [f"container {one.container} was started meanwhile" for one in again]
+            _stood(run, stack, names["stop"])
         try:
             seconds = _told(run, found, services.release(run.target, run.id, stack, names["stop"], names["pause"]))
             services.healthy(run.target, stack, memo["containers"])
         except (Cancelled, HostLost):
             raise
         except OpsError as error:
+            services.start_anyway(run.target, stack, names["stop"], names["pause"])
             if "held" not in run.result:
                 _told(run, found, time.monotonic())
             watchdog.disarm(run.target, run.id)
@@ -179,6 +177,14 @@ def release() -> Step[Memo]:
         return f"{len(found)} containers, after {seconds} s"
 
     return Step("backup.release", looking, do, show=lambda memo: ", ".join(memo["containers"]))
+
+
+def _stood(run: Run, stack: Stack, stopped: Sequence[str]) -> None:
+    """Note for the moment who had to be killed, and who was started by somebody before it was over."""
+    killed = {one.service for one in stack.containers if one.name in stopped and one.exit_code == _KILLED}
+    run.facts["killed"] = sorted(killed)
+    again = everyone(stack, run.facts["engines"])[0]
+    run.facts["went on"] += [f"container {one.container} was started meanwhile" for one in again]
 
 
 def _told(run: Run, found: Sequence[Writer], ended: float) -> float:
