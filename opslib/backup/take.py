@@ -60,11 +60,9 @@ def judge(record: Record) -> None:
             failed(host, broken)
         missing = host.result.get("uncovered") or []
         push.judge(host)
-        went_on = (host.result.get("consistent") or {}).get("went_on")
-        if host.ok and went_on:
-            failed(host, Unhealthy(f"not everything is of one point in time: {'; '.join(went_on)}",
-                                   left=f"the set {host.result['set']}, which is whole",
-                                   next="stop that for the time of the backup, and run it again"))  # fmt: skip
+        moved = window.went_on(host.result)
+        if host.ok and moved:
+            failed(host, moved)
         if host.ok and missing:
             what = "; ".join(one["what"] for one in missing)
             failed(host, Unhealthy(f"nothing backs up {what}", left=f"the set {host.result['set']} holds the rest",

@@ -15,7 +15,7 @@ from opslib.backup.source import Snapshots
 from opslib.backup.sqlite import SqliteFile
 from opslib.backup.tree import NamedVolume
 from opslib.compose.stack import Stack, look
-from opslib.errors import Cancelled, HostLost, OpsError
+from opslib.errors import Cancelled, HostLost, OpsError, Unhealthy
 from opslib.run import watchdog
 from opslib.run.record import now
 from opslib.run.step import NotYet, Run, Step
@@ -205,6 +205,16 @@ def moment(run: Run) -> Moment:
         stopped=tuple(sorted({one["service"] for one in stood})), killed=tuple(run.facts.get("killed", ())),
         went_on=tuple(run.facts["went on"]),
     )  # fmt: skip
+
+
+def went_on(result: Mapping[str, Any]) -> OpsError | None:
+    """The finding for a set that is not of one point in time, though it was to be."""
+    moment = result.get("consistent") or {}
+    if not moment.get("went_on"):
+        return None
+    return Unhealthy(f"not everything is of one point in time: {'; '.join(moment['went_on'])}",
+                     left=f"the set {result['set']}, which is whole",
+                     next="stop that for the time of the backup, and run it again")  # fmt: skip
 
 
 def not_back(result: Mapping[str, Any], host: str) -> OpsError | None:

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from opslib.tasks._show import SEVERITY, by_hand
-from opslib.ui.text import age, size
+from opslib.tasks._show import by_hand
+from opslib.ui.text import size
 
 if TYPE_CHECKING:
     from opslib.run.record import HostRecord
@@ -86,7 +86,7 @@ def one_set(ui: Ui, host: HostRecord) -> None:
     if manifest["recipients"]:
         ui.say(f"encrypted to {', '.join(manifest['recipients'])}")
     rows = [
-        [one["file"], size(one["bytes"]), size(one["raw_bytes"]), _counted(one["counts"]),
+        [one["file"], size(one["bytes"]), size(one["raw_bytes"]), counted(one["counts"]),
          " ".join(filter(None, (one["image"], str(one["facts"].get("server") or "").partition(" ")[0])))]
         for one in manifest["artifacts"]
     ]  # fmt: skip
@@ -100,24 +100,6 @@ def _moment(moment: dict[str, Any]) -> str:
     stood = f"{stopped} stopped for {moment['seconds']} s" if stopped else "no service had to stop"
     killed = f"; {', '.join(moment['killed'])} had to be killed" if moment["killed"] else ""
     return f"one point in time, {moment['at']}: {stood}{killed}"
-
-
-PROVES = {
-    "manifest": "the manifest can be read, and every file is there with its length",
-    "digest": "every file is what was written; what is in it was not read",
-    "content": "every file is what was written, and can be read to its end",
-}
-
-
-def verified(ui: Ui, host: HostRecord) -> None:
-    """backup.verify."""
-    ui.say(f"set {host.result['set']}")
-    if host.ok:
-        ui.say(PROVES[host.result["depth"]])
-    for one in host.result.get("artifacts", ()):
-        mark, style = SEVERITY["ok" if one["ok"] else "error"]
-        how = one["why"] or (f"digest and {one['content']}" if one["content"] else "digest")
-        ui.say(f"{one['file']}: {how}", mark=f"{mark} ", mark_style=style)
 
 
 def new_key(ui: Ui, host: HostRecord) -> None:
@@ -138,65 +120,12 @@ def new_key(ui: Ui, host: HostRecord) -> None:
     ui.say("Without it no set that is encrypted can ever be read. It belongs on no server, in no repository.")
 
 
-def drilled(ui: Ui, host: HostRecord) -> None:
-    """backup.drill."""
-    result = host.result.get("drill", {})
-    if not host.ok or "restored" not in result:
-        return
-    rows = [[one["title"], _counted(one["counts"]) or "loaded, not counted", _compared(one["compared"]),
-             f"{one['seconds']:.1f} s"] for one in result["restored"]]  # fmt: skip
-    ui.table(["RESTORED", "COUNTED", "COMPARED BESIDE", "TIME"], rows, right=[3])
-    for one in result["restored"]:
-        if left := one["compared"]["left_out"]:
-            more = f" and {len(left) - 5} more" if len(left) > 5 else ""
-            ui.say(f"{one['title']}: only counted, without a hash: {', '.join(left[:5])}{more}", "dim")
-    ui.say(f"the set {result['set']} can be restored; here that takes {result['seconds']:.0f} s")
-
-
-def _compared(what: dict[str, Any]) -> str:
-    contents = f"contents of {what['contents']}" if what["contents"] else ""
-    definitions = "definitions" if what["definitions"] else ""
-    return ", ".join(filter(None, (contents, definitions, "every byte" if what["bytes"] else "")))
-
-
-def covered(ui: Ui, host: HostRecord) -> None:
-    """backup.coverage: what is not protected stands first, and below the table why, and what to do about it."""
-    if "coverage" not in host.result:
-        return
-    found = host.result["coverage"]
-    if not found:
-        ui.say(f"nothing of project {host.result['project']} could hold data")
-        return
-    rows = [
-        [one["what"], " ".join(one["services"]), one["state"].replace("unprotected", "NOT PROTECTED"),
-         age(one["age"]) if one["set"] else "", _copied(one)]
-        for one in found
-    ]  # fmt: skip
-    ui.table(["WHAT", "SERVICE", "STATE", "AGE", "NEWEST SET"], rows, right=[3])
-    mark, style = SEVERITY["error"]
-    bare = [one for one in found if one["state"] == "unprotected"]
-    for why, do in dict.fromkeys((one["why"], one["do"]) for one in bare):
-        named = ", ".join(one["what"] for one in bare if (one["why"], one["do"]) == (why, do))
-        ui.say(f"{named}: {why}", mark=f"{mark} ", mark_style=style)
-        if do:
-            ui.say(f"  {do}", "dim")
-
-
-def _copied(one: dict[str, Any]) -> str:
-    """The set; the sources, where these are not called like what they copy; and what else is to be said."""
-    kind, _, name = one["what"].partition(" ")
-    own = one["sources"] in ([], [one["what"]], [f"files {name}" if kind == "folder" else ""])
-    by = "" if own or not one["set"] else f"by {' and '.join(one['sources'])}"
-    why = one["why"] if one["state"] != "unprotected" else ""
-    return ", ".join(filter(None, (one["set"], by, why)))
-
-
 def _holds(titles: Sequence[str]) -> str:
     kinds = Counter(title.split(" ", 1)[0] for title in titles)
     return ", ".join(f"{count} {kind}" if count > 1 else kind for kind, count in kinds.items())
 
 
-def _counted(counts: dict[str, Any]) -> str:
+def counted(counts: dict[str, Any]) -> str:
     """Rows of a database, keys of Redis, files of a folder: whichever the artifact has."""
     numbers = [each["keys"] if isinstance(each, dict) else each for each in counts.values()]
     if "files" in counts and "dirs" in counts:
@@ -223,8 +152,8 @@ def restored(ui: Ui, host: HostRecord) -> None:
     """restore. The last line is the way back."""
     result = host.result
     for part in result.get("restored", ()):
-        before = _counted(part["before"] or {}) or "nothing"
-        after = _counted(part["after"]) or "nothing counted"
+        before = counted(part["before"] or {}) or "nothing"
+        after = counted(part["after"]) or "nothing counted"
         ui.say(f"{part['part']}: {before} before, {after} now")
     if copy := result.get("safety_copy"):
         ui.say(f"safety copy {copy}; to go back: inv restore --file {copy} --host {host.host}{_all_of(result)}")
