@@ -27,7 +27,7 @@ _KIND = re.compile(rb"\b(trigger|procedure|function|event|package body|package)\
 _LONGEST = 1 << 20  # bytes of a line's beginning that are waited for: thousands of column names fit in
 _HEAD = 4096  # and of a `CREATE`, with one name
 _CHUNK = 1 << 18
-_NEXT = re.compile(rb" AUTO_INCREMENT=\d+")  # of an index, not of the rows: a restore may have it closer
+_NEXT = re.compile(rb" AUTO_INCREMENT=\d+")  # the next number: a restore may find one that is closer
 _END = b"-- Dump completed"
 
 

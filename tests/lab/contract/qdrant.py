@@ -45,6 +45,7 @@ class QdrantSubject(Subject):
     def __init__(self, project: Project) -> None:
         super().__init__(project)
         self._at: Instance | None = None
+        self._more: list[str] = []
 
     def at(self) -> Instance:
         """The server; looked for once."""
@@ -80,13 +81,14 @@ class QdrantSubject(Subject):
         )  # fmt: skip
 
     def more(self) -> int:
-        new = {"id": str(uuid.uuid4()), "vector": {"a": [1000, 1]}, "payload": {"more": True}}
+        self._more.append(str(uuid.UUID(int=1000 + len(self._more))))
+        new = {"id": self._more[-1], "vector": {"a": [1000, 1]}}
         self.ask(("PUT", qdrant.path(ODD, "points", wait=True), {"points": [new]}))
         return 1
 
     def less(self) -> None:
-        chosen = {"filter": {"must": [{"key": "more", "match": {"value": True}}]}}
-        self.ask(("POST", qdrant.path(ODD, "points", "delete", wait=True), chosen))
+        self.ask(("POST", qdrant.path(ODD, "points", "delete", wait=True), {"points": self._more}))
+        self._more.clear()
 
     def content(self, place: str) -> Any:
         return self._contents(place)[place]
