@@ -234,8 +234,8 @@ class Snapshot:
         if not ended.ok:
             raise refused(self._target, self._at, self._database, ended.stderr)
         lines = printed.decode().split("\n")
-        asked = [line for line in lines if line.startswith("{")]  # no table's name begins so: it would be in quotes
-        return counts_from([line for line in lines if line not in asked]), asked
+        counted = [line for line in lines if not line.startswith("{")]  # a table's name that begins so is in quotes
+        return counts_from(counted), [line for line in lines if line.startswith("{")]
 
     def close(self) -> None:
         """End the session, wherever it is."""
