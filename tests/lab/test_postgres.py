@@ -309,7 +309,7 @@ def test_a_fingerprint_is_the_same_after_a_restore_and_sees_what_changed(
         stack.sql(copy, "create index on base (a); alter table base alter a set not null")
         assert changed() == ["public.odd: other contents", "columns: other definitions", "indexes: other definitions"]
     finally:
-        stack.sql("postgres", f"drop database {ident(copy)}")
+        stack.sql("postgres", f"alter database {ident(copy)} is_template false;\ndrop database {ident(copy)}")
 
 
 def killing(stack: Databases, harm: Callable[[], None]) -> Target:
