@@ -304,7 +304,7 @@ def test_a_fingerprint_is_the_same_after_a_restore_and_sees_what_changed(
     try:
         stack.sql("postgres", "".join(f"alter database {ident(copy)} set {one};\n" for one in other))
         assert changed() == []
-        stack.sql(copy, "update odd set f8 = f8 * 1.0000000000001 where f4 = 9")
+        stack.sql(copy, "alter table odd replica identity full; update odd set f8 = f8 * 1.0000000000001 where f4 = 9")
         assert changed() == ["public.odd: other contents"]
         stack.sql(copy, "create index on base (a); alter table base alter a set not null")
         assert changed() == ["public.odd: other contents", "columns: other definitions", "indexes: other definitions"]
