@@ -48,11 +48,22 @@ def stem(file: str) -> str:
     return file.removesuffix(".age").removesuffix(".zst").removesuffix(".gz")
 
 
+class Fingerprint(Struct, frozen=True, kw_only=True):
+    """What a drill finds the same in what it has restored: hashes of the `contents` of tables, called as in the counts,
+    and of `definitions`, by what they define. Without a hash are the tables in `left_out`, and columns as
+    `table.column`. What makes them is the business of each kind; servers of other versions may make others."""
+
+    contents: dict[str, str] = field(default_factory=dict)
+    definitions: dict[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+
+
 class Artifact(Struct, frozen=True, kw_only=True):
     """One file of a set.
 
     `bytes` is its length, `raw_bytes` that of what it holds uncompressed. `name` is the database, the volume's name in
     the compose file, the path. What `counts` and `facts` hold for each kind is said in `opslib.backup.source`.
+    `fingerprint` where it was cheap to take, of the same state as the counts.
     `by_hand` are the commands that restore it without opslib, run in the set's folder.
     """
 
@@ -67,6 +78,7 @@ class Artifact(Struct, frozen=True, kw_only=True):
     sha256: str
     counts: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    fingerprint: Fingerprint | None = None
     by_hand: tuple[str, ...] = ()
 
     @property
@@ -80,9 +92,22 @@ class Artifact(Struct, frozen=True, kw_only=True):
         return f"{self.kind} {self.service + '/' if self.service else ''}{self.name}"
 
 
+class Moment(Struct, frozen=True, kw_only=True):
+    """The one moment that all artifacts of a set stand for: `at` (ISO 8601 in UTC), when the services that write,
+    `stopped`, had stopped. They were so for `seconds`. `killed` are those that did not end by themselves: a file that
+    they were writing may be half. `went_on` says who might have written meanwhile all the same."""
+
+    at: str
+    seconds: float
+    stopped: tuple[str, ...] = ()
+    killed: tuple[str, ...] = ()
+    went_on: tuple[str, ...] = ()
+
+
 class Manifest(Struct, frozen=True, kw_only=True):
     """What a set holds, where it comes from, and how it was made. `created` is ISO 8601 in UTC, `root` the project's
-    folder there. `recipients` are the public keys of age that every artifact is encrypted to; none: in clear."""
+    folder there. `recipients` are the public keys of age that every artifact is encrypted to; none: in clear.
+    `consistent` where the set was made for one point in time."""
 
     version: int = VERSION
     id: str
@@ -95,6 +120,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     engine: Engine | None = None
     release: str | None = None
     recipients: tuple[str, ...] = ()
+    consistent: Moment | None = None
     seconds: float
     artifacts: tuple[Artifact, ...]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -160,12 +160,13 @@ class Target(ABC):
             raise self.failure(cmd, ended)
         return Result(bytes(out), ended)
 
-    def lines(self, cmd: Command) -> Iterator[str]:
-        """Standard output line by line as it comes. Raises as `run` at the end."""
+    def lines(self, cmd: Command) -> Generator[str, None, None]:
+        """Standard output line by line as it comes. Raises as `run` at the end; closed before, it breaks the command
+        off."""
         for line in self.raw_lines(cmd):
             yield line.decode("utf-8", "replace").rstrip("\r")
 
-    def raw_lines(self, cmd: Command) -> Iterator[bytes]:
+    def raw_lines(self, cmd: Command) -> Generator[bytes, None, None]:
         """The same as bytes, without the ends of lines."""
         rest = b""
         with closing(self.blocks(cmd)) as blocks:

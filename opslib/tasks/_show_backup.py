@@ -23,8 +23,11 @@ def made(ui: Ui, host: HostRecord) -> Mapping[str, str]:
     count = len(result["artifacts"])
     ui.say(f"set {result['set']}: {count} artifacts, {size(result['bytes'])} of {size(result['raw_bytes'])}")
     ui.say(f"in {result['folder']}")
-    for one in result.get("held", ()):
-        ui.say(f"{one['container']} was {one['how']} for {one['seconds']} s")
+    if moment := result.get("consistent"):
+        ui.say(_moment(moment))
+    else:
+        for one in result.get("held", ()):
+            ui.say(f"{one['container']} was {one['how']} for {one['seconds']} s")
     return {"SET": result["set"], "SIZE": size(result["bytes"]), **pushed(ui, host)}
 
 
@@ -83,6 +86,10 @@ def one_set(ui: Ui, host: HostRecord) -> None:
     ui.say(f"in {result['folder']}" + (f": {result['wrong']}" if result["wrong"] else ""))
     if engine := manifest["engine"]:
         ui.say(f"made on {engine['arch']} with Docker {engine['docker']}, Docker Compose {engine['compose']}")
+    if moment := manifest.get("consistent"):
+        ui.say(_moment(moment))
+        for one in moment["went_on"]:
+            ui.say(f"  but {one}")
     if manifest["recipients"]:
         ui.say(f"encrypted to {', '.join(manifest['recipients'])}")
     rows = [
@@ -93,6 +100,13 @@ def one_set(ui: Ui, host: HostRecord) -> None:
     ui.table(["FILE", "SIZE", "CONTENT", "COUNTED", "MADE FROM"], rows, right=[1, 2])
     for one in manifest["artifacts"]:
         by_hand(ui, f"to restore {one['file']} without opslib, in that folder:", one["by_hand"])
+
+
+def _moment(moment: dict[str, Any]) -> str:
+    stopped = ", ".join(moment["stopped"])
+    stood = f"{stopped} stopped for {moment['seconds']} s" if stopped else "no service had to stop"
+    killed = f"; {', '.join(moment['killed'])} had to be killed" if moment["killed"] else ""
+    return f"one point in time, {moment['at']}: {stood}{killed}"
 
 
 def new_key(ui: Ui, host: HostRecord) -> None:

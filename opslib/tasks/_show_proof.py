@@ -37,11 +37,21 @@ def drilled(ui: Ui, host: HostRecord) -> Mapping[str, str]:
     result = host.result.get("drill", {})
     if not host.ok or "restored" not in result:
         return {"SET": result.get("set", "")}
-    rows = [[one["title"], counted(one["counts"]) or "loaded, not counted", f"{one['seconds']:.1f} s"]
-            for one in result["restored"]]  # fmt: skip
-    ui.table(["RESTORED", "COUNTED", "TIME"], rows, right=[2])
+    rows = [[one["title"], counted(one["counts"]) or "loaded, not counted", _compared(one["compared"]),
+             f"{one['seconds']:.1f} s"] for one in result["restored"]]  # fmt: skip
+    ui.table(["RESTORED", "COUNTED", "COMPARED BESIDE", "TIME"], rows, right=[3])
+    for one in result["restored"]:
+        if left := one["compared"]["left_out"]:
+            more = f" and {len(left) - 5} more" if len(left) > 5 else ""
+            ui.say(f"{one['title']}: only counted, without a hash: {', '.join(left[:5])}{more}", "dim")
     ui.say(f"the set {result['set']} can be restored; here that takes {result['seconds']:.0f} s")
     return {"SET": result["set"], "RESTORED IN": seconds(result["seconds"])}
+
+
+def _compared(what: dict[str, Any]) -> str:
+    contents = f"contents of {what['contents']}" if what["contents"] else ""
+    definitions = "definitions" if what["definitions"] else ""
+    return ", ".join(filter(None, (contents, definitions, "every byte" if what["bytes"] else "")))
 
 
 def covered(ui: Ui, host: HostRecord) -> Mapping[str, str]:

@@ -130,7 +130,8 @@ class Project:
         (file,) = [one.file for one in self.artifacts(made) if (one.kind, one.name) == (kind, name)]
         return f"{sets.directory(self.target)}/{made}/{file}"
 
-    def doctored(self, file: str, through: str = "cat", *, counts: Any = None, **facts: Any) -> str:
+    def doctored(self, file: str, through: str = "cat", *, counts: Any = None, fingerprint: Any = None,
+                 **facts: Any) -> str:  # fmt: skip
         """The path of one artifact in a set of its own, of the set in which `file` is: its raw bytes went through a
         bash text, and its manifest tells its new length and digest, and the lies that are given."""
         folder, made, name = file.rsplit("/", 2)
@@ -142,7 +143,8 @@ class Project:
                      mounts=[mount("bind", folder, "/s")])  # fmt: skip
         size, digest = self.target.run(cmd).lines
         new = msgspec.structs.replace(old, bytes=int(size), sha256=digest, facts={**old.facts, **facts},
-                                      counts=old.counts if counts is None else counts)  # fmt: skip
+                                      counts=old.counts if counts is None else counts,
+                                      fingerprint=fingerprint or old.fingerprint)  # fmt: skip
         manifest = msgspec.structs.replace(found, id=ident, artifacts=(new,))
         put_bytes(self.target, encode(manifest), f"{folder}/{ident}/manifest.json")
         return f"{folder}/{ident}/{name}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from opslib.backup import coverage, sets
 from opslib.backup.drill import steps as drill
@@ -91,6 +92,10 @@ def test_each_is_restored_and_counted(drilled: Drilled, subject: Subject) -> Non
     assert wanted
     assert {file: one["counts"] for file, one in restored.items()} == wanted
     assert all(one["seconds"] > 0 for one in restored.values())
+    compared = [one["compared"] for one in restored.values()]
+    assert all(one["counts"] for one in compared)
+    assert all(one["bytes"] for one in compared) == (subject.kind in ("sqlite", "volume", "files"))
+    assert all(one["contents"] and one["definitions"] for one in compared) == (subject.kind in ("postgres", "mysql"))
 
 
 def test_coverage_tells_that_all_of_it_was_drilled(drilled: Drilled) -> None:
@@ -120,6 +125,19 @@ def test_a_set_that_cannot_be_restored_is_found_out(drilled: Drilled) -> None:
     assert "7777 in the set" in said
     assert left(ground) == []
     assert running(ground) == drilled.began
+
+
+@pytest.mark.parametrize("subject", ["postgres"], indirect=True)
+def test_rows_that_are_others_are_found_out_by_their_hash(drilled: Drilled, subject: Subject) -> None:
+    """They are as many as the set says."""
+    ground = drilled.ground
+    (made,) = [one for one in ground.artifacts(drilled.made) if one.name == subject.name]
+    assert made.fingerprint is not None
+    lie = replace(made.fingerprint, contents={**made.fingerprint.contents, "public.notes": "7"})
+    doctored = ground.doctored(ground.file(drilled.made, "postgres", subject.name), fingerprint=lie)
+    said = why(carried_out(ground, set=doctored.rpartition("/")[0]))
+    assert "public.notes: other contents" in said
+    assert left(ground) == []
 
 
 def test_what_a_killed_drill_left_the_next_run_takes_away(drilled: Drilled) -> None:

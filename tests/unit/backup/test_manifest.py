@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opslib.backup.manifest import Artifact, BadManifest, Engine, Manifest, decode, encode, file_name, seal
+from opslib.backup.manifest import Artifact, BadManifest, Engine, Manifest, Moment, decode, encode, file_name, seal
 
 ARTIFACT = Artifact(
     file="postgres.db.app.dump.zst", kind="postgres", name="app", service="db", bytes=3, raw_bytes=9,
@@ -29,6 +29,13 @@ def changed_artifact(**values: object) -> bytes:
 def test_reads_what_it_writes() -> None:
     assert decode(encode(MANIFEST), "manifest.json") == MANIFEST
     assert encode(MANIFEST).endswith(b"}\n")
+
+
+def test_a_set_that_is_not_of_one_point_in_time_says_nothing_of_it() -> None:
+    older = {name: value for name, value in json.loads(encode(MANIFEST)).items() if name != "consistent"}
+    assert decode(json.dumps(older).encode(), "X") == MANIFEST
+    moment = {"at": "2026-11-22T02:00:01Z", "seconds": 3.1, "stopped": ["app"]}
+    assert decode(changed(consistent=moment), "X").consistent == Moment(at=moment["at"], seconds=3.1, stopped=("app",))
 
 
 def test_an_unknown_version_is_refused_before_anything_else_is_looked_at() -> None:
