@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +29,7 @@ _KEPT = ("HOME", "OPSLIB_SSH_CONFIG", "OPSLIB_TOOLS_BASE", "OPSLIB_AGE_IDENTITY_
 
 def jobs(root: Path, host: Host, environ: Mapping[str, str]) -> list[block.Job]:
     """What cron is to run for the host. Raises BadSettings where that is nothing, or never."""
-    env = {"PATH": _path(environ.get("PATH", "")), **{name: environ[name] for name in _KEPT if environ.get(name)}}
-    inv = Path(sys.executable).with_name("inv")
-    program = [str(inv)] if inv.is_file() else [sys.executable, "-m", "invoke"]
+    env, program = _environment(environ), _program()
     if not host.backup.schedule:
         raise BadSettings("`backup: schedule:` names no task", host=host.name, left="the crontab")
     made = []
@@ -52,6 +51,15 @@ def jobs(root: Path, host: Host, environ: Mapping[str, str]) -> list[block.Job]:
     return made
 
 
+def later(root: Path, host: Host, environ: Mapping[str, str]) -> block.Later | None:
+    """What looks for jobs of the host that were missed; None where the host file does not want it."""
+    if not host.backup.catch_up:
+        return None
+    argv = (*_program(), block.CATCH_UP, "--host", host.name)
+    first = clock.part_of(block.EVERY - 1, str(root), host.name)
+    return block.Later(root=str(root), argv=argv, env=_environment(environ), first=first)
+
+
 def log_file(root: Path, host: str) -> Path:
     """Where the output of a host's jobs goes."""
     return Path.home() / ".local/state/opslib" / f"{root.name}-{host}.log"
@@ -66,7 +74,9 @@ def install(root: Path, host: Host, tell: Tell, *, plan: bool) -> tuple[bool, di
     before = crontab.read()
     _runs_alone(root, host)
     check(host.backup.signals, host.name)
-    after = block.install(before, str(root), host.name, jobs(root, host, os.environ))
+    now = datetime.now(timezone.utc)
+    made = jobs(root, host, os.environ)
+    after = block.install(before, str(root), host.name, made, later(root, host, os.environ), now)
     if not plan:
         log_file(root, host.name).parent.mkdir(parents=True, exist_ok=True)
         if after != before:
@@ -81,8 +91,9 @@ def show(root: Path, name: str, tell: Tell) -> tuple[bool, dict[str, Any]]:
     text = Crontab().read()
     lines = block.installed(text, str(root)).get(name)
     with suppress(BadSettings):  # the file may be gone
-        wanted = jobs(root, load_host(root, name), os.environ)
-        if lines is not None and [_says(one) for one in lines] != [_says(block.parse(one.line())) for one in wanted]:
+        host = load_host(root, name)
+        wanted = [one.line() for one in (*jobs(root, host, os.environ), later(root, host, os.environ)) if one]
+        if lines is not None and [_says(one) for one in lines] != [_says(block.parse(one)) for one in wanted]:
             tell(Note(name, f"the host file says otherwise by now: inv cron.install --host {name}", warning=True))
     return False, _result(root, name, text)
 
@@ -110,7 +121,7 @@ def _result(root: Path, host: str, crontab: str, **more: Any) -> dict[str, Any]:
     """What the text of a crontab says of the host. `schedule` and `line` are those of the first task."""
     lines = block.installed(crontab, str(root)).get(host)
     told = []
-    for one in lines or ():
+    for one in (line for line in lines or () if line.task != block.CATCH_UP):
         at = clock.coming(one.schedule, one.delay)
         told.append(
             {"task": one.task, "schedule": one.schedule, "delay": one.delay, "line": one.text,
@@ -119,8 +130,18 @@ def _result(root: Path, host: str, crontab: str, **more: Any) -> dict[str, Any]:
     first = told[0] if told else {"schedule": None, "line": None}
     return {
         "installed": lines is not None, "schedule": first["schedule"], "line": first["line"],
+        "catch_up": block.since(crontab, str(root), host) is not None,
         "log": str(log_file(root, host)), "zone": clock.zone()[0], "jobs": told, **more,
     }  # fmt: skip
+
+
+def _program() -> list[str]:
+    inv = Path(sys.executable).with_name("inv")
+    return [str(inv)] if inv.is_file() else [sys.executable, "-m", "invoke"]
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+    return {"PATH": _path(environ.get("PATH", "")), **{name: environ[name] for name in _KEPT if environ.get(name)}}
 
 
 def _path(given: str) -> str:

@@ -206,7 +206,8 @@ class Backup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     become smaller by more than the share `shrink` stops the removal of old sets until a person has agreed. `encrypt_to`
     are public keys of age; empty: in clear, and None where the host file says nothing about it, which means the same
     for the first set. `schedule` says when cron runs which task, each later by a part of `random_delay` that stays the
-    same, and for `limit` at most. `stores` get a copy of each set."""
+    same, and for `limit` at most; `catch_up`: whether what was due while this machine was off runs later. `stores` get
+    a copy of each set."""
 
     directory: str = "backups"
     encrypt_to: Annotated[tuple[Recipient, ...], Parse(units.recipients)] | None = None
@@ -220,6 +221,7 @@ class Backup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     )
     random_delay: Seconds = 0.0
     limit: Seconds = 86400.0
+    catch_up: bool = True
     signals: Signals = Signals()
     stores: tuple[StoreSpec, ...] = ()
 

@@ -110,12 +110,21 @@ def cron_job(ui: Ui, host: HostRecord) -> None:
     if not found["installed"]:
         ui.say(f"{host.host}: nothing in the crontab")
         return
-    ui.say(f"{host.host}: output in {found['log']}, times in {found['zone']}")
+    missed = "what is missed is caught up" if found["catch_up"] else "what is missed stays undone"
+    ui.say(f"{host.host}: output in {found['log']}, times in {found['zone']}, {missed}")
     for job in found["jobs"]:
         later = f", {seconds(job['delay'])} later" if job["delay"] else ""
         soon = f"; next {job['next'].replace('T', ' ')}" if job["next"] else ""
         ui.say(f"  {job['task']}: {job['schedule']}{later}{soon}")
         ui.say(f"    {job['line']}", "dim")
+
+
+def caught_up(ui: Ui, host: HostRecord) -> None:
+    """cron.catchup --plan."""
+    for one in host.result["overdue"]:
+        ui.say(f"{host.host}: {one['task']} was due at {one['due'].replace('T', ' ')} and did not begin")
+    if not host.result["overdue"]:
+        ui.say(f"{host.host}: nothing was missed")
 
 
 def tried(ui: Ui, host: HostRecord) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opslib.tasks._task import task
 
@@ -28,8 +28,7 @@ def show(call: Call) -> Record:
     from opslib.cron import jobs
     from opslib.tasks._show import cron_job
 
-    names = call.names if call.host else jobs.names(call.root) or call.names
-    return call.here(lambda name: jobs.show(call.root, name, call.ui.tell), names=names, show=cron_job)
+    return call.here(lambda name: jobs.show(call.root, name, call.ui.tell), names=_installed(call), show=cron_job)
 
 
 @task("cron.remove", options=("plan", "yes"), needs="nothing")
@@ -39,10 +38,31 @@ def remove(call: Call) -> Record:
     from opslib.tasks._show import cron_job
 
     held = jobs.names(call.root)
-    names = [call.host] if call.host in held else call.names  # also of a host whose file is gone
+    names = _installed(call) if call.host else call.names
     if any(name in held for name in names):
         call.confirm(f"{', '.join(names)} will not be backed up by cron any more. Go on?")
     return call.here(lambda name: jobs.remove(call.root, name, plan=call.plan), names=names, show=cron_job)
 
 
-TASKS = (install, show, remove)
+@task("cron.catchup", options=("plan",), needs="nothing")
+def catchup(call: Call) -> Record:
+    """Run what was due while this machine was off."""
+    from opslib.cron import jobs
+    from opslib.cron.catchup import CatchUp
+    from opslib.tasks._show import caught_up
+
+    def work(name: str) -> tuple[bool, dict[str, Any]]:
+        return CatchUp(call.root, name, jobs.log_file(call.root, name), call.ui.tell).run(plan=call.plan)
+
+    return call.here(work, names=_installed(call), show=caught_up if call.plan else None)
+
+
+def _installed(call: Call) -> list[str]:
+    """The hosts that are meant, or else all that the crontab holds; also one whose file is gone."""
+    from opslib.cron import jobs
+
+    held = jobs.names(call.root)
+    return [call.host] if call.host in held else call.names if call.host else held or call.names
+
+
+TASKS = (install, show, remove, catchup)
