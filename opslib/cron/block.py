@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from opslib.cron import clock
+from opslib.cron.held import Line
 from opslib.errors import BadSettings, OpsError
 
 LONGEST = 990  # characters of a command: Debian's cron refuses more than 999
@@ -21,8 +23,9 @@ GRACE = "10m"  # for a task that is over its time to undo what it began
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What cron is to run: `argv` (absolute) in the folder `root` with nothing but `env`, `delay` seconds later than
-    the schedule says and for `limit` seconds at most; its output goes to `log`."""
+    """What is to run by the clock: `argv` (absolute) in the folder `root` with nothing but `env`, for `limit` seconds
+    at most. cron runs it `delay` seconds later than the schedule says, drawn from `random_delay`, and has its output in
+    `log`."""
 
     root: str
     schedule: str
@@ -30,7 +33,18 @@ class Job:
     env: Mapping[str, str]
     log: str
     delay: int = 0
+    random_delay: int = 0
     limit: int = 86400
+
+    @property
+    def task(self) -> str:
+        """The task that it calls."""
+        return self.argv[self.argv.index("--host") - 1]
+
+    @property
+    def signals(self) -> bool:
+        """Whether it tells how the task ended."""
+        return "--signal" in self.argv
 
     def command(self) -> str:
         """The command for a shell.
@@ -69,24 +83,20 @@ class Later:
         return _line(f"{minutes} * * * *", f"cd {shlex.quote(self.root)} && {run}", self.root)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What a line of a block says: which task, when, and how many seconds later; `signals`: whether it tells how the
-    task ended. `text` is the line itself."""
-
-    task: str
-    schedule: str
-    delay: int
-    signals: bool
-    text: str
-
-    def command(self) -> str:
-        """For a shell: what cron would run, at once."""
-        command = self.text.removeprefix(self.schedule).lstrip().replace("\\%", "%")
-        return re.sub(_DELAY, "", command, count=1)
-
-
 _DELAY = r"\A(?:flock -s (?:'[^']*'|\\'|\"'\"|[^ '])+ )?sleep ([0-9]+); "
+
+
+def later(host: str, job: Job) -> Later:
+    """What looks for missed jobs of the host, of which `job` is one; the minute is drawn once for each host."""
+    program = job.argv[: job.argv.index(job.task)]
+    argv = (*program, CATCH_UP, "--host", host)
+    return Later(root=job.root, argv=argv, env=job.env, first=clock.part_of(EVERY - 1, job.root, host))
+
+
+def at_once(line: Line) -> str:
+    """What cron runs for the line, for a shell and without its delay."""
+    command = line.text.removeprefix(line.schedule).lstrip().replace("\\%", "%")
+    return re.sub(_DELAY, "", command, count=1)
 
 
 def parse(text: str) -> Line:

@@ -13,6 +13,7 @@ from typing import Any
 from opslib.command import command
 from opslib.cron import block, clock
 from opslib.cron.crontab import Crontab
+from opslib.cron.held import Line
 from opslib.errors import OpsError
 from opslib.events import Note, Output, Tell
 from opslib.settings.model import Host
@@ -25,7 +26,7 @@ BOOT = 300.0  # seconds after a start of the machine in which the network and Do
 SOON = timedelta(hours=1)  # what comes by itself within this is left to that
 
 
-def overdue(line: block.Line, last: datetime, now: datetime) -> datetime | None:
+def overdue(line: Line, last: datetime, now: datetime) -> datetime | None:
     """When the job was due and did not begin; None where it was not, or comes soon. `last` is when it last began, or
     from when on it counts; `now` is in cron's time zone."""
     # A clock that was set back a little must not make one begin of it two.
@@ -57,7 +58,7 @@ class CatchUp:
                             self._late(line, since)
         return bool(found) and not plan, {"overdue": [{"task": task, "due": due} for task, due in found.items()]}
 
-    def _overdue(self, line: block.Line, since: datetime, *, claim: bool) -> datetime | None:
+    def _overdue(self, line: Line, since: datetime, *, claim: bool) -> datetime | None:
         """When it was due; to `claim` it is to say, in one go, that it has begun."""
         with _alone(Path(block.waits(str(self._log)))) as awake:
             if not awake:
@@ -73,7 +74,7 @@ class CatchUp:
             except OSError as error:
                 raise OpsError(f"when a task last began is not known: {error}", host=self._host) from None
 
-    def _late(self, line: block.Line, since: datetime) -> None:
+    def _late(self, line: Line, since: datetime) -> None:
         time.sleep(max(SETTLE, line.delay))
         due = self._overdue(line, since, claim=True)
         if due is None:
@@ -81,7 +82,7 @@ class CatchUp:
         self._tell(Note(self._host, f"{line.task} was due at {due:%Y-%m-%d %H:%M} and did not begin: it runs now"))
         here = Local(Host(name="local", path=str(self._root)))
         try:
-            for said in here.lines(command("sh", "-c", line.command())):
+            for said in here.lines(command("sh", "-c", block.at_once(line))):
                 self._tell(Output(self._host, said))
         finally:
             here.close()

@@ -108,15 +108,17 @@ def cron_job(ui: Ui, host: HostRecord) -> None:
     """cron.install, cron.show, cron.remove."""
     found = host.result
     if not found["installed"]:
-        ui.say(f"{host.host}: nothing in the crontab")
+        ui.say(f"{host.host}: nothing in the crontab, and no timer of systemd")
         return
     missed = "what is missed is caught up" if found["catch_up"] else "what is missed stays undone"
-    ui.say(f"{host.host}: output in {found['log']}, times in {found['zone']}, {missed}")
+    by = "" if found["scheduler"] == "crontab" else f"by {found['scheduler']}, "
+    ui.say(f"{host.host}: {by}output in {found['log']}, times in {found['zone']}, {missed}")
     for job in found["jobs"]:
-        later = f", {seconds(job['delay'])} later" if job["delay"] else ""
+        up_to = "up to " if job["unit"] else ""
+        later = f", {up_to}{seconds(job['delay'])} later" if job["delay"] else ""
         soon = f"; next {job['next'].replace('T', ' ')}" if job["next"] else ""
         ui.say(f"  {job['task']}: {job['schedule']}{later}{soon}")
-        ui.say(f"    {job['line']}", "dim")
+        ui.say(f"    {job['unit'] + ': ' if job['unit'] else ''}{job['line']}", "dim")
 
 
 def caught_up(ui: Ui, host: HostRecord) -> None:

@@ -9,9 +9,10 @@ from cronsim import CronSim
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opslib.cron import block, catchup, jobs
+from opslib.cron import block, catchup, wanted
 from opslib.cron.catchup import CatchUp, overdue
 from opslib.cron.crontab import Crontab
+from opslib.cron.held import Line
 from opslib.signals import files
 from opslib.signals.outcome import Memory, begun
 
@@ -41,7 +42,7 @@ def berlin(text):
     ],
 )
 def test_what_is_overdue(schedule, delay, last, now, due):
-    line = block.Line("backup.all", schedule, delay, True, "")
+    line = Line("backup.all", schedule, delay, True, "")
     found = overdue(line, berlin(last).astimezone(timezone.utc), berlin(now))
     assert found == (due and berlin(due))
 
@@ -53,7 +54,7 @@ def test_what_is_overdue(schedule, delay, last, now, due):
 def test_whenever_the_machine_is_off_no_turn_is_run_twice_and_the_last_one_not_missed(schedule, delay, spans):
     """A month of a machine that is on and off: cron begins what comes while it is on; every 20 minutes of being on
     what is overdue is begun."""
-    line = block.Line("backup.all", schedule, delay, True, "")
+    line = Line("backup.all", schedule, delay, True, "")
     now = last = berlin("2027-03-15T12:00")
     begins = []
     for minutes, on in spans:
@@ -87,16 +88,16 @@ def missed(project, tmp_path, monkeypatch):
     text = "echo it ran; date >>ran"
     job = block.Job(
         str(project), f"{at.minute} {at.hour} * * *", ("sh", "-c", text, "backup.all", "--host", "local"), {"PATH": "/bin"},
-        str(jobs.log_file(project, "local")),
+        str(wanted.log_file(project, "local")),
     )  # fmt: skip
-    jobs.log_file(project, "local").parent.mkdir(parents=True)
+    wanted.log_file(project, "local").parent.mkdir(parents=True)
     later = block.Later(str(project), ("inv", "cron.catchup", "--host", "local"), {}, 0)
     Crontab().write(block.install("", str(project), "local", [job], later, now - timedelta(days=2)))
     return project
 
 
 def catch_up(root, heard, plan=False):
-    return CatchUp(root, "local", jobs.log_file(root, "local"), heard.append).run(plan=plan)
+    return CatchUp(root, "local", wanted.log_file(root, "local"), heard.append).run(plan=plan)
 
 
 def test_it_is_run_once(missed):
@@ -106,7 +107,7 @@ def test_it_is_run_once(missed):
     assert catch_up(missed, heard)[0] is True
     assert "was due at" in heard[0].text
     assert (missed / "ran").read_text().count("\n") == 1
-    assert "it ran" in jobs.log_file(missed, "local").read_text()
+    assert "it ran" in wanted.log_file(missed, "local").read_text()
     assert catch_up(missed, heard) == (False, {"overdue": []})
     assert (missed / "ran").read_text().count("\n") == 1
 
@@ -118,14 +119,14 @@ def test_what_began_in_time_is_not_overdue(missed):
 
 
 def test_a_job_that_is_delayed_by_its_line_is_left_to_it(missed):
-    with open(block.waits(str(jobs.log_file(missed, "local"))), "w") as file:
+    with open(block.waits(str(wanted.log_file(missed, "local"))), "w") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
         assert catch_up(missed, [])[0] is False
     assert catch_up(missed, [])[0] is True
 
 
 def test_one_at_a_time(missed):
-    with open(f"{jobs.log_file(missed, 'local')}.catchup", "w") as file:
+    with open(f"{wanted.log_file(missed, 'local')}.catchup", "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert catch_up(missed, [])[0] is False
 
