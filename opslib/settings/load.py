@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -77,10 +77,19 @@ def load_host(
     """
     _checked(root, name)
     settings = _Settings(root, environ)
-    node = yamlfile.merge(_file(root, "_defaults"), _file(root, name))
-    node = yamlfile.merge(node, settings.node(overrides))
+    node = yamlfile.merge(host_node(root, name), settings.node(overrides))
     found = Decoder(settings.lookup).fields(node, Host, without=["name"])
     return _with_defaults(root, name, found)
+
+
+def host_node(root: Path, name: str) -> Node:
+    """What a host's file says on top of hosts/_defaults.yml. Raises BadSettings."""
+    return yamlfile.merge(_file(root, "_defaults"), _file(root, name))
+
+
+def lookup_in(root: Path, environ: Mapping[str, str]) -> Callable[[str], str | None]:
+    """What gives the values of `${NAME}` and of settings, from the environment and `.env`. Raises BadSettings."""
+    return _Settings(root, environ).lookup
 
 
 def load_signals(root: Path, name: str, environ: Mapping[str, str] = os.environ) -> Signals:
@@ -88,7 +97,7 @@ def load_signals(root: Path, name: str, environ: Mapping[str, str] = os.environ)
     somebody learns of it."""
     try:
         lookup = _Settings(root, environ).lookup
-        node = yamlfile.merge(_file(root, "_defaults"), _file(root, name))
+        node = host_node(root, name)
     except BadSettings:
         return Signals()
     for key in ("backup", "signals"):
@@ -212,7 +221,7 @@ def _members(root: Path, group: str, settings: _Settings) -> list[str]:
     """The hosts of a group. Only `groups` is read of each file: other hosts' unset passwords are no concern here."""
     groups: dict[str, list[str]] = {}
     for name in known_hosts_names(root):
-        node = yamlfile.merge(_file(root, "_defaults"), _file(root, name))
+        node = host_node(root, name)
         assert isinstance(node.value, dict)
         only = Node({key: child for key, child in node.value.items() if key == "groups"}, node.place, node.place)
         for one in Decoder(settings.lookup).fields(only, Host).get("groups", ()):

@@ -121,6 +121,23 @@ def cron_job(ui: Ui, host: HostRecord) -> None:
         ui.say(f"    {job['unit'] + ': ' if job['unit'] else ''}{job['line']}", "dim")
 
 
+def cron_there(ui: Ui, host: HostRecord) -> None:
+    """The same with --there."""
+    found = host.result
+    if "environment" in found:
+        new = "new" if found["new_environment"] else "there already"
+        ui.say(f"{host.host}: {found['there']}/{found['environment']}, {new}, with {found['python']}")
+    for file in found.get("files", ()):
+        ui.say(f"  new or changed: {file}")
+    if "jobs" in found:
+        cron_job(ui, host)
+    elif not found["installed"]:
+        ui.say(f"{host.host}: nothing is installed there")
+    for folder in found.get("left", ()):
+        ui.say(f"{host.host}: left there is {folder}, with opslib, tasks.py and .env; to remove it too, there:")
+        ui.say(f"  {found['by_hand']}", "dim")
+
+
 def caught_up(ui: Ui, host: HostRecord) -> None:
     """cron.catchup --plan."""
     for one in host.result["overdue"]:

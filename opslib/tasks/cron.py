@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from opslib.tasks._task import task
 
 if TYPE_CHECKING:
     from opslib.run.record import Record
+    from opslib.run.step import Run
     from opslib.tasks._call import Call
 
 
-@task("cron.install", options=("plan", "yes"), needs="data")
-def install(call: Call) -> Record:
+_THERE = {"there": "On the host itself: nothing depends on this machine then"}
+
+
+@task("cron.install", options=("plan", "yes"), needs="data", help=_THERE)
+def install(call: Call, there: bool = False) -> Record:
     """Let crontab or timers run the host's schedule."""
+    if there:
+        from opslib.cron.there.install import install
+
+        return _there(call, lambda run: install(run, call.root, plan=call.plan))
     from opslib.cron import jobs
     from opslib.tasks._show import cron_job
 
@@ -22,18 +31,27 @@ def install(call: Call) -> Record:
     )
 
 
-@task("cron.show", needs="nothing")
-def show(call: Call) -> Record:
+@task("cron.show", needs="nothing", help=_THERE)
+def show(call: Call, there: bool = False) -> Record:
     """Show what crontab and timers hold of this project."""
+    if there:
+        from opslib.cron.there.install import show
+
+        return _there(call, lambda run: show(run, call.root))
     from opslib.cron import jobs
     from opslib.tasks._show import cron_job
 
     return call.here(lambda name: jobs.show(call.root, name, call.ui.tell), names=_installed(call), show=cron_job)
 
 
-@task("cron.remove", options=("plan", "yes"), needs="nothing")
-def remove(call: Call) -> Record:
+@task("cron.remove", options=("plan", "yes"), needs="nothing", help=_THERE)
+def remove(call: Call, there: bool = False) -> Record:
     """Take the host's tasks out of crontab and timers."""
+    if there:
+        from opslib.cron.there.install import remove
+
+        call.confirm(f"{', '.join(call.names)} will not be backed up by the clock there any more. Go on?")
+        return _there(call, lambda run: remove(run, call.root, plan=call.plan))
     from opslib.cron import jobs
     from opslib.tasks._show import cron_job
 
@@ -55,6 +73,15 @@ def catchup(call: Call) -> Record:
         return CatchUp(call.root, name, wanted.log_file(call.root, name), call.ui.tell).run(plan=call.plan)
 
     return call.here(work, names=_installed(call), show=caught_up if call.plan else None)
+
+
+def _there(call: Call, work: Callable[[Run], None]) -> Record:
+    from opslib.tasks._show import cron_there
+
+    record = call.look(work, show=cron_there)
+    for host in record.hosts:
+        host.changed = bool(host.result.get("changed")) and not call.plan
+    return record
 
 
 def _installed(call: Call) -> list[str]:

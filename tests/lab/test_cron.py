@@ -56,9 +56,14 @@ class Cron:
             time.sleep(0.05)
         assert self._comm() == "cron"
 
+    @property
+    def inside(self) -> tuple[str, ...]:
+        """What starts a program where the daemon is."""
+        return ("nsenter", f"--mount=/proc/{self._daemon.pid}/ns/mnt")
+
     def run(self, *argv: str, feed: str = "", cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run a program where the daemon is."""
-        inside = ["nsenter", f"--mount=/proc/{self._daemon.pid}/ns/mnt", f"--wdns={cwd or '/'}", *argv]
+        inside = [*self.inside, f"--wdns={cwd or '/'}", *argv]
         return subprocess.run(inside, input=feed, env=self._environ(), capture_output=True, text=True, check=False)
 
     def stop(self) -> None:
@@ -173,6 +178,15 @@ def test_what_was_missed_is_caught_up_once(cron: Cron, project: Path) -> None:
     (log,) = (cron.home / ".local/state/opslib").glob("*.log")
     assert "files" in sets, log.read_text()
     assert "nothing was missed" in cron.run(INV, "cron.catchup", "--host", "there", "--plan", cwd=project).stdout
+
+
+@pytest.mark.parametrize("place", ["ssh"], indirect=True)
+def test_a_server_without_python_keeps_no_schedule(cron: Cron, project: Path) -> None:
+    done = cron.run(INV, "cron.install", "--host", "there", "--there", cwd=project)
+    assert done.returncode == 1, done.stdout
+    assert "there is no Python 3.10 or newer there, and opslib needs it" in done.stderr
+    assert "python3-venv" in done.stderr
+    assert "nothing is installed there" in cron.run(INV, "cron.show", "--host", "there", "--there", cwd=project).stdout
 
 
 @pytest.mark.parametrize("place", ["ssh"], indirect=True)
