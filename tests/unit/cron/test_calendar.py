@@ -60,7 +60,7 @@ schedules = st.one_of(st.tuples(*fields).map(" ".join).map(cron), st.sampled_fro
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(schedules)
 def test_systemd_comes_round_when_cron_does(schedule):
     now = datetime(2027, 2, 27, 17, 3, tzinfo=timezone.utc)

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from cronsim import CronSim
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opslib.cron import block, catchup, wanted
@@ -47,6 +47,7 @@ def test_what_is_overdue(schedule, delay, last, now, due):
     assert found == (due and berlin(due))
 
 
+@settings(max_examples=40)
 @given(
     st.sampled_from(["0 2 * * *", "30 6 * * sun", "15 1,13 1-15 * *", "0 */5 * * *", "0 2 13 * fri"]),
     st.integers(0, 3600), st.lists(st.tuples(st.integers(1, 40 * 60), st.booleans()), min_size=1, max_size=30),
@@ -60,8 +61,8 @@ def test_whenever_the_machine_is_off_no_turn_is_run_twice_and_the_last_one_not_m
     for minutes, on in spans:
         end = now + timedelta(minutes=minutes)
         if on:
-            turns = []
-            for turn in CronSim(schedule, now - timedelta(seconds=delay)):
+            turns = []  # which cron sees while the machine is on, and that end their delay before it goes off
+            for turn in CronSim(schedule, now):
                 if (begin := turn + timedelta(seconds=delay)) > end:
                     break
                 turns.append(begin)
@@ -74,8 +75,8 @@ def test_whenever_the_machine_is_off_no_turn_is_run_twice_and_the_last_one_not_m
     for one, two in pairwise(begins):
         between = next(CronSim(schedule, one - timedelta(seconds=delay))) + timedelta(seconds=delay)
         assert between <= two, "a turn lies between any two begins"
-    if spans[-1][1] and spans[-1][0] > 60:
-        assert overdue(line, last, now - timedelta(minutes=20)) is None, "it was caught up"
+    if spans[-1][1] and spans[-1][0] > 150:  # minutes: longer than a delay, and what comes by itself
+        assert overdue(line, last, now - timedelta(minutes=25)) is None, "it was caught up"
 
 
 @pytest.fixture
