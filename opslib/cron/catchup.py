@@ -52,10 +52,10 @@ class CatchUp:
         with _alone(Path(f"{self._log}.catchup")) as alone:
             if since is not None and alone and _uptime() >= BOOT:
                 for line in lines:
-                    if line.task != block.CATCH_UP and (due := self._overdue(line, since, claim=False)):
+                    if line.task == block.CATCH_UP or not (due := self._overdue(line, since, claim=False)):
+                        continue
+                    if plan or self._late(line, since):
                         found[line.task] = due.isoformat()
-                        if not plan:
-                            self._late(line, since)
         return bool(found) and not plan, {"overdue": [{"task": task, "due": due} for task, due in found.items()]}
 
     def _overdue(self, line: Line, since: datetime, *, claim: bool) -> datetime | None:
@@ -74,11 +74,12 @@ class CatchUp:
             except OSError as error:
                 raise OpsError(f"when a task last began is not known: {error}", host=self._host) from None
 
-    def _late(self, line: Line, since: datetime) -> None:
+    def _late(self, line: Line, since: datetime) -> bool:
+        """Run it, unless it has begun meanwhile."""
         time.sleep(max(SETTLE, line.delay))
         due = self._overdue(line, since, claim=True)
         if due is None:
-            return
+            return False
         self._tell(Note(self._host, f"{line.task} was due at {due:%Y-%m-%d %H:%M} and did not begin: it runs now"))
         here = Local(Host(name="local", path=str(self._root)))
         try:
@@ -86,6 +87,7 @@ class CatchUp:
                 self._tell(Output(self._host, said))
         finally:
             here.close()
+        return True
 
 
 @contextmanager

@@ -31,7 +31,7 @@ env=$1; own=$wheels/$3; shift 3
 rm -r -- "$wheels"; "$env/bin/python" -c 'import opslib'"""
 
 # $1 the environment, $2 the folder with all of them: kept are this one and the one before, whose jobs may still run.
-_DONE = """set -e; touch -- "$1/ready"; sync -- "$1"; cd -- "$2"
+_DONE = """set -e; touch -- "$1/ready" "$1"; sync -- "$1"; cd -- "$2"
 ls -td -- env-*/ | tail -n +3 | while IFS= read -r old; do rm -rf -- "$old"; done"""
 
 
@@ -75,7 +75,7 @@ class Environment:
                 ) from None  # fmt: skip
 
     def finish(self) -> None:
-        """Say that it is whole, and remove those that nothing uses any more."""
+        """Say that it is whole and the one in use, and remove those that nothing uses any more."""
         self._target.run(bash(_DONE, f"{self._server.folder}/{self.name}", self._server.folder, limit=600))
 
     def _download(self, own: Path, wheels: Path, platforms: Sequence[str]) -> list[str]:

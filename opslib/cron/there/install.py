@@ -52,9 +52,9 @@ def install(run: Run, root: Path, *, plan: bool) -> None:
             run.target.run(bash('rm -rf -- "$1"', f"{server.folder}/try"))
         _put(run, folder, files, changed)
     found = server.inv(environment.name, folder, "cron.install")
-    if not environment.there:
-        environment.finish()
     new = bool(changed) or not environment.there or found["changed"]
+    if new:
+        environment.finish()
     run.result |= {**found["result"], "changed": new}
     run.changed = new
 
