@@ -215,7 +215,7 @@ def main(file: str, reserve: str, what: str, *words: str) -> None:
     if recipients := os.environ.get("AGE_RECIPIENTS", ""):
         from opslib.backup.sealed import Sealing
 
-        sealing = Sealing(out, recipients.split())
+        sealing = Sealing(cast("IO[bytes]", out), recipients.split())
     with gzip.GzipFile(
         filename="", fileobj=cast("IO[bytes]", sealing or out), mode="wb", compresslevel=6, mtime=0
     ) as packed:

@@ -203,7 +203,8 @@ def _reading(target: Target, at: Instance | None, artifact: Artifact, read: Read
     return Reading("count", read(["python3", "-c", _program("mysql_count"), "read"], []), _counts)
 
 
-DATABASE = Database("mysql", find, _reading, Replacing(), Accounts(), Tables())
+_REPLACING = Replacing(MysqlDatabase)
+DATABASE = Database("mysql", find, _reading, _REPLACING, Accounts(), Tables(_REPLACING))
 
 
 def _counts(lines: Sequence[str]) -> Counts:

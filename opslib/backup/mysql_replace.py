@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from opslib.backup import mysql_accounts
@@ -32,8 +33,11 @@ if "$client" --help 2>/dev/null | grep -q -e --sandbox; then set -- "$@" --sandb
 } | "$client" "$@" """
 
 
+@dataclass(frozen=True, slots=True)
 class Replacing:
-    """A database that is dropped, made anew and loaded."""
+    """A database that is dropped, made anew and loaded. `dump` makes the source of one with its size."""
+
+    dump: Callable[[Instance, str, int], Source]
 
     def names(self, target: Target, at: Instance) -> list[str]:
         """The databases."""
@@ -79,9 +83,7 @@ class Replacing:
 
     def source(self, target: Target, at: Instance, name: str) -> Source:
         """Its dump."""
-        from opslib.backup.mysql import MysqlDatabase
-
-        return MysqlDatabase(at, name, mysql.databases(target, at).get(name, 0))
+        return self.dump(at, name, mysql.databases(target, at).get(name, 0))
 
 
 class Accounts:

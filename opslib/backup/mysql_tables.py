@@ -4,6 +4,7 @@ live one, and then over the live tables."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opslib.backup.mysql_replace import Replacing
@@ -24,8 +25,11 @@ _KEYS = """select k.table_schema, k.table_name, k.constraint_name, k.referenced_
  where {} order by k.table_schema, k.table_name, k.constraint_name, k.ordinal_position;"""
 
 
+@dataclass(frozen=True, slots=True)
 class Tables:
     """Tables of one database."""
+
+    replacing: Replacing
 
     def hanging(self, target: Target, at: Instance, name: str, only: Sequence[str]) -> list[str]:
         """Foreign keys, and views."""
@@ -42,7 +46,7 @@ class Tables:
     def stage(self, target: Target, at: Instance, raw: Command, name: str, artifact: Artifact, only: Sequence[str],
               scratch: str) -> None:  # fmt: skip
         """Load them into the scratch database, count them, and look for rows that would point at nothing."""
-        Replacing().load(target, at, _picked(target, raw, only), scratch, artifact.facts)
+        self.replacing.load(target, at, _picked(target, raw, only), scratch, artifact.facts)
         seen = mysql.count(target, at, scratch) or {}
         wrong = [one for one in only if seen.get(one) != artifact.counts.get(one)]
         if wrong:
@@ -60,11 +64,11 @@ class Tables:
     def put(self, target: Target, at: Instance, raw: Command, name: str, artifact: Artifact,
             only: Sequence[str]) -> None:  # fmt: skip
         """Each is dropped and made anew, by the dump itself; who points at them by name finds them again."""
-        Replacing().run(target, at, _picked(target, raw, only), name)
+        self.replacing.run(target, at, _picked(target, raw, only), name)
 
     def discard(self, target: Target, at: Instance, scratch: str) -> None:
         """Drop the scratch database."""
-        Replacing().drop(target, at, scratch)
+        self.replacing.drop(target, at, scratch)
 
     def _hold(self, target: Target, at: Instance, key: str, child: tuple[str, str], parent: tuple[str, str],
               pairs: Sequence[tuple[str, str]]) -> None:  # fmt: skip

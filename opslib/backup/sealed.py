@@ -8,18 +8,15 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import pyrage
-
-if TYPE_CHECKING:
-    from opslib.backup.embedded import Digesting
 
 
 class Sealing:
     """What is written goes encrypted to `out`: by a thread, because age reads what it encrypts."""
 
-    def __init__(self, out: Digesting, recipients: list[str]) -> None:
+    def __init__(self, out: IO[bytes], recipients: list[str]) -> None:
         keys = [pyrage.x25519.Recipient.from_str(one) for one in recipients]
         read, write = os.pipe()
         self.clear = open(write, "wb")  # noqa: SIM115  # finish closes it

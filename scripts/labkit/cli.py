@@ -160,7 +160,9 @@ def _status(options: argparse.Namespace, only: str = "") -> None:
     if not only:
         whose = ", started by the lab" if found.ours else ""
         say(f"engine: Docker {found.version}, Compose {found.compose or 'missing'}, {found.storage}{whose}")
-        say(f"images: {' '.join(refs) or 'none'}")
+        # the tags that deploys gave them for their releases are theirs, and many
+        own = [ref for ref in refs if ref in {image.ref for image in images.IMAGES}]
+        say(f"images: {' '.join(own) or 'none'}")
     for one in [server for server in reachable if only in ("", server.name)]:
         say(f"server {one.name}: {one.state}, {one.user}@{one.address} port {one.port}, {one.store} image store")
         say(f"  ssh -i {one.key} -o UserKnownHostsFile={one.known_hosts} -p {one.port} {one.user}@{one.address}")

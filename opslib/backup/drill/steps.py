@@ -17,8 +17,8 @@ from opslib.backup.found import logins as found_logins
 from opslib.backup.manifest import Artifact
 from opslib.backup.restore import check
 from opslib.backup.restore import options as restoring
+from opslib.backup.restore.chosen import Chosen, is_globals
 from opslib.backup.restore.context import Context, from_memo
-from opslib.backup.restore.locate import Chosen, is_globals
 from opslib.backup.restore.plan import plan, roles
 from opslib.backup.restore.space import refuse_if_short
 from opslib.engines.instance import Login

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from opslib.backup.restore.locate import Chosen
+from opslib.backup.restore.chosen import Chosen
 from opslib.backup.restore.options import Options
 from opslib.backup.verify import digests
 from opslib.command import Secret

@@ -9,8 +9,8 @@ from typing import Any
 from opslib.backup import sets
 from opslib.backup.manifest import Manifest
 from opslib.backup.restore import runkey
+from opslib.backup.restore.chosen import Chosen
 from opslib.backup.restore.context import Context, DoesNotStart, Place, from_memo
-from opslib.backup.restore.locate import Chosen
 from opslib.backup.restore.places import mounted
 from opslib.backup.unpack import UNPACK
 from opslib.command import bash

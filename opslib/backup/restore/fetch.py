@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from opslib.backup.pack import LONG
 from opslib.backup.restore import packed
+from opslib.backup.restore.chosen import Chosen
 from opslib.backup.restore.context import Context
-from opslib.backup.restore.locate import Chosen
 from opslib.command import bash
 from opslib.events import Progress
 from opslib.run.step import AnyStep, Run, Step

@@ -19,7 +19,7 @@ from opslib.settings import globs
 from opslib.target.docker import docker
 
 if TYPE_CHECKING:
-    from opslib.backup.restore.pick import Picked
+    from opslib.backup.restore.chosen import Picked
 
 # $1 the folder, $2 the id, $3 the archive, $4 how many folders around its files to leave out
 LOAD = f"""{UNPACK}set -euo pipefail; cd -- "$1"; new=.opslib-new-$2; rm -rf -- "$new"; mkdir -- "$new"

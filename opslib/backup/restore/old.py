@@ -14,9 +14,9 @@ from opslib.backup.databases import DATABASES
 from opslib.backup.formats.recognise import Format
 from opslib.backup.manifest import Artifact, Kind
 from opslib.backup.restore import old_mongo, places, postgres, single
+from opslib.backup.restore.chosen import Chosen
 from opslib.backup.restore.context import Context
 from opslib.backup.restore.files import TreePart
-from opslib.backup.restore.locate import Chosen
 from opslib.backup.restore.options import Options
 from opslib.backup.restore.part import Part
 from opslib.backup.restore.postgres import PostgresPart

@@ -8,8 +8,8 @@ from typing import Any
 
 from opslib.backup.databases import DATABASES
 from opslib.backup.mongo import WHOLE, counts
+from opslib.backup.restore.chosen import Chosen
 from opslib.backup.restore.context import Context
-from opslib.backup.restore.locate import Chosen
 from opslib.backup.restore.options import Options
 from opslib.backup.restore.single import DATABASE
 from opslib.engines.instance import Instance

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from opslib.backup.manifest import Artifact
 from opslib.backup.restore import files, pick, postgres_tables, reload_some, sqlite
+from opslib.backup.restore.chosen import Chosen, Picked, is_globals
 from opslib.backup.restore.files import TreePart
-from opslib.backup.restore.locate import Chosen, is_globals
 from opslib.backup.restore.postgres import PostgresPart
 from opslib.backup.restore.reload import ReloadPart
 from opslib.backup.restore.sqlite import SqlitePart
@@ -115,7 +115,7 @@ def narrow(ctx: Context, chosen: Chosen, options: Options) -> Chosen:
         there = [one for one in there if one.kind == "volume" and options.volume in (one.name, one.facts["volume"])]
     fits = [fit(name, there) for name in wanted]
     trees = [one for one in there if one.kind in TREES]
-    picked: dict[str, dict[str, pick.Picked]] = {}
+    picked: dict[str, dict[str, Picked]] = {}
     if trees and not any(one.files for one in fits):
         paths = {name: unquoted(name) for name in wanted}
         picked = {one.file: pick.look(ctx, chosen, one, paths) for one in trees}
@@ -129,7 +129,7 @@ def narrow(ctx: Context, chosen: Chosen, options: Options) -> Chosen:
     return replace(found, only=tuple(key for key in _keys(artifact, fits, host) if key))
 
 
-def _the_one(there: Sequence[Artifact], fits: Sequence[Fit], picked: Mapping[str, Mapping[str, pick.Picked]],
+def _the_one(there: Sequence[Artifact], fits: Sequence[Fit], picked: Mapping[str, Mapping[str, Picked]],
              host: str) -> Artifact:  # fmt: skip
     for one in fits:
         if not one.files:

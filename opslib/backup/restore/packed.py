@@ -3,13 +3,12 @@ beside it, proven, used as a set's, and removed at the end."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opslib.backup.manifest import FILE, decode
 from opslib.backup.pack import LONG
+from opslib.backup.restore.chosen import Chosen, Packed, choose
 from opslib.backup.restore.context import Context, unpacked
-from opslib.backup.restore.locate import Chosen, choose
 from opslib.backup.restore.single import reading
 from opslib.backup.unpack import UNPACK
 from opslib.backup.verify import digests
@@ -32,14 +31,6 @@ done; exit 1"""
 _UNPACK = """set -eu; cd /out; umask 077; deep=$1; shift
 tar -xf - --no-same-owner --no-same-permissions --no-wildcards --strip-components="$deep" -- "$@"; cat >/dev/null
 chown --reference=. -- *; sync -f ."""
-
-
-@dataclass(frozen=True, slots=True)
-class Packed:
-    """The archive's file, and what stands in it before the names of the set's files."""
-
-    file: str
-    prefix: str
 
 
 def opened(ctx: Context, chosen: Chosen, options: Options) -> Chosen:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from opslib.backup.manifest import Artifact
 from opslib.backup.pack import LONG
+from opslib.backup.restore.chosen import Picked
 from opslib.backup.restore.context import SET
 from opslib.backup.unpack import UNPACK
 from opslib.command import Command, bash
@@ -17,26 +17,12 @@ from opslib.engines import program
 from opslib.target.docker import mount, run_in
 
 if TYPE_CHECKING:
+    from opslib.backup.restore.chosen import Chosen
     from opslib.backup.restore.context import Context
-    from opslib.backup.restore.locate import Chosen
     from opslib.target.base import Target
 
 # $1 the archive, $2 the Python, $3 its text, then the paths
 _LOOK = f"""set -o pipefail; {UNPACK}file=$1 python=$2 text=$3; shift 3; unpack "$file" | "$python" -c "$text" "$@" """
-
-
-@dataclass(frozen=True, slots=True)
-class Picked:
-    """A path below a volume or folder, and what its archive holds there: `counts` as a manifest has them, `above` the
-    folders on the way to it that are in the archive too, `linked` the files elsewhere that its hard links need. `near`
-    are names that may have been meant, where it is not there."""
-
-    path: str
-    there: bool = False
-    counts: dict[str, int] = field(default_factory=dict)
-    above: tuple[str, ...] = ()
-    linked: tuple[str, ...] = ()
-    near: tuple[str, ...] = ()
 
 
 def look(ctx: Context, chosen: Chosen, artifact: Artifact, paths: Mapping[str, str]) -> dict[str, Picked]:

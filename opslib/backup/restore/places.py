@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from opslib.backup.manifest import Artifact
+from opslib.backup.restore.chosen import Chosen
 from opslib.backup.restore.context import Context, Place
-from opslib.backup.restore.locate import Chosen
 from opslib.command import bash
 from opslib.compose.stack import LABEL, Container
 from opslib.engines import versions

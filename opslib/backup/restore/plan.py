@@ -12,11 +12,11 @@ from opslib.backup.databases import DATABASES
 from opslib.backup.keys import SUFFIX
 from opslib.backup.manifest import FILE, Artifact
 from opslib.backup.redis_users import Accounts
-from opslib.backup.restore import files, old, only, places, postgres, postgres_inplace, redis, sqlite
+from opslib.backup.restore import files, old, only, places, postgres, postgres_way, redis, sqlite
+from opslib.backup.restore.chosen import Chosen
 from opslib.backup.restore.context import Context, Place, read_artifact
 from opslib.backup.restore.elsewhere import redirect
 from opslib.backup.restore.files import TreePart
-from opslib.backup.restore.locate import Chosen
 from opslib.backup.restore.options import Options
 from opslib.backup.restore.parts import AnyPart, ColdPart
 from opslib.backup.restore.postgres import PostgresPart
@@ -47,7 +47,7 @@ def plan(
         ident = f"o0-{short}"
         part = cast(AnyPart, old.part(ctx, chosen, options, ident, folder, lambda one: makers[one.kind](
             ctx, chosen, one, ident, folder)))  # fmt: skip
-        (part,) = postgres_inplace.settle(ctx, [part], chosen, options, run_id)
+        (part,) = postgres_way.settle(ctx, [part], chosen, options, run_id)
         return [part if options.into is None else redirect(ctx, [part], options.into)]
     parts: list[AnyPart] = []
     for kind, make in makers.items():
@@ -63,7 +63,7 @@ def plan(
                 at = ctx.instance(places.service(ctx, artifact))
                 places.refuse_newer(ctx, at, str(artifact.facts.get("server") or ""))
             parts.append(make(ctx, chosen, artifact, ident, folder))
-    settle = only.settle if chosen.some else postgres_inplace.settle
+    settle = only.settle if chosen.some else postgres_way.settle
     parts = settle(ctx, parts, chosen, options, run_id)
     if options.into is not None:
         return [redirect(ctx, parts, options.into)]

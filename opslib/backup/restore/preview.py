@@ -7,9 +7,9 @@ from typing import Any
 
 from opslib.backup import services
 from opslib.backup.manifest import Kind
+from opslib.backup.restore.chosen import Chosen
 from opslib.backup.restore.context import Context
 from opslib.backup.restore.files import TreePart
-from opslib.backup.restore.locate import Chosen
 from opslib.backup.restore.options import Item, Options, Preview
 from opslib.backup.restore.parts import AnyPart, ColdPart
 from opslib.backup.restore.postgres import PostgresPart

@@ -15,20 +15,19 @@ from opslib.run.step import AnyStep, Run, Step
 from opslib.target.transfer import put_bytes, read_file
 
 if TYPE_CHECKING:
-    from opslib.backup.restore.context import Context
     from opslib.target.base import Target
 
 KEY = "key"
 """In a memo, and among the facts of the run: where the key lies."""
 
 
-def step(ctx: Context) -> AnyStep:
-    """The step that makes it. From then on the context can read the copy."""
+def step(identities: list[Secret]) -> AnyStep:
+    """The step that makes it and adds it to the identities that the restore reads with: they can read the copy then."""
 
     def do(run: Run, memo: dict[str, Any]) -> str:
         identity, public = keys.make()
         put_bytes(run.target, identity.reveal().encode(), memo[KEY], mode=0o600)
-        ctx.identities.append(identity)
+        identities.append(identity)
         run.facts[KEY], run.facts[keys.OF_THE_RUN] = memo[KEY], public
         return public
 

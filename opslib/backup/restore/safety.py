@@ -46,7 +46,7 @@ def steps(
         return [], []
     kinds = tuple(kind for kind in KINDS if any(source.kind == kind for source in unique))
     prepare, *rest = take.steps(run, take.Options(kinds=kinds, here=options.here, prune=False, safety=unique))
-    key = [runkey.step(ctx)] if ctx.target.host.backup.encrypt_to else []
+    key = [runkey.step(ctx.identities)] if ctx.target.host.backup.encrypt_to else []
     return [*key, prepare], [*rest, _told()]
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import resources
 
 from opslib.backup.formats.look import LOOK
 from opslib.backup.formats.recognise import Format, NotRecognised, recognise
 from opslib.backup.manifest import FILE
 from opslib.backup.pack import LONG
+from opslib.backup.restore.chosen import Chosen, Sql
 from opslib.backup.restore.context import SET, Context
-from opslib.backup.restore.locate import Chosen
 from opslib.backup.unpack import SECTION, UNPACK, section_program
 from opslib.command import Command, bash
 from opslib.engines.mongo_bson import program
@@ -106,18 +106,6 @@ def _read(ctx: Context, chosen: Chosen, script: str, *words: str) -> list[str]:
         said = "\n    ".join((error.stderr or error.what).strip().splitlines()[-4:])
         raise OpsError(f"{chosen.folder}/{chosen.single} cannot be restored: {said}", host=ctx.target.host.name,
                        left="everything", next="take another file") from None  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Sql:
-    """What was seen of plain SQL when it was read to its end: `bytes` its length unpacked, `restrict` whether it begins
-    with `\\restrict`, `suspect` whether a line of it may leave its database, `holds` the databases that a mysqldump of
-    several names."""
-
-    bytes: int
-    restrict: bool
-    suspect: bool
-    holds: tuple[str, ...]
 
 
 def _sql(ctx: Context, chosen: Chosen) -> Sql:

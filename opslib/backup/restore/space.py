@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from opslib.backup.restore.chosen import Chosen
 from opslib.backup.restore.context import Context
 from opslib.backup.restore.files import TreePart
-from opslib.backup.restore.locate import Chosen
 from opslib.backup.restore.parts import AnyPart
 from opslib.backup.restore.postgres import PostgresPart
 from opslib.backup.restore.preview import size

@@ -16,8 +16,9 @@ import msgspec
 from opslib.backup import services
 from opslib.backup.pack import LONG
 from opslib.backup.restore import check, cold, fetch, only, packed, runkey, safety, single, space, standstill
+from opslib.backup.restore.chosen import Chosen
 from opslib.backup.restore.context import Context, from_memo
-from opslib.backup.restore.locate import Chosen, locate
+from opslib.backup.restore.locate import locate
 from opslib.backup.restore.options import Options
 from opslib.backup.restore.parts import AnyPart
 from opslib.backup.restore.plan import plan, roles

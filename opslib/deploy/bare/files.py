@@ -13,7 +13,7 @@ from typing import IO
 
 from opslib.backup.keys import SUFFIX
 from opslib.backup.manifest import Artifact
-from opslib.backup.restore.locate import Chosen
+from opslib.backup.restore.chosen import Chosen
 from opslib.command import Secret
 from opslib.deploy import references
 from opslib.deploy.bare.options import BareOptions

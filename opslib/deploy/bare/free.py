@@ -6,8 +6,8 @@ import posixpath
 from collections.abc import Iterator
 
 from opslib.backup.restore import places
+from opslib.backup.restore.chosen import Chosen
 from opslib.backup.restore.context import Context, Place
-from opslib.backup.restore.locate import Chosen
 from opslib.compose.stack import SeenVolume
 from opslib.deploy.files import relative
 from opslib.deploy.seen import Seen

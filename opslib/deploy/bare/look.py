@@ -8,8 +8,9 @@ from pathlib import Path
 from opslib.backup.databases import DATABASES
 from opslib.backup.manifest import Manifest
 from opslib.backup.restore import check
+from opslib.backup.restore.chosen import Chosen
 from opslib.backup.restore.context import Context
-from opslib.backup.restore.locate import Chosen, locate
+from opslib.backup.restore.locate import locate
 from opslib.backup.restore.options import Item, Preview
 from opslib.backup.restore.preview import counted, made_by
 from opslib.compose.engine import Engine, look_at_engine

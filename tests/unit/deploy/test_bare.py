@@ -11,7 +11,7 @@ import pytest
 
 from opslib.backup.manifest import Manifest
 from opslib.backup.project import private
-from opslib.backup.restore.locate import Chosen
+from opslib.backup.restore.chosen import Chosen
 from opslib.backup.restore.places import relocated
 from opslib.compose.project import Project, Service
 from opslib.deploy.bare.files import needed, unpack

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from opslib.backup.manifest import Artifact, Manifest
+from opslib.backup.restore.chosen import choose
 from opslib.backup.restore.context import Place
 from opslib.backup.restore.files import TreePart
-from opslib.backup.restore.locate import choose
 from opslib.backup.restore.options import Options, Preview
 from opslib.backup.restore.preview import size
 from opslib.backup.restore.space import Need, too_short

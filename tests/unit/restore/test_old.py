@@ -19,8 +19,8 @@ from opslib.backup.formats.recognise import Format
 from opslib.backup.formats.tarred import wrong
 from opslib.backup.mongo import WHOLE
 from opslib.backup.mysql_section import section
+from opslib.backup.restore.chosen import Chosen
 from opslib.backup.restore.context import Context
-from opslib.backup.restore.locate import Chosen
 from opslib.backup.restore.old import around
 from opslib.backup.restore.old_mongo import databases, place
 from opslib.backup.restore.options import Options

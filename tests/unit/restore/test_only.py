@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opslib.backup.manifest import Artifact, Kind, Manifest
+from opslib.backup.restore.chosen import Chosen
 from opslib.backup.restore.context import Context
-from opslib.backup.restore.locate import Chosen
 from opslib.backup.restore.only import narrow, split
 from opslib.backup.restore.options import Options
 from opslib.backup.restore.pick import relative

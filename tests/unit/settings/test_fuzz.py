@@ -22,7 +22,7 @@ YAML_PIECES = st.sampled_from(
 ENV_PIECES = st.sampled_from(
     ["A", "OPSLIB_PATH", "OPSLIB_HOST", "=", "'", '"', "\\", "$", "${", "}", ":-", "#", " ", "\n", "x", "\r", "\0", "é"]
 )
-FAST = settings(max_examples=100, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+FAST = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 
 def outcome(files: dict[str, bytes]) -> None:
