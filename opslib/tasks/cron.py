@@ -22,7 +22,8 @@ def install(call: Call, there: bool = False) -> Record:
     if there:
         from opslib.cron.there.install import install
 
-        return _there(call, lambda run: install(run, call.root, plan=call.plan))
+        here = call.this_machine()
+        return _there(call, lambda run: install(run, call.root, here, plan=call.plan))
     from opslib.cron import jobs
     from opslib.tasks._show import cron_job
 

@@ -12,17 +12,19 @@ from opslib.cron import jobs
 from opslib.cron.there.environment import Environment
 from opslib.cron.there.server import look
 from opslib.errors import BadSettings
+from opslib.images.tools import ensure_tools
 from opslib.settings.portable import env_text, portable
 from opslib.target.transfer import put_bytes, read_file
 
 if TYPE_CHECKING:
     from opslib.run.step import Run
     from opslib.settings.model import Host
+    from opslib.target.base import Target
 
 
-def install(run: Run, root: Path, *, plan: bool) -> None:
-    """Put opslib, what the project's tasks need and the schedule on the host of the run. Raises OpsError; until the
-    schedule itself is changed, the one that is there goes on as it was."""
+def install(run: Run, root: Path, here: Target, *, plan: bool) -> None:
+    """Put opslib, what the project's tasks need and the schedule on the host of the run; the tools image comes from
+    `here`, this machine. Raises OpsError; until the schedule itself changes, what is there goes on as it was."""
     server, host = look(run.target), run.target.host
     environment = Environment(server, ["alerts"] if host.backup.signals.notify else [])
     files, variables = _files(root, host, run.target.root)
@@ -34,13 +36,15 @@ def install(run: Run, root: Path, *, plan: bool) -> None:
     }  # fmt: skip
     for text in _warnings(root, host):
         run.note(text, warning=True)
-    if variables and changed:
+    if variables and ".env" in changed:
         run.note(f"{', '.join(variables)}: their values go to {folder}/.env on {host.name}, mode 0600")
     if plan:
         run.result |= {"installed": bool(server.envs), "changed": bool(changed) or not environment.there}
         if environment.there and not changed:
             run.result |= server.inv(environment.name, folder, "cron.install", "--plan")["result"]
         return
+    if host.compose:
+        ensure_tools(run.target, here)
     if not environment.there:
         environment.make()
     if changed or not environment.there:
