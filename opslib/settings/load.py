@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -61,8 +61,7 @@ def load_host(
     """
     checked(root, name)
     settings = Settings(root, environ)
-    node = yamlfile.merge(host_file(root, "_defaults"), host_file(root, name))
-    node = yamlfile.merge(node, settings.node(overrides))
+    node = yamlfile.merge(host_node(root, name), settings.node(overrides))
     found = Decoder(settings.lookup).fields(node, Host, without=["name"])
     return _with_defaults(root, name, found)
 
@@ -72,12 +71,22 @@ def bare_local(root: Path) -> Host:
     return _with_defaults(root, LOCAL, {})
 
 
+def host_node(root: Path, name: str) -> Node:
+    """What a host's file says on top of hosts/_defaults.yml. Raises BadSettings."""
+    return yamlfile.merge(host_file(root, "_defaults"), host_file(root, name))
+
+
+def lookup_in(root: Path, environ: Mapping[str, str]) -> Callable[[str], str | None]:
+    """What gives the values of `${NAME}` and of settings, from the environment and `.env`. Raises BadSettings."""
+    return Settings(root, environ).lookup
+
+
 def load_signals(root: Path, name: str, environ: Mapping[str, str] = os.environ) -> Signals:
     """Whom a host's file wants to be told, as far as that can be known: also where the file is wrong elsewhere, so that
     somebody learns of it."""
     try:
         lookup = Settings(root, environ).lookup
-        node = yamlfile.merge(host_file(root, "_defaults"), host_file(root, name))
+        node = host_node(root, name)
     except BadSettings:
         return Signals()
     for key in ("backup", "signals"):

@@ -269,6 +269,12 @@ def test_the_line_of_a_crontab_tells_with_an_empty_environment(site):
     ran = subprocess.run(["env", "-i", "sh", "-c", command], capture_output=True, text=True, check=True)
     assert (ran.stdout, ran.stderr) == ("", ""), "nothing for cron to mail"
     assert site.listener.paths == ["/ping/all/start", "/ping/all"]
+    (look,) = [line for line in (site.home / "tab").read_text().split("\n") if "cron.catchup" in line]
+    command_of_look = " ".join(look.split(" ")[5:]).replace("\\%", "%")
+    looked = subprocess.run(["env", "-i", "sh", "-c", command_of_look], capture_output=True, text=True, check=True)
+    assert (looked.stdout, looked.stderr) == ("", ""), "nothing was missed"
+    (memory,) = (site.home / ".local/state/opslib").glob("*.json")
+    assert list(json.loads(memory.read_text())["begun"]) == ["backup.all"]
     (site.project.root / "notes.txt").unlink()
     ran = subprocess.run(["env", "-i", "sh", "-c", command], capture_output=True, text=True, check=False)
     assert "notes.txt could not be backed up" in ran.stdout
