@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from opslib.cron.calendar import on_calendar
 from opslib.settings.schedule import WORDS
-from opslib.settings.units import cron
+from opslib.settings.schedule import cron
 
 
 @pytest.mark.parametrize(
