@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opslib.cron.calendar import on_calendar
-from opslib.settings.schedule import WORDS
-from opslib.settings.schedule import cron
+from opslib.settings.schedule import WORDS, cron
 
 
 @pytest.mark.parametrize(
