@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +34,7 @@ def test_reads_what_it_writes() -> None:
 
 def test_a_set_that_is_not_of_one_point_in_time_says_nothing_of_it() -> None:
     older = {name: value for name, value in json.loads(encode(MANIFEST)).items() if name != "consistent"}
-    assert decode(json.dumps(older).encode(), "X") == MANIFEST
+    assert decode(json.dumps({**older, "version": 1}).encode(), "X") == msgspec.structs.replace(MANIFEST, version=1)
     moment = {"at": "2026-11-22T02:00:01Z", "seconds": 3.1, "stopped": ["app"]}
     assert decode(changed(consistent=moment), "X").consistent == Moment(at=moment["at"], seconds=3.1, stopped=("app",))
 

@@ -67,8 +67,9 @@ def test_whenever_the_machine_is_off_no_turn_is_run_twice_and_the_last_one_not_m
                     break
                 turns.append(begin)
             looks = [now + timedelta(minutes=m) for m in range(5, minutes, 20)]
-            for at, regular in sorted([(t, True) for t in turns] + [(t, False) for t in looks]):
-                if regular or overdue(line, last, at):
+            # of two at once the turn is first: what is overdue waits a minute, and looks again
+            for at, late in sorted([(t, False) for t in turns] + [(t, True) for t in looks]):
+                if not late or overdue(line, last, at):
                     begins.append(at)
                     last = at
         now = end
