@@ -86,6 +86,7 @@ class Fleet:
     def shown(self, task, *args, hosts="@all"):
         """What a person sees: all of it, and the table's rows as words, by host."""
         done = self.project.inv(task, "--host", hosts, *args)
+        assert "\n\n" in done.out.rstrip("\n"), done.out + done.err
         table = done.out.rstrip("\n").rsplit("\n\n", 1)[1].split("\n")
         assert table[0].startswith("HOST")
         return done.out + done.err, {line.split()[0]: line.split()[1:] for line in table[1:]}
