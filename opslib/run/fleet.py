@@ -5,36 +5,17 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 
 from opslib.errors import OpsError
 from opslib.run.host_run import HostRun
 from opslib.run.record import HostRecord, Record, failed, now, unforeseen
-from opslib.run.step import AnyStep, Recovery, Run
+from opslib.run.step import Run
+from opslib.run.task import Task
 from opslib.run.together import all_or_none
 from opslib.run.workers import Interrupt, each, interruptible
 from opslib.target.base import Target
-
-Steps = Callable[[Run], list[AnyStep]]
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is carried out: a name, the steps for a host (made under the lock, after recovery), and what is known of
-    the steps that any earlier run may have left behind. `together`: all hosts end new, or all old. `peer` opens another
-    host of such a run, to ask it whether it had committed; None where it cannot be reached. `detail` goes into the
-    journal."""
-
-    name: str
-    steps: Steps
-    known: Mapping[str, Recovery] = field(default_factory=dict)
-    peer: Callable[[str], Target | None] = lambda name: None
-    wait: float = 0.0
-    plan: bool = False
-    detail: Mapping[str, object] = field(default_factory=dict)
-    together: bool = True
 
 
 def carry_out(task: Task, targets: Sequence[Target], *, beside: Sequence[Target] = ()) -> Record:

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
 from opslib.errors import Cancelled, HostLost, OpsError
 from opslib.run.host_run import HostRun
 from opslib.run.log import Left, left_behind, path
 from opslib.run.record import failed, holder, now
+from opslib.run.task import Task
 from opslib.run.workers import Interrupt, each
 from opslib.state import journal, lines
 from opslib.target.lock import locked
-
-if TYPE_CHECKING:
-    from opslib.run.fleet import Task
 
 _RECONNECT = 60.0  # seconds given to get a lost line back, to undo
 

@@ -18,11 +18,11 @@ from opslib.tasks._connections import Connections
 from opslib.ui import Show, Ui
 
 if TYPE_CHECKING:
-    from opslib.run.fleet import Steps
     from opslib.run.step import Run
+    from opslib.run.task import Steps
     from opslib.settings.model import Host
     from opslib.target.base import Target
-    from opslib.tasks._task import Spec
+    from opslib.tasks._spec import Spec
 
 
 @dataclass
@@ -98,7 +98,8 @@ class Call:
     ) -> Record:
         """Carry steps out on all hosts, or plan them. Where they belong together nothing begins unless every host can
         be reached."""
-        from opslib.run.fleet import Task, carry_out
+        from opslib.run.fleet import carry_out
+        from opslib.run.task import Task
         from opslib.tasks._recovery import Recoveries
 
         self.show = show

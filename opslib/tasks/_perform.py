@@ -18,7 +18,7 @@ from opslib.ui import Ui
 
 if TYPE_CHECKING:
     from opslib.run.record import Record
-    from opslib.tasks._task import Spec
+    from opslib.tasks._spec import Spec
 
 
 def perform(root: str, spec: Spec, given: dict[str, Any]) -> Record:

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
 from inspect import Parameter, Signature, signature
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
 from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
+from opslib.tasks._spec import Need, Spec
+
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from opslib.run.record import Record
-    from opslib.settings.model import Host
-
-Need = Literal["nothing", "data", "stack"]
-"""What must be there for a task to make sense: a compose file ("stack"), or that or `backup.sources` ("data")."""
 
 _EVERY = {
     "host": (None, "Where: a host of hosts/, several with commas, @group, or @all"),
@@ -35,30 +30,6 @@ _SIGNAL = (False, "Send the host file's signals: ping, notify, metrics")
 
 IDENTITY = {"identity": "The file with the private key of age, for a set that is encrypted"}
 """The help of the option that `opslib.tasks._identity` reads."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """What the decorator says of a task. `one_host`: exactly one, never taken from OPSLIB_HOST. `together`: of several
-    hosts all end new or all old; otherwise each is for itself."""
-
-    name: str
-    body: Callable[..., Record]
-    needs: Need
-    one_host: bool
-    together: bool
-
-    def require(self, root: Path, host: Host) -> None:
-        """Raise BadSettings where nothing says what the task could work on."""
-        if self.needs == "nothing" or host.compose or (self.needs == "data" and host.backup.sources):
-            return
-        from opslib.errors import BadSettings
-
-        examples = sorted(path.parent.name for path in root.glob("examples/*/tasks.py"))
-        raise BadSettings(
-            f"no stack here: {root} has no compose file, and no host file names one",
-            next=f"cd examples/{examples[0]}" if examples else "cd to the project, or set `compose:` in its host file",
-        )
 
 
 class _Argument(Argument):

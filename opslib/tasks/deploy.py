@@ -8,9 +8,9 @@ from opslib.tasks._task import task
 
 if TYPE_CHECKING:
     from opslib.deploy.options import EnvFrom
-    from opslib.run.fleet import Steps
     from opslib.run.record import Record
     from opslib.run.step import AnyStep, Run
+    from opslib.run.task import Steps
     from opslib.tasks._call import Call
 
 _ENV = "When the env file was changed on the server: here or there, whose counts"

@@ -16,8 +16,9 @@ from typing import Any
 from opslib.backup import sets, take
 from opslib.backup.restore.options import Options
 from opslib.backup.restore.steps import RECOVERIES, steps
-from opslib.run.fleet import Task, carry_out
+from opslib.run.fleet import carry_out
 from opslib.run.record import Record
+from opslib.run.task import Task
 from opslib.settings.load import load_host
 from opslib.target.local import Local
 

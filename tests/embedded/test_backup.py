@@ -16,8 +16,9 @@ import pytest
 
 from opslib.backup import coverage, prune, sets, take, verify
 from opslib.backup.manifest import seal
-from opslib.run.fleet import Task, carry_out, look_on
+from opslib.run.fleet import carry_out, look_on
 from opslib.run.record import Record
+from opslib.run.task import Task
 from opslib.settings.model import Backup, Files, Host, Keep, Postgres, Sqlite
 from opslib.settings.units import Reserve
 from opslib.target.local import Local

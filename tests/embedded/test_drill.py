@@ -14,8 +14,9 @@ from opslib.backup.drill.scratch import project, redirected, servers
 from opslib.backup.manifest import Artifact, seal
 from opslib.backup.restore.steps import RECOVERIES
 from opslib.errors import BadSettings
-from opslib.run.fleet import Task, carry_out
+from opslib.run.fleet import carry_out
 from opslib.run.record import Record
+from opslib.run.task import Task
 from opslib.settings.model import Backup, Files, Host, Sqlite
 from opslib.state import journal
 from opslib.target.connect import connect

@@ -20,8 +20,9 @@ from opslib.backup.restore.steps import RECOVERIES, steps
 from opslib.backup.sealed import Sealing
 from opslib.command import Secret
 from opslib.errors import BadSettings
-from opslib.run.fleet import Task, carry_out, look_on
+from opslib.run.fleet import carry_out, look_on
 from opslib.run.record import Record
+from opslib.run.task import Task
 from opslib.settings.model import Backup, Files, Host, Sqlite
 from opslib.target.connect import connect
 from tests.embedded.test_restore import DB, fill, rows

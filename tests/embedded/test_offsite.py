@@ -18,9 +18,10 @@ from opslib.backup.manifest import seal
 from opslib.backup.offsite import look, pull, push, remove
 from opslib.errors import OpsError
 from opslib.events import Event, Note
-from opslib.run.fleet import Task, carry_out, look_on
+from opslib.run.fleet import carry_out, look_on
 from opslib.run.record import Record
 from opslib.run.step import AnyStep, Run
+from opslib.run.task import Task
 from opslib.settings.keep import Keep
 from opslib.settings.model import Backup, Files, Host
 from opslib.settings.stores import StoreSpec, store_url

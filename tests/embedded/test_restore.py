@@ -15,8 +15,9 @@ from opslib.backup import take, verify
 from opslib.backup.manifest import FILE, seal
 from opslib.backup.restore.options import Options
 from opslib.backup.restore.steps import RECOVERIES, steps
-from opslib.run.fleet import Task, carry_out, look_on
+from opslib.run.fleet import carry_out, look_on
 from opslib.run.record import Record
+from opslib.run.task import Task
 from opslib.settings.model import Backup, Files, Host, Sqlite
 from opslib.target.base import Target
 from opslib.target.connect import connect

@@ -17,8 +17,9 @@ from opslib.command import Command, bash
 from opslib.compose.stack import Stack, look
 from opslib.images.ship import ship
 from opslib.images.tools import ensure_tools
-from opslib.run.fleet import Task, carry_out
+from opslib.run.fleet import carry_out
 from opslib.run.record import Record
+from opslib.run.task import Task
 from opslib.settings.model import Backup, Deploy, Host
 from opslib.settings.units import Address
 from opslib.target.base import Target

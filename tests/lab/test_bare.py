@@ -23,8 +23,9 @@ from opslib.deploy import steps as deploying
 from opslib.deploy.bare import steps as bare
 from opslib.deploy.bare.options import BareOptions
 from opslib.deploy.options import DeployOptions
-from opslib.run.fleet import Task, carry_out
+from opslib.run.fleet import carry_out
 from opslib.run.record import Record
+from opslib.run.task import Task
 from opslib.settings.model import Host
 from opslib.state import releases
 from opslib.target.connect import connect
@@ -48,7 +49,8 @@ from opslib.deploy.bare import steps as bare
 from opslib.deploy.bare.options import BareOptions
 from opslib.deploy.options import DeployOptions
 from opslib.events import StepStarted
-from opslib.run.fleet import Task, carry_out
+from opslib.run.fleet import carry_out
+from opslib.run.task import Task
 from opslib.settings.model import Host
 from opslib.target.connect import connect
 host, root, folder, scratch, when = pickle.loads(bytes.fromhex(sys.argv[1]))

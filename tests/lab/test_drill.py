@@ -16,8 +16,9 @@ from msgspec.structs import replace
 from opslib.backup import coverage, sets
 from opslib.backup.drill import steps as drill
 from opslib.command import bash
-from opslib.run.fleet import Task, carry_out, look_on
+from opslib.run.fleet import carry_out, look_on
 from opslib.run.record import Record
+from opslib.run.task import Task
 from opslib.tasks._recovery import Recoveries
 from tests.lab.contract import SUBJECTS, Ground, on_ground
 from tests.lab.contract.subject import Subject
@@ -30,7 +31,8 @@ KILLED = """
 import os, pickle, signal, sys
 from opslib.backup.drill import steps as drill
 from opslib.events import StepStarted
-from opslib.run.fleet import Task, carry_out
+from opslib.run.fleet import carry_out
+from opslib.run.task import Task
 from opslib.settings.model import Host
 from opslib.target.connect import connect
 host, made = pickle.loads(bytes.fromhex(sys.argv[1]))

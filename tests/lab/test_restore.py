@@ -243,7 +243,8 @@ from opslib.backup.restore.options import Options
 from opslib.backup.restore.steps import RECOVERIES, steps
 from opslib.backup.take import RECOVERIES as TAKING
 from opslib.events import StepStarted
-from opslib.run.fleet import Task, carry_out
+from opslib.run.fleet import carry_out
+from opslib.run.task import Task
 from opslib.settings.model import Host
 from opslib.target.connect import connect
 host, file, here = pickle.loads(bytes.fromhex(sys.argv[1]))

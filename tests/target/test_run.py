@@ -16,10 +16,11 @@ import pytest
 from opslib.command import bash, quote
 from opslib.errors import OpsError
 from opslib.run import watchdog
-from opslib.run.fleet import Task, carry_out
+from opslib.run.fleet import carry_out
 from opslib.run.log import path
 from opslib.run.record import Record
 from opslib.run.step import AnyStep, Recovery, Run, Step, recoveries
+from opslib.run.task import Task
 from opslib.state import journal
 from opslib.target.base import Target
 from opslib.target.transfer import read_file
