@@ -105,5 +105,5 @@ def test_listing_imports_nothing_heavy(project, args):
     loaded = set(project.inv(*args).out.split("\n")[0].split(" "))
     assert not loaded & {"fabric", "paramiko", "rich", "msgspec", "dotenv", "cryptography"}
     assert {name for name in loaded if name.startswith("opslib.")} == {
-        "opslib.tasks", *(f"opslib.tasks.{name}" for name in ("_task", "_backup_proof", "_backup_stores", "backup", "cron", "deploy", "host", "restore", "signals"))
+        "opslib.tasks", *(f"opslib.tasks.{name}" for name in ("_spec", "_task", "_backup_proof", "_backup_stores", "backup", "cron", "deploy", "host", "restore", "signals"))
     }  # fmt: skip
