@@ -20,7 +20,7 @@ def run(*words: str) -> int:
 @task(help={"documents": "how many sample documents there are to be"})
 def seed(c: Context, documents: int = 100) -> None:
     """Fill the stack on this machine with sample data; what is there already stays."""
-    if code := run(*COMPOSE, "exec", "-T", "doc-workers", "python", "seed.py", str(documents)):
+    if code := run(*COMPOSE, "exec", "-T", "doc-workers", "python", "-m", "app.seed", str(documents)):
         raise Exit(code=code)
 
 

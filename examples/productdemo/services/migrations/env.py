@@ -3,9 +3,8 @@
 from logging.config import fileConfig
 
 from alembic import context
+from app.settings import secret
 from sqlalchemy import create_engine, text
-
-from common.settings import secret
 
 fileConfig(context.config.config_file_name)
 

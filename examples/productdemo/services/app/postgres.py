@@ -5,7 +5,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from common.settings import secret
+from app.settings import secret
 
 PASSWORD = secret("PGPASSWORD")
 

@@ -17,15 +17,17 @@ from contextlib import asynccontextmanager
 from types import FrameType
 from typing import Annotated, Any
 
+import anyio.to_thread
 import psycopg
 import redis
 import uvicorn
 from fastapi import FastAPI, Header, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 
-from common.settings import secret
+from app.settings import secret
 
 HEALTH_SECONDS = 3
+THREADS = 12  # requests at once that may be at a database; of all replicas together, fewer than its connections
 DRAIN_SECONDS = 2.0  # longer than nginx holds an address (nginx.conf)
 SETTLE_SECONDS = 0.2  # the request on a connection that was just taken is on its way
 ending = threading.Event()
@@ -40,6 +42,7 @@ def application(name: str, checks: dict[str, Check], work: Work | None = None) -
 
     @asynccontextmanager
     async def working(app: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         thread = threading.Thread(target=work, args=[ending]) if work else None
         if thread:
             thread.start()

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import redis
 
-from common.cache import client
+from app.cache import client
 
 GROUP = "workers"
 WAIT = 1000  # ms for a job; also how long an idle worker takes to hear that it is to end

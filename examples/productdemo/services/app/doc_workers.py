@@ -11,8 +11,8 @@ from fastapi import Depends, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from common import cache, postgres, web
-from common.jobs import Jobs
+from app import cache, postgres, web
+from app.jobs import Jobs
 
 EMBEDDINGS = "http://embedding-service/embeddings"
 SECONDS = 10  # for an answer of embedding-service

@@ -1,7 +1,7 @@
 """chat2sql: questions in English as SQL, and what it finds.
 
-No model is in here: each kind of question is a pattern with its statement. Its session is read-only and has a time limit
-(PGOPTIONS in the compose file), so a model in the place of QUESTIONS could read what it likes, and change nothing.
+No model is in here: each kind of question is a pattern with its statement. Its session is read-only and has a time
+limit (PGOPTIONS in the compose file): a model in the place of QUESTIONS could read what it likes, and change nothing.
 """
 
 import re
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import HTTPException, Query
 
-from common import postgres, web
+from app import postgres, web
 
 QUESTIONS = (
     (r"how many (?P<table>documents|chunks|images)", "SELECT count(*) AS {table} FROM {table}"),

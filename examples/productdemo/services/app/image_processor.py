@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import Body, Depends, HTTPException, Query, Response
 from PIL import Image, UnidentifiedImageError
 
-from common import cache, postgres, web
-from common.jobs import Jobs
+from app import cache, postgres, web
+from app.jobs import Jobs
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 LARGEST = 10_000_000  # bytes

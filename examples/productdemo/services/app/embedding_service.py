@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from common import cache, web
+from app import cache, web
 
 MODEL = 1
 SIZE = 256

@@ -1,4 +1,4 @@
-"""Sample documents and images, the same every time, sent as anybody sends them: python seed.py [HOW_MANY_DOCUMENTS]"""
+"""Sample documents and images, the same every time, sent as by anybody: python -m app.seed [HOW_MANY]"""
 
 import io
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from common.settings import secret
+from app.settings import secret
 
 SECONDS = 120  # for the workers to come to all of it
 DOCUMENTS, IMAGES = "http://doc-workers/documents", "http://image-processor/images"

@@ -6,7 +6,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from common.settings import secret
+from app.settings import secret
 
 # No retries: a request that finds Redis gone says so at once.
 client = redis.Redis(
