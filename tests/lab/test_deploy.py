@@ -20,7 +20,8 @@ from opslib.events import Output
 from opslib.images.ship import ship
 from opslib.migrate.steps import RECOVERIES as MIGRATIONS
 from opslib.migrate.steps import steps as migrate_steps
-from opslib.run.fleet import Task, carry_out, look_on
+from opslib.run.fleet import carry_out, look_on
+from opslib.run.task import Task
 from opslib.settings.model import Build, Migrate
 from opslib.state import releases
 from opslib.target.docker import docker
