@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,42 @@ DEMO = (
     ROOT / "scripts/demokit"
 )  # its fingerprint reads every row, entry, point and file; its destroy spares none of them
 RAG_DATA = ("table", "redis", "points", "sqlite", "uploads")
+SERVICES = {
+    "embedding-service": {"redis"}, "doc-workers": {"postgres", "redis"}, "image-processor": {"postgres", "redis"},
+    "chat2sql": {"postgres"},
+}  # fmt: skip
+
+# Asks through nginx, over connections that are kept, until it is told to end; says how often it got which answer.
+ASK = """
+import collections, http.client, json, sys, threading
+found, ended = collections.Counter(), threading.Event()
+def ask():
+    line = http.client.HTTPConnection("nginx", timeout=20)
+    while not ended.is_set():
+        try:
+            line.request("POST", "/embeddings", '{"texts": ["a lamp"]}', {"Content-Type": "application/json"})
+            answer = line.getresponse()
+            answer.read()
+            found[answer.status] += 1
+        except Exception as error:
+            found[repr(error)] += 1
+            line.close()
+askers = [threading.Thread(target=ask) for _ in range(4)]
+for asker in askers:
+    asker.start()
+print("asking", flush=True)
+sys.stdin.readline()
+ended.set()
+for asker in askers:
+    asker.join()
+print(json.dumps(found))
+"""
+VECTORS = """
+import json
+from app.cache import client
+print(json.dumps({key.decode(): client.get(key).hex() for key in client.scan_iter("vector:*")}, sort_keys=True))
+"""
+RUIN = "DROP TABLE chunks; DELETE FROM documents WHERE id > 3; UPDATE images SET thumbnail = NULL"
 
 # What somebody with the api's own account can ruin.
 DESTROY = """
@@ -123,7 +159,7 @@ class Copy:
         shutil.copytree(ROOT / "examples" / example, self.root, ignore=shutil.ignore_patterns("__pycache__", ".env"))
         # image names of its own: another copy of the example may run on this machine. Health is asked every second,
         # because most of the time of a deploy or a restore is waiting for it.
-        for path in (self.root / "docker-compose.yml", *self.root.glob("*/Dockerfile")):
+        for path in (*self.root.glob("docker-compose*.yml"), *self.root.glob("*/Dockerfile")):
             text = path.read_text().replace(f"image: {example}-", f"image: {self.name}-")
             path.write_text(text.replace("interval: 5s", "interval: 1s").replace("--interval=5s", "--interval=1s"))
         host = (self.root / "hosts/prod.yml").read_text()
@@ -220,9 +256,9 @@ def copy(request: pytest.FixtureRequest, lab: dict[str, Any], server: dict[str, 
     made.down()
 
 
-def dump_of(copy: Copy, place: Place) -> list[str]:
-    """All that vocabulo's database holds, rows and definitions and the next numbers of the sequences."""
-    words = ["pg_dump", "-U", "vocabulo", "-d", "lsf_app", "--no-owner", "--no-privileges"]
+def dump_of(copy: Copy, place: Place, user: str = "vocabulo", database: str = "lsf_app") -> list[str]:
+    """All that an example's database holds, rows and definitions and the next numbers of the sequences."""
+    words = ["pg_dump", "-U", user, "-d", database, "--no-owner", "--no-privileges"]
     return lines(place.docker("exec", copy.container("postgres"), *words))
 
 
@@ -335,6 +371,90 @@ def test_rag_engine_mini_finds_by_vectors_and_gets_every_point_back(copy: Copy) 
     assert here.get("HTTP_PORT", "/health") == (503, {**up, "vectors": "down"})
     here.docker("unpause", copy.container("vectors"))
     wait_for_health(here, "HTTP_PORT")
+
+
+@pytest.mark.parametrize("copy", ["productdemo"], indirect=True)
+def test_productdemo_drops_no_request_and_gets_everything_back(copy: Copy, request: pytest.FixtureRequest) -> None:
+    full = request.config.getoption("--full")
+    copy.places = copy.places if full else copy.places[1:]
+    hosts = ",".join(place.host for place in copy.places)
+    copy.inv("deploy", "--host", hosts)
+    before = {}
+    for place in copy.places:
+        seeded(copy, place, 20, new=25)
+        for service, databases in SERVICES.items():
+            assert place.get("HTTP_PORT", f"/{service}/health") == (200, dict.fromkeys(databases, "up"))
+        asked = [place.get("HTTP_PORT", "/embedding-service/version")[1]["replica"] for _ in range(20)]
+        assert len(set(asked)) == len(containers(copy, place, "embedding-service")) > 1
+        status, near = place.get("HTTP_PORT", "/documents/search?q=headphnes")  # a word that is in none of them
+        assert (status, "headphones" in near[0]["text"]) == (200, True)
+        found = place.get("HTTP_PORT", "/questions?q=how+many+documents+are+done")[1]
+        assert found["rows"] == [{"documents": 20}]
+        answers = asked_while(copy, place, lambda place=place: restart_one(copy, place))
+        assert (list(answers), answers["200"] > 100) == (["200"], True), answers
+        before[place.host] = productdemo_data(copy, place)
+
+    copy.inv("backup.all", "--host", hosts)
+    for place in copy.places:
+        psql = ["psql", "-qU", "productdemo", "-d", "productdemo", "-v", "ON_ERROR_STOP=1", "-c", RUIN]
+        place.docker("exec", copy.container("postgres"), *psql)
+        flush = 'REDISCLI_AUTH="$REDIS_PASSWORD" redis-cli flushall'
+        place.docker("exec", copy.container("redis"), "sh", "-c", flush)
+        dumped, vectors = productdemo_data(copy, place)
+        assert (dumped != before[place.host][0], vectors) == (True, {})
+    copy.on_each("restore", "--file", "latest", "--yes")
+    for place in copy.places:
+        assert productdemo_data(copy, place) == before[place.host]
+        seeded(copy, place, 21, new=1)  # the workers have found their queues again
+    if full:
+        copy.inv("test")
+
+
+@pytest.mark.parametrize("example", sorted(path.name for path in (ROOT / "examples").iterdir()))
+def test_compose_accepts_the_files_of_each_example(example: str, tmp_path: Path) -> None:
+    folder = ROOT / "examples" / example
+    env = tmp_path / "env"
+    env.write_text(re.sub(r"(?m)=$", "=secret", (folder / ".env.example").read_text()))
+    base, stack = folder / "docker-compose.yml", folder / "docker-stack.yml"
+    compose = ["docker", "compose", "--project-directory", folder, "--env-file", env, "-f", base]
+    run(*compose, "config", "--quiet")
+    for over in folder.glob("docker-compose.*.yml"):
+        run(*compose, "-f", over, "config", "--quiet")
+    if stack.exists():
+        run("docker", "stack", "config", "-c", stack)
+
+
+def seeded(copy: Copy, place: Place, documents: int, new: int) -> None:
+    """Have so many documents, and wait until the workers have done them; so many things are new."""
+    said = place.docker("exec", copy.container("doc-workers"), "python", "-m", "app.seed", str(documents))
+    assert said == f"{new} documents and images added\n"
+
+
+def containers(copy: Copy, place: Place, service: str) -> list[str]:
+    labels = ("project", copy.name), ("service", service)
+    words = [word for name, value in labels for word in ("--filter", f"label=com.docker.compose.{name}={value}")]
+    return place.docker("ps", "-q", *words).split()
+
+
+def restart_one(copy: Copy, place: Place) -> None:
+    place.docker("restart", containers(copy, place, "embedding-service")[0])
+
+
+def asked_while(copy: Copy, place: Place, does: Callable[[], None]) -> dict[str, int]:
+    """How often nginx gave which answer meanwhile, and what else became of requests."""
+    words = [*place.inside, "docker", "exec", "-i", copy.container("doc-workers"), "python", "-c", ASK]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as asking:
+        assert asking.stdout and asking.stdout.readline() == "asking\n"
+        does()
+        said, _ = asking.communicate("end\n", timeout=60)
+    found: dict[str, int] = json.loads(said)
+    return found
+
+
+def productdemo_data(copy: Copy, place: Place) -> tuple[list[str], dict[str, str]]:
+    """What PostgreSQL holds, and the vectors that Redis remembers."""
+    vectors = place.docker("exec", copy.container("doc-workers"), "python", "-c", VECTORS)
+    return dump_of(copy, place, "productdemo", "productdemo"), json.loads(vectors)
 
 
 def fingerprint(copy: Copy, place: Place) -> dict[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PLACES = ("tests/lab/**/*.py", "examples/*/docker-compose.yml", "scripts/demokit/*.py", "scripts/benchkit/*.py")
+PLACES = ("tests/lab/**/*.py", "examples/*/docker-*.yml", "scripts/demokit/*.py", "scripts/benchkit/*.py")
 
 
 def test_images_have_the_lab_s_names(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 import msgspec
+import pytest
 
 from opslib.settings import yamlfile
 from opslib.settings.dotenv import read_env_file
@@ -85,3 +86,12 @@ def test_the_documentation_names_every_setting_and_section():
     text = (ROOT / "docs/hosts.md").read_text()
     for word in {*KEYS, *PROCESS, "OPSLIB_HOST", *Host.__struct_fields__} - {"name"}:
         assert f"`{word}" in text, word
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("examples/*/hosts/[!_]*.yml")), ids=lambda path: "/".join(path.parts[-3:])
+)
+def test_the_hosts_of_the_examples_load_and_name_files_that_are_there(path):
+    root = path.parents[1]
+    host = load_host(root, path.stem, {}, {})
+    assert all((root / file).exists() for file in (*host.compose, *(host.files or ())))
