@@ -80,7 +80,7 @@ WHOLE = HEAD + BODY
 def read(data: bytes, *words: str, environ: dict[str, str] | None = None) -> tuple[int, list[Any], str]:
     """What the program says, run as it is run on a server."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *words], input=data, capture_output=True, check=False, env=environ or {}
+        [sys.executable, "-IS", "-c", PROGRAM, *words], input=data, capture_output=True, check=False, env=environ or {}
     )
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr.decode()
 

@@ -58,10 +58,10 @@ def tarred(folder: Path, path: Path, mode: str, name: str) -> Path:
 
 def read(path: Path, root: str = "", database: str = "") -> tuple[list[Any], str]:
     """What the reader of archives says of it, and what the program complained of."""
-    made = subprocess.run([sys.executable, "-c", FOLDER, path, root, database], capture_output=True, check=False)
+    made = subprocess.run([sys.executable, "-IS", "-c", FOLDER, path, root, database], capture_output=True, check=False)
     if made.returncode:
         return [], made.stderr.decode()
-    said = subprocess.run([sys.executable, "-c", ARCHIVE], input=made.stdout, capture_output=True, check=True)
+    said = subprocess.run([sys.executable, "-IS", "-c", ARCHIVE], input=made.stdout, capture_output=True, check=True)
     return [json.loads(line) for line in said.stdout.splitlines()], ""
 
 
