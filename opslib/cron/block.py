@@ -53,13 +53,13 @@ class Job:
         is put aside when it has become long. At the limit only the task itself is told to end (`--foreground`): it ends
         what it has started, and undoes it.
         """
-        log = shlex.quote(self.log)
         env = ["env", *(f"{name}={value}" for name, value in self.env.items())]
         run = shlex.join([*env, "timeout", "--foreground", "-v", "-k", GRACE, str(self.limit), *self.argv])
-        later = f"flock -s {shlex.quote(waits(self.log))} sleep {self.delay}; " if self.delay else ""
+        later = f'flock -s "$log.wait" sleep {self.delay}; ' if self.delay else ""
         return (
-            f"{later}cd {shlex.quote(self.root)} && {{ date; {run}; }} 2>&1 >>{log} | tee -a {log}; "
-            f"find {log} -size +{LOG_SIZE}k -exec mv {{}} {{}}.1 ';'"
+            f"log={shlex.quote(self.log)}; {later}cd {shlex.quote(self.root)} && "
+            f'{{ date; {run}; }} 2>&1 >>"$log" | tee -a "$log"; '
+            f"find \"$log\" -size +{LOG_SIZE}k -exec mv {{}} {{}}.1 ';'"
         )
 
     def line(self) -> str:
@@ -83,7 +83,7 @@ class Later:
         return _line(f"{minutes} * * * *", f"cd {shlex.quote(self.root)} && {run}", self.root)
 
 
-_DELAY = r"\A(?:flock -s (?:'[^']*'|\\'|\"'\"|[^ '])+ )?sleep ([0-9]+); "
+_DELAY = r"\A(log=(?:'[^']*'|\\'|\"'\"|[^ '])+; )?(?:flock -s \"[$]log[.]wait\" )?sleep ([0-9]+); "
 
 
 def later(host: str, job: Job) -> Later:
@@ -96,7 +96,7 @@ def later(host: str, job: Job) -> Later:
 def at_once(line: Line) -> str:
     """What cron runs for the line, for a shell and without its delay."""
     command = line.text.removeprefix(line.schedule).lstrip().replace("\\%", "%")
-    return re.sub(_DELAY, "", command, count=1)
+    return re.sub(_DELAY, lambda found: found[1] or "", command, count=1)
 
 
 def parse(text: str) -> Line:
@@ -105,7 +105,7 @@ def parse(text: str) -> Line:
     command = text.removeprefix(schedule).lstrip()
     task = re.search(r" (backup\.[a-z]+|cron\.catchup) --host ", command)
     delay = re.match(_DELAY, command)
-    return Line(task[1] if task else "", schedule, int(delay[1]) if delay else 0, " --signal;" in command, text)
+    return Line(task[1] if task else "", schedule, int(delay[2]) if delay else 0, " --signal;" in command, text)
 
 
 def waits(log: str) -> str:

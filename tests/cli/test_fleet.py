@@ -204,7 +204,7 @@ def test_cron_has_lines_for_each_and_one_of_them_fails(fleet):
     done = fleet.inv("cron.install", code=2)
     assert "there is no such day" in codes(done)["c"]
     tab = (fleet.folder / "tab").read_text()
-    lines = re.findall(r"^0 2 \* \* \* flock -s .+? sleep (\d+); .* backup\.all --host (.)", tab, re.MULTILINE)
+    lines = re.findall(r"^0 2 \* \* \* log=.+?; flock -s .+? sleep (\d+); .* backup\.all --host (.)", tab, re.MULTILINE)
     assert [host for _, host in lines] == ["a", "b"]
     assert lines[0][0] != lines[1][0], "they do not begin at once"
     _, rows = fleet.shown("cron.show", hosts="@all")

@@ -24,16 +24,16 @@ def install(text, *jobs, root="/srv/app", host="prod"):
 
 def test_the_line():
     assert job().line() == (
-        "0 2 * * * cd /srv/app && { date; env PATH=/usr/bin:/bin HOME=/home/o "
+        "0 2 * * * log=/home/o/app-prod.log; cd /srv/app && { date; env PATH=/usr/bin:/bin HOME=/home/o "
         "timeout --foreground -v -k 10m 86400 /srv/venv/bin/inv backup.all --host prod --yes --wait 10m --signal; } "
-        "2>&1 >>/home/o/app-prod.log | tee -a /home/o/app-prod.log; "
-        "find /home/o/app-prod.log -size +1024k -exec mv {} {}.1 ';'"
+        '2>&1 >>"$log" | tee -a "$log"; '
+        """find "$log" -size +1024k -exec mv {} {}.1 ';'"""
     )
 
 
 def test_a_delay_and_a_limit():
     line = job(delay=417, limit=3600).line()
-    assert line.startswith("0 2 * * * flock -s /home/o/app-prod.log.wait sleep 417; cd /srv/app && ")
+    assert line.startswith('0 2 * * * log=/home/o/app-prod.log; flock -s "$log.wait" sleep 417; cd /srv/app && ')
     assert " -k 10m 3600 /srv/venv/bin/inv " in line
 
 

@@ -53,7 +53,7 @@ def test_a_line_for_each_task(project):
         "verify --host local --signal",
     ]  # fmt: skip
     assert len({job["delay"] for job in told["jobs"]}) == 3
-    assert all(job["delay"] <= 1800 and f".wait' sleep {job['delay']}; " in job["line"] for job in told["jobs"])
+    assert all(job["delay"] <= 1800 and f'$log.wait" sleep {job["delay"]}; ' in job["line"] for job in told["jobs"])
     assert install(project)[0] is False, "the same delays each time"
     assert jobs.show(project, "local", silent)[1]["jobs"] == told["jobs"]
 
