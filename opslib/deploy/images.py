@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from opslib.compose.project import Project, parse_project
 from opslib.deploy import keep
+from opslib.deploy.advice import advise
 from opslib.deploy.options import DeployOptions, in_place
 from opslib.deploy.pins import kept_of, pin
+from opslib.deploy.resolve import moved
 from opslib.deploy.seen import Seen
 from opslib.errors import OpsError
 from opslib.images.build import build, pull_missing, tag_command
@@ -23,14 +26,21 @@ Memo = dict[str, Any]
 def build_step(seen: Seen, options: DeployOptions) -> Step[Memo]:
     """Build the images whose context has changed: here, or on the server where the host file says so."""
 
+    revision = seen.git.revision if seen.git else None
+
     def look(run: Run) -> Memo | None:
-        return {"services": sorted(seen.images.build.values())} if seen.images.build else None
+        if not seen.images.build:
+            return None
+        services = sorted(seen.images.build.values())
+        advise(run, _here(run.target, seen), services, revision)
+        return {"services": services}
 
     def do(run: Run, memo: Memo) -> str:
-        place = _builder(run.target, options)
-        root = run.target.root if place is run.target else str(seen.root)
-        project = dataclasses.replace(seen.project, root=root)
-        built = build(place, project, memo["services"], platform=run.target.host.build.platform)
+        place, host = _builder(run.target, options), run.target.host
+        project = seen.project if place is run.target else _here(run.target, seen)
+        built = build(
+            place, project, memo["services"], settings=host.build, revision=revision, keep=host.deploy.keep_releases
+        )
         if place is not run.target:  # there, `prune` does it, once every host is done
             place.run(keep.prune_untagged(place.host, seen.name))
         sizes = {name: image.size for name, image in built.items()}
@@ -38,6 +48,13 @@ def build_step(seen: Seen, options: DeployOptions) -> Step[Memo]:
         return ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in sizes.items())
 
     return Step("build", look, do, show=lambda memo: f"build {', '.join(memo['services'])}")
+
+
+def _here(target: Target, seen: Seen) -> Project:
+    """The project with its folder on this machine."""
+    root = str(seen.root)
+    config = moved(seen.config, target.root, root)
+    return parse_project(config, root=root, files=seen.project.files, env_file=seen.project.env_file)
 
 
 def ship_step(seen: Seen, options: DeployOptions) -> Step[Memo]:
@@ -108,10 +125,10 @@ def settle(target: Target, seen: Seen, release: str) -> None:
     if gone:
         raise OpsError(f"image {', '.join(gone)} is not on the server", host=target.host.name, left="everything")
     pins: dict[str, Pin] = dict(seen.images.pins)
-    for name in unknown:
-        pins[name] = pin(name, there[name], kept_of(name, seen.last, seen.there), release, pins)
-    seen.images = dataclasses.replace(seen.images, pins=pins, build={}, fetch=())
     seen.there.update(there)
+    for name in unknown:
+        pins[name] = pin(name, seen.there, kept_of(name, seen.last, seen.there), release, pins)
+    seen.images = dataclasses.replace(seen.images, pins=pins, build={}, fetch=())
     seen.reconsider(release)
 
 

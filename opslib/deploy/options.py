@@ -33,6 +33,19 @@ class DeployOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """`root` and `here` as for a deploy. `services`: only these. `platform` and `on` in place of the host file's.
+    `no_cache`: nothing of an earlier build counts."""
+
+    root: Path
+    here: Target
+    services: tuple[str, ...] = ()
+    no_cache: bool = False
+    platform: str | None = None
+    on: Literal["local", "remote"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RollbackOptions:
     """`to` is a release's id, None the good one before the current. `env` as for a deploy."""
 
