@@ -16,7 +16,6 @@ from opslib.run.step import Run
 from opslib.settings.decode import nearest
 from opslib.settings.model import Build
 from opslib.state import releases
-from opslib.ui.text import size
 
 BIG = 50 * 1000 * 1000  # bytes of a layer that is named
 
@@ -51,7 +50,11 @@ def sizes(run: Run, options: BuildOptions) -> None:
             "layers": [{"bytes": one.bytes, "instruction": project.masked(one.instruction)} for one in big],
         })  # fmt: skip
     run.result["images"] = rows
-    over = [f"{one['service']} has {size(one['bytes'])} of {size(one['limit'])}" for one in rows if one["over"]]
+    over = [
+        f"{one['service']} has {one['bytes'] / 1e6:.1f} MB of {one['limit'] / 1e6:.1f} MB"
+        for one in rows
+        if one["over"]
+    ]
     if over:
         raise Unhealthy(f"above `size_limit`: {', '.join(over)}", host=run.host, next="the big layers are named above")
 
@@ -73,10 +76,9 @@ def _base(service: Service) -> str | None:
     settings = service.build.settings
     text = settings.get("dockerfile_inline")
     if text is None:
+        path = Path(service.build.context) / service.build.dockerfile
         try:
-            text = (Path(service.build.context) / service.build.dockerfile).read_text(
-                encoding="utf-8", errors="replace"
-            )
+            text = path.read_text(encoding="utf-8", errors="replace")
         except OSError:
             return None
     return base_image(text, service.build.args, settings.get("target"))

@@ -31,8 +31,9 @@ fi
 while (($#)); do
   docker image tag "$1" "$2" && docker "${own[@]}" push --quiet "$2" </dev/null || exit; shift 2
 done"""
-_VERSIONS = f"""for ref; do docker image inspect --format '{{{{index .Config.Labels "{ORIGIN}version"}}}}' -- "$ref" || exit
-done"""
+_VERSIONS = f"""for ref; do
+  docker image inspect --format '{{{{index .Config.Labels "{ORIGIN}version"}}}}' -- "$ref" || exit; done"""
+_UNTAG = 'for tag; do docker image rm -- "$tag" >/dev/null || exit; done'
 
 
 def pushed_as(image: str, registry: Registry) -> str:
@@ -74,11 +75,9 @@ def push(target: Target, registry: Registry, images: Iterable[str]) -> dict[str,
     except CommandFailed as error:
         raise push_failed(registry, error.stderr).on(target.host.name) from None
     there = images_of(target, pairs)
-    target.run(docker_script(target.host, _UNTAG, *(name for name in pairs if name not in images)))
+    foreign = [name for name, image in pairs.items() if split_name(name)[0] != split_name(image)[0]]
+    target.run(docker_script(target.host, _UNTAG, *foreign))
     return {image: [(name, _digest(name, there[name].repo_digests)) for name in all_] for image, all_ in names.items()}
-
-
-_UNTAG = 'for tag; do docker image rm -- "$tag" >/dev/null || exit; done'
 
 
 def _digest(name: str, digests: Iterable[str]) -> str:
@@ -96,7 +95,5 @@ def push_failed(registry: Registry, said: str) -> OpsError:
     return OpsError(
         f"{registry.repository} does not take the images: {answer}",
         left="the images here, as they were built",
-        next=login
-        if denied
-        else f"look whether {at} answers, and run it again: what is there already is not sent again",
+        next=login if denied else f"look whether {at} answers, and run it again: what it has is not sent twice",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from opslib.ui.text import seconds, size
+from opslib.ui.text import seconds
 
 if TYPE_CHECKING:
     from opslib.run.record import HostRecord
