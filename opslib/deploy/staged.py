@@ -16,7 +16,8 @@ from opslib.errors import BadSettings
 if TYPE_CHECKING:
     from opslib.target.base import Target
 
-_OPEN = 'find "$1" -type d -exec chmod 755 {} +'  # folders of an image are as those of its context
+# The folders of an image are like those of its context.
+_OPEN = 'shopt -s globstar dotglob; for d in "$1"/ "$1"/**/; do [[ -L ${d%/} ]] || chmod 755 -- "$d" || exit; done'
 
 
 def send_contexts(target: Target, stage: str, project: Project, services: Iterable[str]) -> str:

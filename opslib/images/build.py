@@ -30,8 +30,8 @@ remote}` in the host file"
 _VERSIONS = """keep=$1 like=$2; shift 2
 while (($#)); do
   docker image tag "$1" "$2" || exit; name=${2%:*}; shift 2
-  docker image ls --format '{{.Tag}}' "$name" | grep -xE -- "$like" | sort -ru | tail -n "+$((keep + 1))" |
-    while read -r tag; do docker image rm -- "$name:$tag" >/dev/null 2>&1; done
+  docker image ls --format '{{.Tag}}' "$name" | sort -ru | { n=0; while read -r tag; do
+    [[ ! $tag =~ ^$like$ ]] || ((++n <= keep)) || docker image rm -- "$name:$tag" >/dev/null 2>&1; done; }
 done; true"""
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from opslib.images.info import ORIGIN, split_name
 
 PATTERN = r"[0-9]{8}-[0-9]{6}\.[0-9a-f]{7}(\.dirty)?"
-"""What a version looks like: an extended regular expression, for grep and for Python."""
+"""What a version looks like: an extended regular expression, for bash and for Python."""
 
 
 @dataclass(frozen=True, slots=True)
