@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -53,6 +54,7 @@ def _files(project: Project, name: str, root: Path) -> Iterator[str]:
 
 
 def _below(path: Path, root: Path, service: str) -> str:
+    path = Path(os.path.normpath(path))
     if path != root and root not in path.parents:
         raise BadSettings(
             f"service {service} is built from {path}, which is not below {root}, so it cannot be built on a server",

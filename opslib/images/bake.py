@@ -13,7 +13,7 @@ from typing import Any
 
 from opslib.compose.project import Project, Service
 from opslib.compose.stack import LABEL
-from opslib.images.cache import cache_entry
+from opslib.images.build_cache import cache_entry
 from opslib.images.revision import Revision
 from opslib.settings.model import Build
 from opslib.target.docker import csv

@@ -11,7 +11,7 @@ from opslib.compose.project import Project
 from opslib.compose.script import docker_script
 from opslib.errors import CommandFailed, OpsError
 from opslib.events import Note, Output
-from opslib.images import cache
+from opslib.images import build_cache
 from opslib.images.bake import entry
 from opslib.images.builder import BUILD, build_command, build_secrets, look_at_builder
 from opslib.images.info import ImageInfo, images_of
@@ -75,7 +75,7 @@ def build(
         return {}
     host, settings = target.host, settings or Build()
     builder = look_at_builder(target)
-    cache.refuse_export(target, settings.cache_to, builder.driver)
+    build_cache.refuse_export(target, settings.cache_to, builder.driver)
     if secrets is None:
         secrets = build_secrets(target, project, names)
     once = {project.services[name].image: name for name in reversed(names)}.values()
@@ -83,7 +83,7 @@ def build(
     target.tell(Note(host.name, f"building {', '.join(names)}"))
     command = build_command(host, project, entries, builder, no_cache=no_cache, secrets=secrets)
     _shown(target, project, command, f"building {', '.join(names)} failed")
-    cache.put_in_place(target, cache.folders(settings.cache_to, entries, target.root))
+    build_cache.put_in_place(target, build_cache.folders(settings.cache_to, entries, target.root))
     images = images_of(target, [project.services[name].image for name in names])
     gone = [name for name in names if project.services[name].image not in images]
     if gone:

@@ -36,21 +36,6 @@ class HealthSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     seconds: Seconds | None = None
 
 
-class Registry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where images are pushed: what their names begin with there. Without a user the login is that of the machine's own
-    docker."""
-
-    short: ClassVar[str] = "repository"
-
-    repository: Annotated[str, Parse(units.repository)]
-    user: str | None = None
-    password: Secret | None = None
-
-    def __post_init__(self) -> None:
-        if (self.user is None) != (self.password is None):
-            raise ValueError("give both user and password, or none of them")
-
-
 class Build(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How images are built. No services: all that have `build:` in the compose file. `size_limit`: bytes that the image
     of a service may have, `*` for every other one."""
@@ -61,7 +46,6 @@ class Build(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cache_from: Annotated[tuple[CachePlace, ...], Parse(caches.caches)] = ()
     cache_to: CachePlace | None = None
     size_limit: Annotated[dict[str, Size], Parse(units.limits)] = field(default_factory=dict)
-    registry: Registry | None = None
 
 
 class Deploy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

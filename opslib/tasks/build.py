@@ -60,7 +60,7 @@ def sizes(call: Call, service: str | None = None, on: str | None = None) -> Reco
 
 @task("build.push", changes=True, help={**_SERVICE, **_ON})
 def push(call: Call, service: str | None = None, on: str | None = None) -> Record:
-    """Push the images that were built to the registry of the host file.
+    """Push the images to the registry of the host file.
 
     Under their version and the tag of the compose file. Nothing is built.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +14,12 @@ from opslib.command import bash
 from opslib.deploy import history
 from opslib.deploy.build import steps as build_steps
 from opslib.deploy.logs import logs
-from opslib.deploy.options import DeployOptions
+from opslib.deploy.options import BuildOptions
 from opslib.deploy.ps import ps
+from opslib.deploy.sizes import sizes
 from opslib.errors import BadSettings
 from opslib.events import Output
+from opslib.images.revision import PATTERN
 from opslib.images.ship import ship
 from opslib.migrate.steps import RECOVERIES as MIGRATIONS
 from opslib.migrate.steps import steps as migrate_steps
@@ -56,6 +59,11 @@ def test_first_deploy_then_nothing_to_do(trial: Trial) -> None:
     assert (trial.steps(record), trial.ids(), record.hosts[0].changed) == ([], before, False)
     assert record.hosts[0].result["release"] == result["release"]
     print("no-change", record.seconds)
+    trial.git("commit", "-q", "--allow-empty", "-m", "nothing")
+    assert trial.steps(trial.deploy()) == [], "a commit that changes nothing"
+    trial.good(trial.deploy(build=True))
+    assert trial.ids() == before, "an image that says another commit, and is the same"
+    assert trial.steps(trial.deploy()) == []
 
 
 def test_changed_code_recreates_what_it_must(trial: Trial) -> None:
@@ -440,6 +448,11 @@ def test_a_migration_that_fails_leaves_the_old_release_alone(trial: Trial) -> No
 @pytest.mark.parametrize("trial", ["ssh"], indirect=True)
 def test_built_on_the_server(trial: Trial) -> None:
     ship(trial.here, trial.target, [f"{trial.images}busybox:1"])
+    given = BuildOptions(trial.root, trial.here, ("web",), on="remote")
+    record = carry_out(Task("build", lambda run: build_steps(run, given)), [trial.target])
+    assert trial.good(record)["images"]["web"]["before"] is None
+    assert trial.docker("run", "--rm", f"{trial.name}-web", "cat", "/srv/version") == "1"
+    assert trial.sh("ls -A; ls .opslib/staging") == ".opslib"
     trial.change(build=Build(on="remote"), files=())
     trial.good(trial.deploy())
     assert trial.page("version") == "1"
@@ -470,9 +483,22 @@ def test_ps_logs_build_and_releases(trial: Trial) -> None:
     assert list(logs(trial.target, service="web", since="1d")) == []
     with pytest.raises(BadSettings, match="did you mean 'side'"):
         list(logs(trial.target, service="sid"))
-    given = DeployOptions(trial.root, trial.here)
+    given = BuildOptions(trial.root, trial.here)
+    trial.write("web app/version", "2")
     record = carry_out(Task("build", lambda run: build_steps(run, given)), [trial.target])
     assert trial.good(record)["images"]["web"]["bytes"] > 0
+    assert re.fullmatch(PATTERN, trial.good(record)["version"])
+    assert "changes that are not committed" in trial.notes()
+    assert trial.page("version") == "1"
+    sized = look_on("build.sizes", [trial.target], lambda run: sizes(run, given)).hosts[0]
+    rows = {row["service"]: row for row in sized.result["images"]}
+    assert rows["web"]["bytes"] > 0
+    assert rows["web"]["released"] > 0
+    assert rows["web"]["base"]["name"] == f"{trial.images}busybox:1"
+    assert (rows["web"]["limit"], rows["side"]["base"], sized.code) == (None, None, 0)
+    trial.change(build=Build(size_limit={"*": 1000}))
+    record = look_on("build.sizes", [trial.target], lambda run: sizes(run, given))
+    assert "above `size_limit`: web " in trial.bad(record, 3)
     listed = look_on("releases", [trial.target], history.history).hosts[0].result["releases"]
     assert [(row["id"], row["current"]) for row in listed] == [(one, True)]
     shown = look_on("releases", [trial.target], lambda run: history.show(run, one)).hosts[0].result

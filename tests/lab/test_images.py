@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -10,17 +11,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from opslib.command import bash
 from opslib.compose.wanted import wanted
-from opslib.errors import CommandFailed, OpsError
+from opslib.errors import BadSettings, CommandFailed, OpsError
 from opslib.events import Event, Note, Output, Progress
 from opslib.images.build import build, pull_missing
 from opslib.images.info import images_of
+from opslib.images.revision import Revision
 from opslib.images.ship import Reader, ship
 from opslib.images.tools import ensure_tools, tools_tag
-from opslib.settings.model import Host
+from opslib.settings.caches import cache
+from opslib.settings.model import Build, Host
 from opslib.settings.units import Address
 from opslib.target.base import Target
 from opslib.target.connect import connect
@@ -196,8 +200,8 @@ def test_a_sender_that_dies_is_an_error_and_no_end_of_file(here: Target) -> None
 def project_name(target: Target) -> Iterator[str]:
     name = f"cmp-{uuid.uuid4().hex[:8]}"
     yield name
-    for ref in (f"{name}-api:latest", f"{name}:rel1"):
-        say(target, "image", "rm", "-f", ref, check=False)
+    refs = say(target, "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"{name}-api").split()
+    say(target, "image", "rm", "-f", *refs, check=False)
 
 
 COMPOSE = """
@@ -222,21 +226,111 @@ def project_files(place: Place, target: Target, lab: dict[str, Any], name: str, 
     return wanted(target, name, ["compose.yml"], ".env")
 
 
-def test_build_and_tag(place: Place, target: Target, lab: dict[str, Any], project_name: str) -> None:
+def shown(place: Place) -> list[str]:
+    return [event.line for event in place.events if isinstance(event, Output)]
+
+
+def test_build_and_version(place: Place, target: Target, lab: dict[str, Any], project_name: str) -> None:
     project = project_files(place, target, lab, project_name, "COPY data /data\nRUN echo token $SECRET_TOKEN")
-    built = build(target, project, tag_as={"api": f"{project_name}:rel1", "worker": "unused:1"})
+    first = Revision("a" * 40, 1_700_000_000, source="https://me:hunter3@example.com/x")
+    built = build(target, project, revision=first, keep=1)
     assert list(built) == ["api"]
-    found = images_of(target, [f"{project_name}-api", f"{project_name}:rel1", "unused:1"])
-    assert {ref: image.id for ref, image in found.items()} == {
-        f"{project_name}-api": built["api"].id, f"{project_name}:rel1": built["api"].id,
-    }  # fmt: skip
+    tag = f"{project_name}-api:20231114-221320.aaaaaaa"
+    assert images_of(target, [tag, f"{project_name}-api"]) == {tag: built["api"], f"{project_name}-api": built["api"]}
+    labels = json.loads(say(target, "image", "inspect", "--format", "{{json .Config.Labels}}", tag))
+    assert labels["org.opencontainers.image.version"] == "20231114-221320.aaaaaaa"
+    assert labels["org.opencontainers.image.source"] == "https://example.com/x"
+    assert labels["com.docker.compose.project"] == project_name
     assert built["api"].size > 0
-    assert target.run(run_in(target.host, f"{project_name}:rel1", "cat", "/data")).text == "some data"
-    lines = [event.line for event in place.events if isinstance(event, Output)]
-    assert any("COPY data /data" in line for line in lines)
-    assert not any("hunter2" in line for line in lines)
+    assert target.run(run_in(target.host, tag, "cat", "/data")).text == "some data"
+    assert any("COPY data /data" in line for line in shown(place))
+    assert not any("hunter" in line for line in shown(place))
+    assert build(target, project, revision=first)["api"].id == built["api"].id  # the same commit is the same image
+    place.events.clear()
+    other = build(target, project, revision=Revision("b" * 40, 1_700_000_001), keep=1)["api"]
+    assert sum("CACHED" in line for line in shown(place)) == 2, "labels are no part of a layer"
+    assert (other.id == built["api"].id, other.content == built["api"].content) == (False, True)
+    tags = say(target, "image", "ls", "--format", "{{.Tag}}", f"{project_name}-api").split()
+    assert sorted(tags) == ["20231114-221321.bbbbbbb", "latest"], "one version stays"
     assert build(target, project, ["cache"]) == {}
     assert pull_missing(target, project) == []
+
+
+SECRETS = """
+services:
+  api: {build: {context: my api, secrets: [token, {source: key, target: other}]}}
+secrets:
+  token: {environment: TOKEN}
+  key: {file: ./the key}
+"""
+READS = """RUN --mount=type=secret,id=token --mount=type=secret,id=other \
+  cat /run/secrets/token /run/secrets/other | sha256sum >/sum; cat /run/secrets/*"""
+WITHOUT_BUILDX = """#!/bin/bash
+if [[ $1 == buildx ]]; then echo "docker: 'buildx' is not a docker command." >&2; exit 1; fi
+exec docker "$@"
+"""
+
+
+@pytest.mark.parametrize("buildx", [True, False])
+def test_build_secrets_leave_no_trace(
+    place: Place, target: Target, lab: dict[str, Any], project_name: str, buildx: bool
+) -> None:
+    project_files(place, target, lab, project_name, READS)
+    put_bytes(target, SECRETS.encode(), f"{target.root}/compose.yml", mode=0o644)
+    put_bytes(target, b"hunter3", f"{target.root}/the key")
+    put_bytes(target, WITHOUT_BUILDX.encode(), f"{target.root}/docker", mode=0o755)
+    if not buildx:
+        target.host = msgspec.structs.replace(target.host, docker=(f"{target.root}/docker",))
+    build(target, wanted(target, project_name, ["compose.yml"], ".env"), no_cache=True)
+    said = target.run(run_in(target.host, f"{project_name}-api", "cat", "/sum")).text
+    assert said.split()[0] == hashlib.sha256(b"hunter2hunter3").hexdigest()
+    history = say(target, "history", "--no-trunc", f"{project_name}-api")
+    assert "sha256sum" in history
+    assert "hunter" not in history + say(target, "image", "inspect", f"{project_name}-api")
+    assert shown(place)
+    assert not any("hunter2" in line for line in shown(place))
+
+
+def test_a_build_secret_that_is_not_set(place: Place, target: Target, lab: dict[str, Any], project_name: str) -> None:
+    project_files(place, target, lab, project_name, "")
+    put_bytes(target, SECRETS.replace("TOKEN", "ABSENT").encode(), f"{target.root}/compose.yml", mode=0o644)
+    with pytest.raises(BadSettings, match="build secret token of service api is read from the variable ABSENT"):
+        build(target, wanted(target, project_name, ["compose.yml"], ".env"))
+
+
+def built_from(target: Target, place: Place, project: Any, **caches: Any) -> int:
+    """Build with nothing of the builder's own cache; how many steps came from elsewhere."""
+    say(target, "builder", "prune", "-af")
+    place.events.clear()
+    build(target, project, settings=Build(**caches))
+    return sum("CACHED" in line for line in shown(place))
+
+
+def test_a_cache_in_the_image(place: Place, target: Target, lab: dict[str, Any], project_name: str) -> None:
+    project = project_files(place, target, lab, project_name, "RUN echo one >/a\nRUN echo two >/b")
+    inline = cache("inline")
+    assert built_from(target, place, project, cache_to=inline) == 0
+    assert built_from(target, place, project, cache_from=(inline,)) == 2
+    with pytest.raises(BadSettings, match="cannot write a cache to a folder while its image store is overlay2") as told:
+        build(target, project, settings=Build(cache_to=cache("./c")))
+    assert "docker-container" in (told.value.next or "")
+
+
+def test_a_cache_in_a_folder_where_the_engine_can(
+    containerd: str, lab: dict[str, Any], tmp_path: Path, project_name: str
+) -> None:
+    place = Place("ssh", f"opslib-test-{project_name}")
+    place.host = Host(name=containerd, path=place.host.path, address=Address(containerd))
+    target = place.connect()
+    project = project_files(place, target, lab, project_name, "RUN echo one >/a\nRUN echo two >/b")
+    folder = cache("./c, d")
+    try:
+        assert built_from(target, place, project, cache_to=folder, cache_from=(folder,)) == 0
+        assert built_from(target, place, project, cache_to=folder, cache_from=(folder,)) == 2
+        assert target.run(bash('cd -- "$1" && ls', f"{target.root}/c, d")).lines == ["api"]
+    finally:
+        say(target, "image", "rm", "-f", f"{project_name}-api", check=False)
+        target.close()
 
 
 def test_a_build_that_fails_shows_its_last_lines(

@@ -12,7 +12,7 @@ from opslib.compose.project import Project, parse_project
 from opslib.images.bake import bake_file, can_bake, compose_file, entry
 from opslib.images.build import to_build, version_command
 from opslib.images.builder import Builder, build_command, parse_builder
-from opslib.images.cache import cache_entry
+from opslib.images.build_cache import cache_entry
 from opslib.images.dockerfile import base_image
 from opslib.images.layers import Layer, parse_history
 from opslib.images.push import push_command, push_failed, pushed_as
