@@ -18,7 +18,8 @@ from opslib.errors import CommandFailed, OpsError
 from opslib.events import Event, Note, Output, Progress
 from opslib.images.build import build, pull_missing
 from opslib.images.info import images_of
-from opslib.images.ship import Reader, ship
+from opslib.images.ship import Shipped, ship
+from opslib.images.stream import Reader
 from opslib.images.tools import ensure_tools, tools_tag
 from opslib.settings.model import Host
 from opslib.settings.units import Address
