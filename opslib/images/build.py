@@ -14,7 +14,7 @@ from opslib.events import Note, Output
 from opslib.images import build_cache
 from opslib.images.bake import entry
 from opslib.images.builder import BUILD, build_command, build_secrets, look_at_builder
-from opslib.images.info import ImageInfo, images_of
+from opslib.images.info import ORIGIN, ImageInfo, images_of
 from opslib.images.revision import PATTERN, Revision, version_tag
 from opslib.settings.model import Build
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 KEEP = 5  # versions of an image whose tags stay where it is built
 _KEPT = 15  # of a failed build's lines
+_LABELS = f"""for ref; do
+  docker image inspect --format '{{{{index .Config.Labels "{ORIGIN}version"}}}}' -- "$ref" || exit; done"""
 _EMULATE = "the image is for another kind of processor: install emulation (binfmt) where it is built, or `build: {on: \
 remote}` in the host file"
 # $1 how many stay, $2 what a version looks like, then image and tag in turn.
@@ -91,6 +93,14 @@ def build(
     if revision:
         target.run(version_command(host, images, revision.version, keep))
     return {name: images[project.services[name].image] for name in names}
+
+
+def versions_of(target: Target, images: Iterable[str]) -> dict[str, str]:
+    """The version of each of these images that was built of a commit. One round trip. Raises CommandFailed for one that
+    is not there."""
+    images = list(images)
+    said = target.run(docker_script(target.host, _LABELS, *images)).out.decode().split("\n")
+    return {one: text for one, text in zip(images, said, strict=False) if re.fullmatch(PATTERN, text)}
 
 
 def version_command(host: Host, images: Iterable[str], version: str, keep: int) -> Command:

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from opslib.settings.units import Scalar, repository
+from opslib.settings.registry import registry_address
+from opslib.settings.units import Scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ def cache(value: Scalar) -> Cache:
     if isinstance(value, str) and re.fullmatch(r"\.?/[^\x00-\x1f]+", value) and ".." not in value.split("/"):
         return Cache("folder", value.removeprefix("./").rstrip("/"))
     try:
-        return Cache("registry", repository(value))
+        return Cache("registry", registry_address(value))
     except ValueError:
         raise ValueError(
             "expected a folder like /var/cache/survey or ./cache, a repository like registry.example.com/survey/cache, "

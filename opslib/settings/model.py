@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from opslib.command import Secret
 from opslib.settings import caches, globs, units
 from opslib.settings.keep import Count, Keep
+from opslib.settings.registry import Registry
 from opslib.settings.stores import StoreSpec
 from opslib.settings.units import Address, Parse, Reserve
 
@@ -256,6 +257,7 @@ class Host(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     groups: tuple[Annotated[str, Parse(units.group)], ...] = ()
     tools_image: str | None = None
     wait: Seconds = 0.0
+    registry: Registry | None = None
     build: Build = Build()
     deploy: Deploy = Deploy()
     migrate: Migrate | None = None

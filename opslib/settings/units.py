@@ -196,15 +196,6 @@ def platform(value: Scalar) -> str:
     return value
 
 
-def repository(value: Scalar) -> str:
-    """A repository of a registry, or what the names of several begin with: no tag, no user."""
-    host = r"(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::[0-9]{1,5})?|[A-Za-z0-9-]+:[0-9]{1,5}|localhost)"
-    part = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
-    if not isinstance(value, str) or not re.fullmatch(rf"{host}(?:/{part})*", value):
-        raise ValueError("expected a registry and a path in lower case, like registry.example.com/survey")
-    return value
-
-
 def limits(value: Scalar) -> dict[str, int]:
     """One size, for everything."""
     return {"*": size(value)}

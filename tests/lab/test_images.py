@@ -21,7 +21,8 @@ from opslib.events import Event, Note, Output, Progress
 from opslib.images.build import build, pull_missing
 from opslib.images.info import images_of
 from opslib.images.revision import Revision
-from opslib.images.ship import Reader, ship
+from opslib.images.ship import ship
+from opslib.images.stream import Reader
 from opslib.images.tools import ensure_tools, tools_tag
 from opslib.settings.caches import cache
 from opslib.settings.model import Build, Host

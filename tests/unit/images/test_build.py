@@ -11,14 +11,13 @@ from opslib.command import Secret
 from opslib.compose.project import Project, parse_project
 from opslib.images.bake import bake_file, can_bake, compose_file, entry
 from opslib.images.build import to_build, version_command
-from opslib.images.builder import Builder, build_command, parse_builder
 from opslib.images.build_cache import cache_entry
+from opslib.images.builder import Builder, build_command, parse_builder
 from opslib.images.dockerfile import base_image
 from opslib.images.layers import Layer, parse_history
-from opslib.images.push import push_command, push_failed, pushed_as
 from opslib.images.revision import PATTERN, Revision, version_tag, without_password
 from opslib.settings.caches import cache
-from opslib.settings.model import Build, Host, Registry
+from opslib.settings.model import Build, Host
 
 HOST = Host(name="p", path="x")
 AT = Revision("0123456789abcdef" * 2 + "01234567", 1_764_455_671)
@@ -211,42 +210,3 @@ def test_layers_and_the_instructions_that_made_them() -> None:
         Layer(0, 'CMD ["x"]'), Layer(12, "COPY . /srv"), Layer(60_000_000, "RUN apt-get update"),
         Layer(1, "ADD file:1 in /"), Layer(2, "RUN make"), Layer(3, "an import"), Layer(4, "RUN true"),
     ]  # fmt: skip
-
-
-REGISTRY = Registry(repository="reg.example.com:5000/shop")
-
-
-@pytest.mark.parametrize(
-    "image, name",
-    [
-        ("shop-api", "reg.example.com:5000/shop/shop-api:latest"),
-        ("acme/api:2", "reg.example.com:5000/shop/acme/api:2"),
-        ("ghcr.io/acme/api:2", "reg.example.com:5000/shop/acme/api:2"),
-        ("reg.example.com:5000/shop/api:2", "reg.example.com:5000/shop/api:2"),
-    ],
-)
-def test_names_in_a_registry(image: str, name: str) -> None:
-    assert pushed_as(image, REGISTRY) == name
-
-
-def test_a_password_is_pushed_by_standard_input_alone() -> None:
-    login = Registry(repository="reg.example.com/shop", user="ci", password=Secret("hunter2"))
-    cmd = push_command(HOST, login, {"reg.example.com/shop/a:1": "a:1"})
-    assert cmd.feed == Secret("hunter2")
-    assert cmd.stages[0].argv[-4:] == ("reg.example.com", "ci", "a:1", "reg.example.com/shop/a:1")
-    assert "hunter2" not in str(cmd.stages)
-    assert push_command(HOST, REGISTRY, {}).feed is None
-
-
-@pytest.mark.parametrize(
-    "said, next",
-    [
-        ("unauthorized: authentication required", "docker login reg.example.com:5000"),
-        ("no basic auth credentials", "docker login"),
-        ("dial tcp: connection refused", "look whether reg.example.com:5000 answers"),
-    ],
-)
-def test_a_push_that_fails(said: str, next: str) -> None:
-    error = push_failed(REGISTRY, f"some progress\n{said}\n")
-    assert said in error.what
-    assert next in (error.next or "")

@@ -11,7 +11,8 @@ from opslib.compose.project import Build, Project, Service
 from opslib.images.build import pull_command, pull_failed, tag_command, to_build, to_pull
 from opslib.images.info import images_command, parse_image, parse_images
 from opslib.images.revision import Revision
-from opslib.images.ship import load_command, missing, save_command
+from opslib.images.ship import missing
+from opslib.images.stream import load_command, save_command
 from opslib.images.tools import build_command as build_tools
 from opslib.images.tools import recipe, tools_tag
 from opslib.settings.model import Host

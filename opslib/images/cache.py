@@ -1,0 +1,162 @@
+"""What was read of images for sending, kept on this machine: an image is read once, however many servers take it."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from opslib.errors import Cancelled, OpsError
+from opslib.images.pieces import Codec, Piece, compressed, member
+from opslib.images.saved import NotUnderstood, Saved
+from opslib.target.docker import docker
+
+if TYPE_CHECKING:
+    from opslib.images.info import ImageInfo
+    from opslib.target.base import Target
+
+MOST = 5_000_000_000  # bytes of all files together
+LIMIT = 6 * 3600.0  # seconds for reading or sending an image; files younger than that may be in use
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """An image's configuration as it is, and the bytes of each layer uncompressed."""
+
+    config: bytes
+    sizes: tuple[int, ...]
+
+
+class Cache:
+    """The folder. Files are named after what is in them, so that runs may share it.
+
+    `DIGEST.SHA256.zst` is a layer as a member of a tar archive, compressed: the digest of its bytes, and the SHA-256 of
+    the file; `ID.tar` is an image as the engine saved it, `ID.json` its facts.
+    """
+
+    def __init__(self, environ: Mapping[str, str] = os.environ, most: int = MOST) -> None:
+        home = environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        self.folder, self._most = Path(home) / "opslib" / "images", most
+
+    @contextmanager
+    def alone(self, here: Target) -> Iterator[None]:
+        """One reads at a time: what it read is there for the next. Raises Cancelled, OpsError."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = open(self.folder / "lock", "w")  # noqa: SIM115
+        except OSError as error:
+            raise OpsError(f"cannot write {self.folder}: {error.strerror}") from error
+        with lock:
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if here.cancelled:
+                        raise Cancelled("interrupted", host=here.host.name) from None
+                    time.sleep(0.05)
+            yield
+
+    def read(
+        self, here: Target, ref: str, image: ImageInfo, wanted: tuple[str, ...], codec: Codec
+    ) -> tuple[Facts, dict[str, Piece]]:
+        """The image's facts, and its layers `wanted` (digests) as pieces. To be called `alone`.
+
+        Raises NotUnderstood, and OpsError when the engine here does not give the image, or there is no room for it.
+        """
+        path = self.folder / f"{_hex(image.id)}.json"
+        found = {one: piece for one in wanted if (piece := self._layer(one, codec))}
+        try:
+            if path.exists() and len(found) == len(wanted):
+                _used(path)
+                return msgspec.json.decode(path.read_bytes(), type=Facts), found
+            saved = Saved(self._saved(here, ref, image), image.diff_ids)
+            try:
+                facts = Facts(saved.config, tuple(saved.size(one) for one in image.diff_ids))
+                for one in wanted:
+                    if one not in found:
+                        found[one] = self._keep(one, saved, codec)
+            finally:
+                saved.close()
+            part = _part(path)
+            part.write_bytes(msgspec.json.encode(facts))
+            part.rename(path)
+        except OSError as error:
+            raise OpsError(f"cannot keep {ref} in {self.folder}: {error.strerror or error}") from error
+        return facts, found
+
+    def forget(self, pieces: Mapping[str, Piece]) -> None:
+        """Remove layers that arrived as something else."""
+        for piece in pieces.values():
+            if piece.path is not None:
+                piece.path.unlink(missing_ok=True)
+
+    def clean(self) -> None:
+        """Remove what was used least of late until the rest is no more than the bound, and what a killed run left half
+        written. What may be in use stays. To be called `alone`."""
+        files = sorted((one.stat().st_mtime, one.stat().st_size, one) for one in self.folder.iterdir())
+        total, old = sum(size for _, size, _ in files), time.time() - LIMIT
+        for at, size, path in files:
+            if at < old and path.name != "lock" and (total > self._most or path.suffix == ".part"):
+                path.unlink(missing_ok=True)
+                total -= size
+
+    def _layer(self, digest: str, codec: Codec) -> Piece | None:
+        for path in self.folder.glob(f"{_hex(digest)}.*.{codec}"):
+            _used(path)
+            return Piece(path.name.split(".")[1], path.stat().st_size, path)
+        return None
+
+    def _saved(self, here: Target, ref: str, image: ImageInfo) -> Path:
+        path = self.folder / f"{_hex(image.id)}.tar"
+        if path.exists():
+            _used(path)
+            return path
+        part = _part(path)
+        try:
+            here.run(docker(here.host, "image", "save", ref, limit=LIMIT, to=str(part)))
+            part.rename(path)
+        except OpsError as error:
+            raise OpsError(f"docker image save failed here: {error.what}") from None
+        finally:
+            part.unlink(missing_ok=True)
+        return path
+
+    def _keep(self, digest: str, saved: Saved, codec: Codec) -> Piece:
+        raw, packed = hashlib.sha256(), hashlib.sha256()
+
+        def told(blocks: Iterator[bytes], to: hashlib._Hash) -> Iterator[bytes]:
+            for block in blocks:
+                to.update(block)
+                yield block
+
+        inside = member(f"blobs/sha256/{_hex(digest)}", saved.size(digest), told(saved.layer(digest), raw))
+        part = _part(self.folder / f"{_hex(digest)}.{codec}")
+        try:
+            with open(part, "wb") as file:
+                file.writelines(told(compressed(inside, codec), packed))
+            if raw.hexdigest() != _hex(digest):
+                raise NotUnderstood(f"what docker image save wrote as layer {digest} is something else")
+            path = self.folder / f"{_hex(digest)}.{packed.hexdigest()}.{codec}"
+            part.rename(path)
+        finally:
+            part.unlink(missing_ok=True)
+        return Piece(packed.hexdigest(), path.stat().st_size, path)
+
+
+def _hex(digest: str) -> str:
+    return digest.partition(":")[2]
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f"{path.name}.{os.getpid()}.part")
+
+
+def _used(path: Path) -> None:
+    os.utime(path)

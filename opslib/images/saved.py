@@ -1,0 +1,76 @@
+"""What `docker image save` wrote: an image's configuration and its layers, whatever the engine's store and age."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import tarfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+BLOCK = 1024 * 1024
+
+
+class NotUnderstood(Exception):
+    """An archive that is not as expected; its text says in what."""
+
+
+class Saved:
+    """An archive of one image, open until `close`. Raises NotUnderstood, OSError."""
+
+    def __init__(self, path: Path, diff_ids: Sequence[str]) -> None:
+        try:
+            self._tar = tarfile.open(path, "r:")  # noqa: SIM115  # until close
+            (entry,) = json.loads(self._read("manifest.json"))
+            self.config = self._read(entry["Config"])
+            found = json.loads(self.config)["rootfs"]["diff_ids"]
+            self._members = dict(zip(found, entry["Layers"], strict=True))
+        except (tarfile.TarError, KeyError, TypeError, ValueError) as error:
+            raise NotUnderstood(f"what docker image save wrote is not understood ({error})") from None
+        if tuple(found) != tuple(diff_ids):
+            raise NotUnderstood("what docker image save wrote is another image")
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._tar.close()
+
+    def layer(self, diff_id: str) -> Iterator[bytes]:
+        """A layer's bytes, uncompressed."""
+        with self._open(self._members[diff_id]) as file:
+            start = file.read(4)
+            file.seek(0)
+            with _unpacked(file, start) as raw:
+                while block := raw.read(BLOCK):
+                    yield block
+
+    def size(self, diff_id: str) -> int:
+        """How many bytes `layer` gives."""
+        with self._open(self._members[diff_id]) as file:
+            if not file.read(4).startswith((_GZIP, _ZSTD)):
+                return file.seek(0, os.SEEK_END)
+        return sum(len(block) for block in self.layer(diff_id))
+
+    def _open(self, name: str) -> IO[bytes]:
+        file = self._tar.extractfile(name)  # follows the links of old archives
+        if file is None:
+            raise NotUnderstood(f"what docker image save wrote has no file {name}")
+        return file
+
+    def _read(self, name: str) -> bytes:
+        with self._open(name) as file:
+            return file.read()
+
+
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+
+
+def _unpacked(file: IO[bytes], start: bytes) -> Any:
+    if start.startswith(_GZIP):
+        return gzip.GzipFile(fileobj=file)
+    if start.startswith(_ZSTD):
+        import zstandard
+
+        return zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+    return file
