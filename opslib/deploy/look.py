@@ -98,6 +98,8 @@ def survey(run: Run, options: DeployOptions) -> Seen:
     if result.changes:
         _preflight(run, result, options)
         tell(run, result.files, left_out)
+        if git is not None and git.dirty and not result.images.build:  # a build says it itself, with the version
+            run.note(f"there are changes that are not committed: not all of this is in {git.commit}", warning=True)
     return result
 
 

@@ -256,6 +256,11 @@ def test_what_is_refused_before_anything_is_touched(trial: Trial) -> None:
         what = trial.bad(trial.deploy(), code)
         assert words in what, what
         assert trial.look().containers == ()
+    trial.write("compose.yml", good)
+    if trial.kind == "ssh":
+        trial.change(build=Build(platform="linux/s390x"))
+        assert "web would be built for linux/s390x, and the server is" in trial.bad(trial.deploy())
+        trial.change(build=Build())
     (trial.root / "compose.yml").unlink()
     assert "no compose file" in trial.bad(trial.deploy(), 2)
     trial.write("compose.yml", good)
