@@ -17,6 +17,7 @@ from opslib.images.builder import BUILD, build_command, build_secrets, look_at_b
 from opslib.images.info import ORIGIN, ImageInfo, images_of
 from opslib.images.revision import PATTERN, Revision, version_tag
 from opslib.settings.model import Build
+from opslib.target.process import mask
 
 if TYPE_CHECKING:
     from opslib.settings.model import Host
@@ -170,7 +171,7 @@ def _shown(target: Target, project: Project, cmd: Command, failure: str) -> None
     last: list[str] = []
     try:
         for line in target.lines(cmd):
-            text = project.masked(line)
+            text = mask(project.masked(line), cmd.secrets())
             target.tell(Output(target.host.name, text))
             last = [*last[1 - _KEPT :], text]
     except CommandFailed:

@@ -299,38 +299,37 @@ def test_a_build_secret_that_is_not_set(place: Place, target: Target, lab: dict[
         build(target, wanted(target, project_name, ["compose.yml"], ".env"))
 
 
-def built_from(target: Target, place: Place, project: Any, **caches: Any) -> int:
-    """Build with nothing of the builder's own cache; how many steps came from elsewhere."""
-    say(target, "builder", "prune", "-af")
-    place.events.clear()
-    build(target, project, settings=Build(**caches))
-    return sum("CACHED" in line for line in shown(place))
-
-
-def test_a_cache_in_the_image(place: Place, target: Target, lab: dict[str, Any], project_name: str) -> None:
-    project = project_files(place, target, lab, project_name, "RUN echo one >/a\nRUN echo two >/b")
-    inline = cache("inline")
-    assert built_from(target, place, project, cache_to=inline) == 0
-    assert built_from(target, place, project, cache_from=(inline,)) == 2
+def test_a_cache_that_the_engine_cannot_write(place: Place, target: Target, lab: dict[str, Any]) -> None:
+    project = project_files(place, target, lab, "cmp-none", "")
     with pytest.raises(BadSettings, match="cannot write a cache to a folder while its image store is overlay2") as told:
         build(target, project, settings=Build(cache_to=cache("./c")))
     assert "docker-container" in (told.value.next or "")
 
 
-def test_a_cache_in_a_folder_where_the_engine_can(
-    containerd: str, lab: dict[str, Any], tmp_path: Path, project_name: str
-) -> None:
-    place = Place("ssh", f"opslib-test-{project_name}")
+def test_caches_in_the_image_and_in_a_folder(containerd: str, lab: dict[str, Any]) -> None:
+    """On a server of their own: what the builder itself knows is forgotten each time."""
+    name = f"cmp-{uuid.uuid4().hex[:8]}"
+    place = Place("ssh", f"opslib-test-{name}")
     place.host = Host(name=containerd, path=place.host.path, address=Address(containerd))
     target = place.connect()
-    project = project_files(place, target, lab, project_name, "RUN echo one >/a\nRUN echo two >/b")
-    folder = cache("./c, d")
+    project = project_files(place, target, lab, name, "RUN echo one >/a\nRUN echo two >/b")
+
+    def cached(**caches: Any) -> int:
+        say(target, "builder", "prune", "-af")
+        place.events.clear()
+        build(target, project, settings=Build(**caches))
+        return sum("CACHED" in line for line in shown(place))
+
+    inline, folder = cache("inline"), cache("./c, d")
     try:
-        assert built_from(target, place, project, cache_to=folder, cache_from=(folder,)) == 0
-        assert built_from(target, place, project, cache_to=folder, cache_from=(folder,)) == 2
+        assert cached(cache_to=inline) == 0
+        assert cached(cache_from=(inline,), cache_to=folder) == 2
+        say(target, "image", "rm", "-f", f"{name}-api")
+        assert cached(cache_from=(folder,), cache_to=folder) == 2
         assert target.run(bash('cd -- "$1" && ls', f"{target.root}/c, d")).lines == ["api"]
     finally:
-        say(target, "image", "rm", "-f", f"{project_name}-api", check=False)
+        say(target, "image", "rm", "-f", f"{name}-api", check=False)
+        target.run(bash('rm -rf -- "$1"', target.root))
         target.close()
 
 
