@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from opslib.compose.project import Project, Service
@@ -26,9 +26,17 @@ _AS_IT_IS = {"args": "args", "additional_contexts": "contexts", "dockerfile_inli
 _KNOWN = {*_AS_IT_IS, "context", "dockerfile", "platforms", "secrets", "tags"}
 
 
-def entry(project: Project, name: str, settings: Build, revision: Revision | None, *, cache_root: str) -> Entry:
+def entry(
+    project: Project,
+    name: str,
+    settings: Build,
+    revision: Revision | None,
+    *,
+    cache_root: str,
+    inline: Collection[str] = (),
+) -> Entry:
     """A service's `build:` as it is built here: with its labels, and with the host file's caches (folders are below
-    `cache_root`). What the compose files say goes first."""
+    `cache_root`, `inline` are the images that a cache is read from). What the compose files say goes first."""
     service = project.services[name]
     assert service.build is not None, "only services that are built"
     found = dict(service.build.settings)
@@ -36,8 +44,9 @@ def entry(project: Project, name: str, settings: Build, revision: Revision | Non
         f"{LABEL}project": project.name, f"{LABEL}service": name,
         **(revision.labels() if revision else {}), **(found.get("labels") or {}),
     }  # fmt: skip
+    read = [one for one in settings.cache_from if one.kind != "inline" or service.image in inline]
     write = [settings.cache_to] if settings.cache_to else []
-    for key, caches in (("cache_from", settings.cache_from), ("cache_to", write)):
+    for key, caches in (("cache_from", read), ("cache_to", write)):
         if caches:
             more = [cache_entry(one, name, service.image, cache_root, write=key == "cache_to") for one in caches]
             found[key] = [*(found.get(key) or []), *more]

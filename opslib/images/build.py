@@ -82,12 +82,17 @@ def build(
     if secrets is None:
         secrets = build_secrets(target, project, names)
     once = {project.services[name].image: name for name in reversed(names)}.values()
-    entries = {name: entry(project, name, settings, revision, cache_root=target.root) for name in sorted(once)}
+    caches = build_cache.readable(
+        target, settings.cache_from, builder.driver, (project.services[one].image for one in once)
+    )
+    entries = {
+        name: entry(project, name, settings, revision, cache_root=target.root, inline=caches) for name in sorted(once)
+    }
     target.tell(Note(host.name, f"building {', '.join(names)}"))
     command = build_command(host, project, entries, builder, no_cache=no_cache, secrets=secrets)
     _shown(target, project, command, f"building {', '.join(names)} failed")
     build_cache.put_in_place(target, build_cache.folders(settings.cache_to, entries, target.root))
-    images = images_of(target, [project.services[name].image for name in names])
+    images = images_of(target, once)
     gone = [name for name in names if project.services[name].image not in images]
     if gone:
         raise OpsError(f"the build of {', '.join(gone)} ended well but made no image", host=host.name)

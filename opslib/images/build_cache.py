@@ -10,6 +10,7 @@ from opslib.compose.engine import look_at_engine
 from opslib.compose.project import absolute
 from opslib.errors import BadSettings
 from opslib.events import Note
+from opslib.images.info import images_of, of_registry
 from opslib.target.docker import csv
 
 if TYPE_CHECKING:
@@ -36,6 +37,16 @@ def cache_entry(cache: Cache, service: str, image: str, root: str, *, write: boo
 def folders(cache: Cache | None, services: Iterable[str], root: str) -> list[str]:
     """The folders that a cache of these services is written to."""
     return [f"{absolute(root, cache.at)}/{one}" for one in services] if cache and cache.kind == "folder" else []
+
+
+def readable(target: Target, caches: Iterable[Cache], driver: str, images: Iterable[str]) -> frozenset[str]:
+    """The images that a cache `inline` is read from: those of a registry, and those that the engine has and builds with
+    itself. Any other name would be asked for on Docker Hub, where it may be somebody else's."""
+    if not any(one.kind == "inline" for one in caches):
+        return frozenset()
+    names = list(images)
+    there = images_of(target, names) if driver == "docker" else {}
+    return frozenset(name for name in names if name in there or of_registry(name))
 
 
 def refuse_export(target: Target, cache: Cache | None, driver: str) -> None:

@@ -76,6 +76,12 @@ def split_name(name: str) -> tuple[str, str]:
     return (head, tag) if colon and "/" not in tag else (plain, "latest")
 
 
+def of_registry(name: str) -> bool:
+    """Whether an image's name begins with a registry's address; any other is one of Docker Hub."""
+    first, slash, _ = name.partition("/")
+    return bool(slash) and (first == "localhost" or "." in first or ":" in first)
+
+
 def parse_image(seen: Mapping[str, Any], *, listed: bool = True) -> ImageInfo:
     """An image from the JSON of `docker image inspect`."""
     diff_ids = tuple((seen.get("RootFS") or {}).get("Layers") or ())

@@ -33,7 +33,7 @@ def project(**build: Any) -> Project:
 
 
 def made(settings: Build | None = None, revision: Revision | None = None, **build: Any) -> dict[str, Any]:
-    return entry(project(**build), "my.api", settings or Build(), revision, cache_root="/srv")
+    return entry(project(**build), "my.api", settings or Build(), revision, cache_root="/srv", inline={"shop-my.api"})
 
 
 def target(settings: Build | None = None, revision: Revision | None = None, **build: Any) -> dict[str, Any]:
@@ -160,6 +160,8 @@ def test_caches() -> None:
     assert cache_entry(cache("reg.example.com/c"), "a", "i", "/", write=True) == (
         "type=registry,ref=reg.example.com/c:a,mode=max"
     )
+    one = entry(project(), "my.api", Build(cache_from=(cache("inline"),)), None, cache_root="/srv")
+    assert "cache_from" not in one, "nobody's image of that name on Docker Hub"
     assert cache_entry(cache("inline"), "a", "i", "/", write=True) == "type=inline"
 
 
