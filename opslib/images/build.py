@@ -81,12 +81,11 @@ def build(
     build_cache.refuse_export(target, settings.cache_to, builder.driver)
     if secrets is None:
         secrets = build_secrets(target, project, names)
-    once = {project.services[name].image: name for name in reversed(names)}.values()
-    caches = build_cache.readable(
-        target, settings.cache_from, builder.driver, (project.services[one].image for one in once)
-    )
+    once = {project.services[name].image: name for name in reversed(names)}
+    inline = build_cache.readable(target, settings.cache_from, builder.driver, once)
     entries = {
-        name: entry(project, name, settings, revision, cache_root=target.root, inline=caches) for name in sorted(once)
+        name: entry(project, name, settings, revision, cache_root=target.root, inline=inline)
+        for name in sorted(once.values())
     }
     target.tell(Note(host.name, f"building {', '.join(names)}"))
     command = build_command(host, project, entries, builder, no_cache=no_cache, secrets=secrets)
