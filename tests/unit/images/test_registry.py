@@ -65,9 +65,7 @@ def test_the_digest_is_read(said: str, digest: str | None) -> None:
 
 def test_it_is_pushed_once_for_all_and_the_login_goes_away(host: Host, tmp_path: Path) -> None:
     here, pushes, found = connect(host), Pushes(), []
-    threads = [
-        threading.Thread(target=lambda: found.append(pushes.digest(here, REGISTRY, "api:1"))) for _ in range(4)
-    ]
+    threads = [threading.Thread(target=lambda: found.append(pushes.digest(here, REGISTRY, "api:1"))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

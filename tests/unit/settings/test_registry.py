@@ -7,14 +7,23 @@ from opslib.settings.registry import Registry, registry_address
 
 
 @pytest.mark.parametrize(
-    "text", ["registry.example.com", "r.example.com:5000/team/a-b", "127.0.0.1:5000", "localhost", "nas:5000", "docker.io/acme"]
+    "text",
+    [
+        "registry.example.com",
+        "r.example.com:5000/team/a-b",
+        "127.0.0.1:5000",
+        "localhost",
+        "nas:5000",
+        "docker.io/acme",
+    ],
 )
 def test_addresses(text):
     assert registry_address(text) == text
 
 
 @pytest.mark.parametrize(
-    "text", ["", "https://r.example.com", "acme", "acme/api", "r.example.com/", "r.example.com/Team", "a b", "-x", 5000, None]
+    "text",
+    ["", "https://r.example.com", "acme", "acme/api", "r.example.com/", "r.example.com/Team", "a b", "-x", 5000, None],
 )
 def test_no_addresses(text):
     with pytest.raises(ValueError, match="expected a registry"):
