@@ -95,12 +95,14 @@ def events(target: Target) -> list[Event]:
     return seen
 
 
-NOISE = "RUN head -c 3000000 /dev/urandom >/noise"
+def noise(image: str, size: int = 3_000_000) -> str:
+    """A layer that no engine has had before, whatever build cache it has."""
+    return f"RUN head -c {size} /dev/urandom >/noise; : {image}"
 
 
 def test_an_image_is_sent_once_and_then_only_what_changed(here: Target, server: Target, image: str) -> None:
     seen = events(server)
-    make(here, image, f"{NOISE}\nENV A=1\nCMD echo $A; wc -c </noise")
+    make(here, image, f"{noise(image)}\nENV A=1\nCMD echo $A; wc -c </noise")
     first = ship(here, server, [image, image])
     assert (first.refs, first.whole) == ((image,), "")
     progress = [event.done for event in seen if isinstance(event, Progress)]
@@ -110,10 +112,10 @@ def test_an_image_is_sent_once_and_then_only_what_changed(here: Target, server: 
     mine, theirs = images_of(here, [image])[image], images_of(server, [image])[image]
     assert (theirs.diff_ids, theirs.content, theirs.listed) == (mine.diff_ids, mine.content, True)
     assert ship(here, server, [image]) == Shipped()
-    make(here, image, f"{NOISE}\nENV A=2\nCMD echo $A; wc -c </noise")
+    make(here, image, f"{noise(image)}\nENV A=2\nCMD echo $A; wc -c </noise")
     assert images_of(here, [image])[image].diff_ids == mine.diff_ids  # only a variable is another one
     for change in ("", "\nRUN head -c 10000 /dev/urandom >/change"):
-        make(here, image, f"{NOISE}\nENV A=2\nCMD echo $A; wc -c </noise{change}")
+        make(here, image, f"{noise(image)}\nENV A=2\nCMD echo $A; wc -c </noise{change}")
         again = ship(here, server, [image])
         assert (again.refs, again.whole) == ((image,), "")
         assert again.size is not None and again.size < 20_000
@@ -124,7 +126,7 @@ def test_an_image_is_sent_once_and_then_only_what_changed(here: Target, server: 
 
 
 def test_after_a_cut_it_goes_on_where_it_was(here: Target, server: Target, image: str) -> None:
-    make(here, image, "RUN head -c 60000000 /dev/urandom >/noise")
+    make(here, image, noise(image, 60_000_000))
     seen = []
 
     def cut(event: Event) -> None:
@@ -166,7 +168,7 @@ def beside(server: Target, tmp_path: Path, text: str) -> Target:
 def test_where_layers_are_missing_after_all_everything_is_sent(
     here: Target, server: Target, image: str, tmp_path: Path
 ) -> None:
-    make(here, image, f"{NOISE}\nENV A=1")
+    make(here, image, f"{noise(image)}\nENV A=1")
     mine = images_of(here, [image])[image]
     lying = LYING.format(name=server.host.name, id=mine.id, layers=json.dumps(mine.diff_ids))
     target = beside(server, tmp_path, lying)
@@ -189,9 +191,9 @@ def test_to_containerd_what_was_not_shipped_by_us_does_not_count(
 ) -> None:
     """The trap: of layers that were pulled the load ends with 0, the image runs, and the engine does not list it."""
     server = connect(Host(name=containerd, path="opslib-images", address=Address(containerd)))
-    make(here, image, NOISE)
+    make(here, image, noise(image))
     by_registry(here, server, registry, [image], Pushes())
-    make(here, image, f"{NOISE}\nENV A=2")
+    make(here, image, f"{noise(image)}\nENV A=2")
     sent = ship(here, server, [image])
     assert sent.size is not None and sent.size > 3_000_000 and not sent.whole
     assert images_of(server, [image])[image].listed
@@ -239,7 +241,7 @@ def registry(containerd: str) -> Registry:
 def test_by_a_registry_it_is_pushed_once_and_nothing_of_the_login_stays(
     here: Target, server: Target, image: str, registry: Registry
 ) -> None:
-    make(here, image, f"{NOISE}\nENV A=1\nCMD echo $A; wc -c </noise")
+    make(here, image, f"{noise(image)}\nENV A=1\nCMD echo $A; wc -c </noise")
     pushes = Pushes()
     assert by_registry(here, server, registry, [image], pushes) == Shipped((image,))
     assert say(server, "run", "--rm", "--network", "none", image) == "1\n3000000"
