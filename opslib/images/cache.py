@@ -7,13 +7,13 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from opslib.errors import Cancelled, OpsError
+from opslib.errors import Cancelled, CommandFailed, OpsError
 from opslib.images.pieces import Codec, Piece, compressed, member
 from opslib.images.saved import NotUnderstood, Saved
 from opslib.target.docker import docker
@@ -37,7 +37,7 @@ class Cache:
     """The folder. Files are named after what is in them, so that runs may share it.
 
     `DIGEST.SHA256.zst` is a layer as a member of a tar archive, compressed: the digest of its bytes, and the SHA-256 of
-    the file; `ID.tar` is an image as the engine saved it, `ID.json` its facts.
+    the file. `ID.json` has the facts of an image.
     """
 
     def __init__(self, environ: Mapping[str, str] = os.environ, most: int = MOST) -> None:
@@ -63,27 +63,22 @@ class Cache:
                     time.sleep(0.05)
             yield
 
-    def read(
-        self, here: Target, ref: str, image: ImageInfo, wanted: tuple[str, ...], codec: Codec
-    ) -> tuple[Facts, dict[str, Piece]]:
-        """The image's facts, and its layers `wanted` (digests) as pieces. To be called `alone`.
+    def read(self, here: Target, ref: str, image: ImageInfo, codec: Codec) -> tuple[Facts, dict[str, Piece]]:
+        """The image's facts, and its layers by their digests. To be called `alone`.
 
         Raises NotUnderstood, and OpsError when the engine here does not give the image, or there is no room for it.
         """
         path = self.folder / f"{_hex(image.id)}.json"
-        found = {one: piece for one in wanted if (piece := self._layer(one, codec))}
+        found = {one: piece for one in image.diff_ids if (piece := self._layer(one, codec))}
         try:
-            if path.exists() and len(found) == len(wanted):
-                _used(path)
+            if path.exists() and all(one in found for one in image.diff_ids):
+                os.utime(path)
                 return msgspec.json.decode(path.read_bytes(), type=Facts), found
-            saved = Saved(self._saved(here, ref, image), image.diff_ids)
-            try:
+            with self._saved(here, ref, image) as saved:
                 facts = Facts(saved.config, tuple(saved.size(one) for one in image.diff_ids))
-                for one in wanted:
+                for one in image.diff_ids:
                     if one not in found:
                         found[one] = self._keep(one, saved, codec)
-            finally:
-                saved.close()
             part = _part(path)
             part.write_bytes(msgspec.json.encode(facts))
             part.rename(path)
@@ -109,24 +104,21 @@ class Cache:
 
     def _layer(self, digest: str, codec: Codec) -> Piece | None:
         for path in self.folder.glob(f"{_hex(digest)}.*.{codec}"):
-            _used(path)
+            os.utime(path)
             return Piece(path.name.split(".")[1], path.stat().st_size, path)
         return None
 
-    def _saved(self, here: Target, ref: str, image: ImageInfo) -> Path:
-        path = self.folder / f"{_hex(image.id)}.tar"
-        if path.exists():
-            _used(path)
-            return path
-        part = _part(path)
+    @contextmanager
+    def _saved(self, here: Target, ref: str, image: ImageInfo) -> Iterator[Saved]:
+        part = _part(self.folder / f"{_hex(image.id)}.tar")
         try:
             here.run(docker(here.host, "image", "save", ref, limit=LIMIT, to=str(part)))
-            part.rename(path)
-        except OpsError as error:
+            with closing(Saved(part, image.diff_ids)) as saved:
+                yield saved
+        except CommandFailed as error:
             raise OpsError(f"docker image save failed here: {error.what}") from None
         finally:
             part.unlink(missing_ok=True)
-        return path
 
     def _keep(self, digest: str, saved: Saved, codec: Codec) -> Piece:
         raw, packed = hashlib.sha256(), hashlib.sha256()
@@ -156,7 +148,3 @@ def _hex(digest: str) -> str:
 
 def _part(path: Path) -> Path:
     return path.with_name(f"{path.name}.{os.getpid()}.part")
-
-
-def _used(path: Path) -> None:
-    os.utime(path)

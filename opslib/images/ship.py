@@ -107,8 +107,8 @@ def load_up(here: Target, target: Target, images: Mapping[str, ImageInfo]) -> Ca
     with cache.alone(here):
         for tags in _same(images):
             image = images[tags[0]]
-            facts, pieces = cache.read(here, tags[0], image, shelf.lacks(image.diff_ids), codec)
-            layers.update(pieces)
+            facts, pieces = cache.read(here, tags[0], image, codec)
+            layers |= {one: pieces[one] for one in shelf.lacks(image.diff_ids)}
             sizes = tuple(zip(image.diff_ids, facts.sizes, strict=True))
             listed.append(slim.Listed(tags, facts.config, sizes))
         cache.clean()

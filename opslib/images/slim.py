@@ -1,8 +1,8 @@
 """An archive that holds only the layers that a server lacks: what it lacks, and what `docker image load` takes there.
 
 It has both an index of the older form (`manifest.json`) and one of OCI (`index.json`): engines with the classic store
-read the one, those that keep images in containerd the other, and each fails on the other's alone. No layer is compressed
-in it, so that a layer's digest is its diff ID in both stores.
+read the one, those that keep images in containerd the other, and each fails on the other's alone. Layers in it are not
+compressed, so that a layer's digest is its diff ID in both stores.
 """
 
 from __future__ import annotations

@@ -14,18 +14,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from opslib.command import bash
+from opslib.command import Secret, bash
 from opslib.compose.wanted import wanted
-from opslib.errors import BadSettings, CommandFailed, OpsError
+from opslib.errors import BadSettings, Cancelled, CommandFailed, OpsError
 from opslib.events import Event, Note, Output, Progress
 from opslib.images.build import build, pull_missing
 from opslib.images.info import images_of
+from opslib.images.registry import Pushes, by_registry
 from opslib.images.revision import Revision
-from opslib.images.ship import ship
+from opslib.images.ship import Shipped, ship
 from opslib.images.stream import Reader
 from opslib.images.tools import ensure_tools, tools_tag
 from opslib.settings.caches import cache
 from opslib.settings.model import Build, Host
+from opslib.settings.registry import Registry
 from opslib.settings.units import Address
 from opslib.target.base import Target
 from opslib.target.connect import connect
@@ -58,7 +60,8 @@ def containerd(ssh_config: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def here(lab: dict[str, Any], tmp_path: Path) -> Iterator[Target]:
+def here(lab: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     target = connect(Host(name="local", path=str(tmp_path / "here")))
     yield target
     target.close()
@@ -96,24 +99,115 @@ def events(target: Target) -> list[Event]:
     return seen
 
 
-def test_an_image_is_sent_once_and_again_when_it_changed(here: Target, server: Target, image: str) -> None:
+def noise(image: str, size: int = 3_000_000) -> str:
+    """A layer that no engine has had before, whatever build cache it has."""
+    return f"RUN head -c {size} /dev/urandom >/noise; : {image}"
+
+
+def test_an_image_is_sent_once_and_then_only_what_changed(here: Target, server: Target, image: str) -> None:
     seen = events(server)
-    make(here, image, "RUN head -c 3000000 /dev/urandom >/noise\nENV A=1\nCMD echo $A; wc -c </noise")
-    assert ship(here, server, [image, image]) == [image]
+    make(here, image, f"{noise(image)}\nENV A=1\nCMD echo $A; wc -c </noise")
+    first = ship(here, server, [image, image])
+    assert (first.refs, first.whole) == ((image,), "")
     progress = [event.done for event in seen if isinstance(event, Progress)]
     assert progress == sorted(progress)
-    assert progress[-1] > 3_000_000
+    assert progress[-1] == first.size > 3_000_000
     assert say(server, "run", "--rm", "--network", "none", image) == "1\n3000000"
     mine, theirs = images_of(here, [image])[image], images_of(server, [image])[image]
     assert (theirs.diff_ids, theirs.content, theirs.listed) == (mine.diff_ids, mine.content, True)
-    assert ship(here, server, [image]) == []
-    make(here, image, "RUN head -c 3000000 /dev/urandom >/noise\nENV A=2\nCMD echo $A; wc -c </noise")
+    assert ship(here, server, [image]) == Shipped()
+    make(here, image, f"{noise(image)}\nENV A=2\nCMD echo $A; wc -c </noise")
     assert images_of(here, [image])[image].diff_ids == mine.diff_ids  # only a variable is another one
-    assert ship(here, server, [image]) == [image]
-    assert say(server, "run", "--rm", "--network", "none", image) == "2\n3000000"
+    for change in ("", "\nRUN head -c 10000 /dev/urandom >/change"):
+        make(here, image, f"{noise(image)}\nENV A=2\nCMD echo $A; wc -c </noise{change}")
+        again = ship(here, server, [image])
+        assert (again.refs, again.whole) == ((image,), "")
+        assert again.size is not None and again.size < 20_000
+        assert say(server, "run", "--rm", "--network", "none", image) == "2\n3000000"
+    # what is there now is whole for the engine itself, too
+    assert len(server.run(docker(server.host, "image", "save", image, to="/dev/null")).text) == 0
+    assert not server.run(bash('ls -A "$1/ship" 2>/dev/null', server.state), check=False).text
 
 
-def test_several_images_where_there_is_no_zstd_here(
+def test_after_a_cut_it_goes_on_where_it_was(here: Target, server: Target, image: str) -> None:
+    make(here, image, noise(image, 60_000_000))
+    seen = []
+
+    def cut(event: Event) -> None:
+        if isinstance(event, Progress) and event.done > 40_000_000:
+            seen.append(event.done)
+            server.cancel()
+
+    server.tell = cut
+    with pytest.raises(Cancelled):
+        ship(here, server, [image])
+    assert images_of_after(server, image) == {}
+    server.tell = [].append
+    rest = ship(here, server, [image])
+    # what was under way on the line when it broke is sent again
+    assert rest.size is not None and rest.size < 50_000_000 and not rest.whole
+    assert say(server, "run", "--rm", "--network", "none", image, "sh", "-c", "wc -c </noise") == "60000000"
+
+
+def images_of_after(server: Target, image: str) -> dict[str, Any]:
+    server.resume()
+    return images_of(server, [image])
+
+
+LYING = """#!/bin/bash
+# The engine of a server, which says that it has layers that it has not.
+docker() {{ command docker exec -i opslib-lab-{name} docker "$@"; }}
+case "$*" in "image inspect --format {{{{.Id}}}} "*) printf '%s %s\\n' {id} '{layers}' ;; *) docker "$@" ;; esac
+"""
+
+
+def beside(server: Target, tmp_path: Path, text: str) -> Target:
+    """The server's engine as this machine's `docker` finds it, by a client of the test's own."""
+    client = tmp_path / "docker-there"
+    client.write_text(text)
+    client.chmod(0o755)
+    return connect(Host(name=server.host.name, path=str(tmp_path / "there"), docker=(str(client),)))
+
+
+def test_where_layers_are_missing_after_all_everything_is_sent(
+    here: Target, server: Target, image: str, tmp_path: Path
+) -> None:
+    make(here, image, f"{noise(image)}\nENV A=1")
+    mine = images_of(here, [image])[image]
+    lying = LYING.format(name=server.host.name, id=mine.id, layers=json.dumps(mine.diff_ids))
+    target = beside(server, tmp_path, lying)
+    Path(target.state).mkdir(parents=True)
+    (Path(target.state) / "shipped").write_text(mine.id + "\n")
+    seen = events(target)
+    sent = ship(here, target, [image])
+    target.close()
+    assert sent.refs == (image,)
+    assert sent.whole and sent.size is not None and sent.size > 3_000_000
+    assert any(
+        isinstance(event, Note) and event.warning and "all of it is sent, because" in event.text for event in seen
+    )
+    assert say(server, "run", "--rm", "--network", "none", image, "sh", "-c", "wc -c </noise") == "3000000"
+    assert images_of(server, [image])[image].listed
+
+
+def test_to_containerd_what_was_not_shipped_by_us_does_not_count(
+    here: Target, containerd: str, image: str, registry: Registry
+) -> None:
+    """The trap: of layers that were pulled the load ends with 0, the image runs, and the engine does not list it."""
+    server = connect(Host(name=containerd, path="opslib-images", address=Address(containerd)))
+    make(here, image, noise(image))
+    by_registry(here, server, registry, [image], Pushes())
+    make(here, image, f"{noise(image)}\nENV A=2")
+    sent = ship(here, server, [image])
+    assert sent.size is not None and sent.size > 3_000_000 and not sent.whole
+    assert images_of(server, [image])[image].listed
+    size = server.run(bash('docker image save "$1" | wc -c', image)).text
+    assert int(size) > 3_000_000
+    say(server, "image", "rm", "-f", image)
+    server.close()
+
+
+def test_several_images_where_there_is_no_zstd_there(
     here: Target, server: Target, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for folder in os.environ["PATH"].split(":"):
@@ -121,16 +215,53 @@ def test_several_images_where_there_is_no_zstd_here(
             if program.name != "zstd" and not (tmp_path / program.name).exists():
                 (tmp_path / program.name).symlink_to(program)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert not here.run(bash("command -v zstd"), check=False).ended.ok
+    target = beside(server, tmp_path, f'#!/bin/bash\nexec docker exec -i opslib-lab-{server.host.name} docker "$@"\n')
+    assert not target.run(bash("command -v zstd"), check=False).ended.ok
     second = image.replace(":1", ":2")
     make(here, image, "ENV A=1")
     make(here, second, "ENV A=2")
     try:
-        assert ship(here, server, [image, second]) == [image, second]
+        sent = ship(here, target, [image, second])
+        assert (sent.refs, sent.whole) == ((image, second), "")
         assert say(server, "run", "--rm", "--network", "none", second, "sh", "-c", "echo $A") == "2"
     finally:
-        for target in (here, server):
-            say(target, "image", "rm", "-f", second)
+        for one in (here, server):
+            say(one, "image", "rm", "-f", second)
+        target.close()
+
+
+# -- by way of a registry
+
+
+@pytest.fixture(scope="module")
+def registry(containerd: str) -> Registry:
+    done = subprocess.run([str(ROOT / "scripts/lab"), "registry", "--json"], capture_output=True, text=True)
+    if done.returncode:
+        missing(f"no registry: {done.stderr}")
+    found = json.loads(done.stdout)["registry"]
+    return Registry(address=f"{found['address']}/team", user=found["user"], password=Secret(found["password"]))
+
+
+def test_by_a_registry_it_is_pushed_once_and_nothing_of_the_login_stays(
+    here: Target, server: Target, image: str, registry: Registry
+) -> None:
+    make(here, image, f"{noise(image)}\nENV A=1\nCMD echo $A; wc -c </noise")
+    pushes = Pushes()
+    assert by_registry(here, server, registry, [image], pushes) == Shipped((image,))
+    assert say(server, "run", "--rm", "--network", "none", image) == "1\n3000000"
+    mine, theirs = images_of(here, [image])[image], images_of(server, [image])[image]
+    assert (theirs.content, theirs.listed) == (mine.content, True)
+    assert by_registry(here, server, registry, [image], pushes) == Shipped()
+    for target in (here, server):
+        assert registry.server not in say(target, "image", "ls", "--digests")
+        found = target.run(bash('ls "$1"; cat ~/.docker/config.json', target.state), check=False).text
+        assert "login" not in found and registry.server not in found
+    say(server, "image", "rm", "-f", image)
+    wrong = Registry(address=registry.address, user=registry.user, password=Secret("not-this-one"))
+    with pytest.raises(OpsError, match=f"did not let {registry.user} in"):
+        by_registry(here, server, wrong, [image], pushes)
+    with pytest.raises(OpsError, match="was not pushed"):
+        by_registry(here, server, Registry(address="127.0.0.1:1"), [image], Pushes())
 
 
 def test_nothing_is_sent_to_the_same_engine(here: Target, lab: dict[str, Any]) -> None:
@@ -182,7 +313,7 @@ def test_a_save_that_breaks_off_loads_nothing(
         ship(dying, server, [image])
     dying.close()
     assert images_of(server, [image]) == {}
-    assert ship(here, server, [image]) == [image]
+    assert ship(here, server, [image]).refs == (image,)
 
 
 def test_a_sender_that_dies_is_an_error_and_no_end_of_file(here: Target) -> None:

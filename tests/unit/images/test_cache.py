@@ -53,39 +53,49 @@ def asked(tmp_path: Path) -> list[str]:
 def test_an_image_is_read_once_for_all_that_take_it(here: Target, cache: Cache, tmp_path: Path) -> None:
     found = []
 
-    def take(wanted: tuple[str, ...]) -> None:
+    def take() -> None:
         with cache.alone(here):
-            found.append(cache.read(here, "a:1", IMAGE, wanted, "zst"))
+            found.append(cache.read(here, "a:1", IMAGE, "zst"))
 
-    threads = [threading.Thread(target=take, args=(wanted,)) for wanted in ((APP,), (BASE, APP), (APP,), ())]
+    threads = [threading.Thread(target=take) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert asked(tmp_path) == ["image save a:1"]
     assert {facts.sizes for facts, _ in found} == {tuple(len(one) for one in LAYERS)}
-    assert sorted(len(pieces) for _, pieces in found) == [0, 1, 1, 2]
-    # what is packed needs no archive and no engine any more
-    next(cache.folder.glob("*.tar")).unlink()
-    (tmp_path / "image.tar").unlink()
-    take((BASE, APP))
-    pieces = found[-1][1]
-    for piece in pieces.values():
-        with piece.open() as file:
-            packed = file.read()
-        assert (digest(packed)[7:], len(packed)) == (piece.sha256, piece.size)
+    for _, pieces in found:
+        assert list(pieces) == [BASE, APP]
+        for piece in pieces.values():
+            with piece.open() as file:
+                packed = file.read()
+            assert (digest(packed)[7:], len(packed)) == (piece.sha256, piece.size)
     assert oct(cache.folder.stat().st_mode & 0o777) == "0o700"
+    assert {path.suffix for path in cache.folder.iterdir()} == {"", ".json", ".zst"}
+    (tmp_path / "image.tar").unlink()
     with pytest.raises(OpsError, match="save failed here"), cache.alone(here):
-        cache.read(here, "a:1", IMAGE, (APP,), "gz")  # another kind of piece
-    assert not list(cache.folder.glob("*.part"))
+        cache.read(here, "a:1", IMAGE, "gz")  # another kind of piece
+    assert {path.suffix for path in cache.folder.iterdir()} == {"", ".json", ".zst"}
+
+
+def test_of_a_new_image_only_new_layers_are_packed(here: Target, cache: Cache, tmp_path: Path) -> None:
+    newer = (LAYERS[0], b"new app")
+    with cache.alone(here):
+        base = cache.read(here, "a:1", IMAGE, "zst")[1][BASE]
+        os.utime(base.path or "", (1, 1))
+        (tmp_path / "image.tar").write_bytes(archive(newer))
+        pieces = cache.read(here, "a:2", info_of(newer), "zst")[1]
+    assert pieces[BASE] == base
+    assert os.stat(base.path or "").st_mtime > 1  # used of late
+    assert len(list(cache.folder.glob("*.zst"))) == 3
 
 
 def test_a_layer_that_is_another_is_not_kept(here: Target, cache: Cache, tmp_path: Path) -> None:
     data = archive(LAYERS).replace(b"app\0", b"apq\0")
     (tmp_path / "image.tar").write_bytes(data)
     with pytest.raises(NotUnderstood, match="something else"), cache.alone(here):
-        cache.read(here, "a:1", IMAGE, (APP,), "zst")
-    assert not [path for path in cache.folder.iterdir() if path.suffix in (".zst", ".part")]
+        cache.read(here, "a:1", IMAGE, "zst")
+    assert not list(cache.folder.glob(f"{APP[7:]}*")) + list(cache.folder.glob("*.part"))
 
 
 def test_what_was_used_least_of_late_goes_first(cache: Cache, here: Target) -> None:
