@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
+import subprocess
+import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from opslib.command import bash
+from opslib.command import Secret, bash
 from opslib.deploy import history
 from opslib.deploy.build import steps as build_steps
 from opslib.deploy.logs import logs
 from opslib.deploy.options import BuildOptions
 from opslib.deploy.ps import ps
+from opslib.deploy.push import steps as push_steps
 from opslib.deploy.sizes import sizes
 from opslib.errors import BadSettings
 from opslib.events import Output
@@ -24,11 +29,13 @@ from opslib.images.ship import ship
 from opslib.migrate.steps import RECOVERIES as MIGRATIONS
 from opslib.migrate.steps import steps as migrate_steps
 from opslib.run.fleet import Task, carry_out, look_on
+from opslib.run.record import Record
 from opslib.settings.model import Build, Migrate
+from opslib.settings.registry import Registry
 from opslib.state import releases
 from opslib.target.docker import docker
 from opslib.target.transfer import put_bytes
-from tests.conftest import missing
+from tests.conftest import ROOT, missing
 from tests.lab.deploying import COMPOSE, DOCKERFILE, SECRET, Trial, killed_in, wait_for, with_
 
 pytestmark = pytest.mark.lab
@@ -466,6 +473,35 @@ def test_built_on_the_server(trial: Trial) -> None:
     trial.good(trial.deploy())
     assert trial.page("version") == "2"
     assert trial.steps(trial.deploy()) == []
+
+
+@pytest.mark.parametrize("trial", ["in place"], indirect=True)
+def test_what_was_built_is_pushed_under_its_tag_and_its_version(trial: Trial) -> None:
+    done = subprocess.run([str(ROOT / "scripts/lab"), "registry", "--json"], capture_output=True, text=True)
+    if done.returncode:
+        missing(f"no registry: {done.stderr}")
+    lab = json.loads(done.stdout)["registry"]
+    given = BuildOptions(trial.root, trial.here)
+
+    def run(name: str, steps: Callable[..., Any]) -> Record:
+        return carry_out(Task(name, lambda run: steps(run, given)), [trial.target])
+
+    assert "no registry is configured" in trial.bad(run("build.push", push_steps), 2)
+    address = f"{lab['address']}/{trial.name}"
+    trial.change(registry=Registry(address=address, user=lab["user"], password=Secret(lab["password"])))
+    assert "web has no image on local yet" in trial.bad(run("build.push", push_steps))
+    version = trial.good(run("build", build_steps))["version"]
+    pushed = trial.good(run("build.push", push_steps))["pushed"]
+    name = f"{trial.name}-web"
+    assert [one["image"] for one in pushed] == [f"{address}/{name}", f"{address}/{name}:{version}"]
+    assert len({one["digest"] for one in pushed}) == 1
+    base64ed = base64.b64encode(f"{lab['user']}:{lab['password']}".encode()).decode()
+    where = f"http://{lab['address']}/v2/{trial.name}/{name}"
+    for path in ("tags/list", f"manifests/{pushed[0]['digest']}"):
+        asked = urllib.request.Request(f"{where}/{path}", headers={"Authorization": f"Basic {base64ed}"})
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            said = json.load(answer)
+        assert path.startswith("manifests") or sorted(said["tags"]) == [version, "latest"]
 
 
 @pytest.mark.parametrize("trial", ["local"], indirect=True)
