@@ -497,8 +497,12 @@ def test_what_was_built_is_pushed_under_its_tag_and_its_version(trial: Trial) ->
     assert len({one["digest"] for one in pushed}) == 1
     base64ed = base64.b64encode(f"{lab['user']}:{lab['password']}".encode()).decode()
     where = f"http://{lab['address']}/v2/{trial.name}/{name}"
+    headers = {
+        "Authorization": f"Basic {base64ed}",
+        "Accept": "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json",
+    }
     for path in ("tags/list", f"manifests/{pushed[0]['digest']}"):
-        asked = urllib.request.Request(f"{where}/{path}", headers={"Authorization": f"Basic {base64ed}"})
+        asked = urllib.request.Request(f"{where}/{path}", headers=headers)
         with urllib.request.urlopen(asked, timeout=30) as answer:
             said = json.load(answer)
         assert path.startswith("manifests") or sorted(said["tags"]) == [version, "latest"]
