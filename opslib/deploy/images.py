@@ -14,7 +14,7 @@ from opslib.deploy.resolve import moved
 from opslib.deploy.seen import Seen
 from opslib.errors import Cancelled, HostLost, OpsError
 from opslib.images.build import build, pull_missing, tag_command
-from opslib.images.info import images_of
+from opslib.images.info import images_of, with_tag
 from opslib.images.registry import by_registry
 from opslib.images.saved import NotUnderstood
 from opslib.images.ship import Shipped, amount, lacked, load_up, same_engine, ship
@@ -95,7 +95,7 @@ def _would_go(run: Run, here: Target, images: list[str]) -> int | None:
     """The bytes that would be sent of the images as they are here before they are built; None where none of them is
     here, or nobody can tell."""
     try:
-        there = images_of(here, images)
+        there = images_of(here, map(with_tag, images))
         lacking = lacked(here, run.target, there)
         return (load_up(here, run.target, lacking).size if lacking else 0) if there else None
     except (Cancelled, HostLost):
@@ -105,10 +105,10 @@ def _would_go(run: Run, here: Target, images: list[str]) -> int | None:
 
 
 def _send(run: Run, options: DeployOptions, images: list[str]) -> Shipped:
-    registry = run.target.host.registry
+    registry, refs = run.target.host.registry, [with_tag(one) for one in images]
     if registry is not None:
-        return by_registry(options.here, run.target, registry, images, options.pushes)
-    return ship(options.here, run.target, images)
+        return by_registry(options.here, run.target, registry, refs, options.pushes)
+    return ship(options.here, run.target, refs)
 
 
 def _fetch(run: Run, seen: Seen, options: DeployOptions, image: str) -> list[Shipped]:

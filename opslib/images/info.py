@@ -76,6 +76,11 @@ def split_name(name: str) -> tuple[str, str]:
     return (head, tag) if colon and "/" not in tag else (plain, "latest")
 
 
+def with_tag(name: str) -> str:
+    """The name with its tag said: `docker image save` of a name alone takes every tag that it has."""
+    return name if "@" in name else ":".join(split_name(name))
+
+
 def of_registry(name: str) -> bool:
     """Whether an image's name begins with a registry's address; any other is one of Docker Hub."""
     first, slash, _ = name.partition("/")

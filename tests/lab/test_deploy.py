@@ -70,6 +70,9 @@ def test_first_deploy_then_nothing_to_do(trial: Trial) -> None:
     assert trial.steps(trial.deploy()) == [], "a commit that changes nothing"
     trial.good(trial.deploy(build=True))
     assert trial.ids() == before, "an image that says another commit, and is the same"
+    if trial.kind == "ssh":
+        tags = trial.docker("image", "ls", "--format", "{{.Tag}}", f"{trial.name}-web").split()
+        assert not any(re.fullmatch(PATTERN, tag) for tag in tags), "versions stay where they were built"
     assert trial.steps(trial.deploy()) == []
 
 

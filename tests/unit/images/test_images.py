@@ -9,7 +9,7 @@ import pytest
 
 from opslib.compose.project import Build, Project, Service
 from opslib.images.build import pull_command, pull_failed, tag_command, to_build, to_pull
-from opslib.images.info import images_command, parse_image, parse_images
+from opslib.images.info import images_command, parse_image, parse_images, with_tag
 from opslib.images.revision import Revision
 from opslib.images.ship import missing
 from opslib.images.stream import load_command, save_command
@@ -50,6 +50,19 @@ def test_the_same_image_has_the_same_content_whatever_its_id() -> None:
     assert parse_image(inspected(Env=["A=2"])).content != one.content
     assert parse_image({**inspected(), "Architecture": "arm64"}).content != one.content
     assert parse_image(inspected(Labels={"a": "1"})).content != one.content
+
+
+@pytest.mark.parametrize(
+    "name, said",
+    [
+        ("shop-api", "shop-api:latest"),
+        ("shop-api:2", "shop-api:2"),
+        ("reg.example.com:5000/api", "reg.example.com:5000/api:latest"),
+        ("api@sha256:1", "api@sha256:1"),
+    ],
+)
+def test_a_name_with_its_tag(name: str, said: str) -> None:
+    assert with_tag(name) == said
 
 
 def test_the_commit_that_an_image_was_built_from_is_no_content() -> None:
