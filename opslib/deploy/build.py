@@ -38,6 +38,7 @@ def steps(run: Run, options: BuildOptions) -> list[AnyStep]:
     services = chosen(project, options.services or settings.services, target.host.name)
     found = sources.git(options.here, options.root)
     revision = found.revision if found else None
+    staged = builder is target and not in_place(target, options.root)
 
     def look(run: Run) -> Memo | None:
         advise(run, project, services, revision)
@@ -62,7 +63,6 @@ def steps(run: Run, options: BuildOptions) -> list[AnyStep]:
         }  # fmt: skip
         return ", ".join(f"{name} {image.size / 1e6:.0f} MB" for name, image in built.items())
 
-    staged = builder is target and not in_place(target, options.root)
     where = f"on {builder.host.name}"
     return [Step("build", look, do, discard, show=lambda memo: f"build {', '.join(memo['services'])} {where}")]
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 NEW = ".new"
 # A folder's old content is never removed by BuildKit, so each build writes a new one, which takes the place of the old.
 _SWAP = """for f; do [[ -d $f.new ]] || continue
-  rm -rf -- "$f.old"; [[ ! -e $f ]] || mv -T -- "$f" "$f.old"; mv -T -- "$f.new" "$f"; rm -rf -- "$f.old"; done"""
+  rm -rf -- "$f.old" && { [[ ! -e $f ]] || mv -T -- "$f" "$f.old"; } && mv -T -- "$f.new" "$f" || exit
+  rm -rf -- "$f.old"; done"""
 
 
 def cache_entry(cache: Cache, service: str, image: str, root: str, *, write: bool) -> str:
