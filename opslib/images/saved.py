@@ -39,18 +39,12 @@ class Saved:
     def layer(self, diff_id: str) -> Iterator[bytes]:
         """A layer's bytes, uncompressed."""
         with self._open(self._members[diff_id]) as file:
-            start = file.read(4)
-            file.seek(0)
-            with _unpacked(file, start) as raw:
-                while block := raw.read(BLOCK):
-                    yield block
+            yield from unpacked(file)
 
     def size(self, diff_id: str) -> int:
         """How many bytes `layer` gives."""
         with self._open(self._members[diff_id]) as file:
-            if not file.read(4).startswith((_GZIP, _ZSTD)):
-                return file.seek(0, os.SEEK_END)
-        return sum(len(block) for block in self.layer(diff_id))
+            return unpacked_size(file)
 
     def _open(self, name: str) -> IO[bytes]:
         file = self._tar.extractfile(name)  # follows the links of old archives
@@ -66,11 +60,24 @@ class Saved:
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
-def _unpacked(file: IO[bytes], start: bytes) -> Any:
+def unpacked(file: IO[bytes]) -> Iterator[bytes]:
+    """A layer as it is stored, uncompressed."""
+    start = file.read(4)
+    file.seek(0)
+    source: Any = file
     if start.startswith(_GZIP):
-        return gzip.GzipFile(fileobj=file)
-    if start.startswith(_ZSTD):
+        source = gzip.GzipFile(fileobj=file)
+    elif start.startswith(_ZSTD):
         import zstandard
 
-        return zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-    return file
+        source = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+    while block := source.read(BLOCK):
+        yield block
+
+
+def unpacked_size(file: IO[bytes]) -> int:
+    """How many bytes `unpacked` gives."""
+    if file.read(4).startswith((_GZIP, _ZSTD)):
+        file.seek(0)
+        return sum(len(block) for block in unpacked(file))
+    return file.seek(0, os.SEEK_END)

@@ -107,10 +107,9 @@ def load_up(here: Target, target: Target, images: Mapping[str, ImageInfo]) -> Ca
     with cache.alone(here):
         for tags in _same(images):
             image = images[tags[0]]
-            facts, pieces = cache.read(here, tags[0], image, codec)
+            config, pieces = cache.read(here, tags[0], image, codec)
             layers |= {one: pieces[one] for one in shelf.lacks(image.diff_ids)}
-            sizes = tuple(zip(image.diff_ids, facts.sizes, strict=True))
-            listed.append(slim.Listed(tags, facts.config, sizes))
+            listed.append(slim.Listed(tags, config, tuple((one, pieces[one].raw) for one in image.diff_ids)))
         cache.clean()
     return Cargo(images, layers, in_memory(slim.last_members(listed), codec), codec)
 
