@@ -17,6 +17,7 @@ from opslib.compose.wanted import wanted
 from opslib.errors import Cancelled, CommandFailed, OpsError
 from opslib.events import Event, Note, Output, Progress
 from opslib.images.build import build, pull_missing
+from opslib.images.cache import Cache
 from opslib.images.info import images_of
 from opslib.images.registry import Pushes, by_registry
 from opslib.images.ship import Shipped, ship
@@ -123,6 +124,22 @@ def test_an_image_is_sent_once_and_then_only_what_changed(here: Target, server: 
     # what is there now is whole for the engine itself, too
     assert len(server.run(docker(server.host, "image", "save", image, to="/dev/null")).text) == 0
     assert not server.run(bash('ls -A "$1/ship" 2>/dev/null', server.state), check=False).text
+
+
+def test_of_a_new_version_only_new_layers_are_read(here: Target, image: str, tmp_path: Path) -> None:
+    cache, came = Cache(), []
+    for version in range(3):
+        make(here, image, f"{noise(image)}\nRUN echo {version} >/version")
+        found = images_of(here, [image])[image]
+        before = {path.name for path in cache.folder.iterdir()} if version else set()
+        with cache.alone(here):
+            config, pieces = cache.read(here, image, found, "zst")
+        came.append({path.name for path in cache.folder.iterdir()} - before)
+        assert list(pieces) == list(dict.fromkeys(found.diff_ids))
+        assert json.loads(config)["rootfs"]["diff_ids"] == list(found.diff_ids)
+    # one layer and a configuration; what the engine calls its layers it tells with the second, and then only the new one
+    assert sorted(path.rpartition(".")[2] for path in came[2]) == ["json", "of", "zst"]
+    assert "127.0.0.1" not in say(here, "image", "ls", "--digests")
 
 
 def test_after_a_cut_it_goes_on_where_it_was(here: Target, server: Target, image: str) -> None:
