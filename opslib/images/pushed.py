@@ -65,10 +65,11 @@ def pushed(
     Raises NotUnderstood, and what `Target.run` raises: an engine on another machine does not find the receiver.
     """
     noted = folder.parent / "port"  # the same each time: an engine remembers what it pushed by the name it had
-    port = int(noted.read_text()) if noted.exists() else 0
+    port = noted.read_text() if noted.exists() else ""
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     try:
-        with _receiver(port, folder, has) as receiver:
+        with _receiver(int(port) if port.isdecimal() else 0, folder, has) as receiver:
             noted.write_text(str(receiver.port))
             name = f"127.0.0.1:{receiver.port}/opslib:{image.id.partition(':')[2][:12]}"
             here.run(docker_script(here.host, _PUSH, ref, name, limit=limit))

@@ -107,7 +107,8 @@ def by_registry(here: Target, target: Target, registry: Registry, refs: Iterable
     if unlisted:
         why = "the engine does not list it after the pull, as it has layers of it that came another way"
         target.tell(Note(target.host.name, f"{', '.join(unlisted)} goes over the line: {why}", warning=True))
-    return Shipped(tuple(lacking), ship(here, target, unlisted).size)
+    over = ship(here, target, unlisted)
+    return Shipped(tuple(lacking), over.size, over.whole)
 
 
 def push_command(host: Host, state: str, registry: Registry, image: str) -> Command:

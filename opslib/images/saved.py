@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import tarfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -61,18 +62,24 @@ _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
 def unpacked(file: IO[bytes]) -> Iterator[bytes]:
-    """A layer as it is stored, uncompressed."""
+    """A layer as it is stored, uncompressed. Raises NotUnderstood where it cannot be; whether it is whole its digest
+    says."""
     start = file.read(4)
     file.seek(0)
     source: Any = file
+    broken: tuple[type[Exception], ...] = (tarfile.TarError, EOFError, zlib.error)
     if start.startswith(_GZIP):
         source = gzip.GzipFile(fileobj=file)
     elif start.startswith(_ZSTD):
         import zstandard
 
         source = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-    while block := source.read(BLOCK):
-        yield block
+        broken = (*broken, zstandard.ZstdError)
+    try:
+        while block := source.read(BLOCK):
+            yield block
+    except broken as error:
+        raise NotUnderstood(f"a layer cannot be read ({error})") from None
 
 
 def unpacked_size(file: IO[bytes]) -> int:
