@@ -24,6 +24,16 @@ class Saved:
     def __init__(self, path: Path, diff_ids: Sequence[str]) -> None:
         try:
             self._tar = tarfile.open(path, "r:")  # noqa: SIM115  # until close
+        except tarfile.TarError as error:
+            raise NotUnderstood(f"what docker image save wrote is not understood ({error})") from None
+        try:
+            self._look(diff_ids)
+        except BaseException:
+            self.close()
+            raise
+
+    def _look(self, diff_ids: Sequence[str]) -> None:
+        try:
             (entry,) = json.loads(self._read("manifest.json"))
             self.config = self._read(entry["Config"])
             found = json.loads(self.config)["rootfs"]["diff_ids"]
