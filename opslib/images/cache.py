@@ -5,16 +5,18 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from opslib.errors import Cancelled, CommandFailed, OpsError
+from opslib.events import Note
 from opslib.images.pieces import Codec, Piece, compressed, member
+from opslib.images.pushed import Pushed, pushed
 from opslib.images.saved import NotUnderstood, Saved
 from opslib.target.docker import docker
 
@@ -26,18 +28,12 @@ MOST = 5_000_000_000  # bytes of all files together
 LIMIT = 6 * 3600.0  # seconds for reading or sending an image; files younger than that may be in use
 
 
-class Facts(msgspec.Struct, frozen=True):
-    """An image's configuration as it is, and the bytes of each layer uncompressed."""
-
-    config: bytes
-    sizes: tuple[int, ...]
-
-
 class Cache:
     """The folder. Files are named after what is in them, so that runs may share it.
 
-    `DIGEST.SHA256.zst` is a layer as a member of a tar archive, compressed: the digest of its bytes, and the SHA-256 of
-    the file. `ID.json` has the facts of an image.
+    `DIGEST.BYTES.SHA256.zst` is a layer as a member of a tar archive, compressed: the layer's digest and length, and
+    the SHA-256 of the file. `ID.json` is the configuration of an image; `BLOB.of` names the layer that an engine pushes
+    under that digest; `port` is where it pushes to.
     """
 
     def __init__(self, environ: Mapping[str, str] = os.environ, most: int = MOST) -> None:
@@ -63,8 +59,8 @@ class Cache:
                     time.sleep(0.05)
             yield
 
-    def read(self, here: Target, ref: str, image: ImageInfo, codec: Codec) -> tuple[Facts, dict[str, Piece]]:
-        """The image's facts, and its layers by their digests. To be called `alone`.
+    def read(self, here: Target, ref: str, image: ImageInfo, codec: Codec) -> tuple[bytes, dict[str, Piece]]:
+        """The image's configuration, and its layers by their digests. To be called `alone`.
 
         Raises NotUnderstood, and OpsError when the engine here does not give the image, or there is no room for it.
         """
@@ -73,18 +69,20 @@ class Cache:
         try:
             if path.exists() and all(one in found for one in image.diff_ids):
                 os.utime(path)
-                return msgspec.json.decode(path.read_bytes(), type=Facts), found
-            with self._saved(here, ref, image) as saved:
-                facts = Facts(saved.config, tuple(saved.size(one) for one in image.diff_ids))
+                return path.read_bytes(), found
+            with self._new(here, ref, image, found, codec) as new:
                 for one in image.diff_ids:
                     if one not in found:
-                        found[one] = self._keep(one, saved, codec)
+                        found[one] = self._keep(one, new, codec)
+                    if isinstance(new, Pushed):
+                        (self.folder / f"{_hex(new.blobs[one])}.of").write_text(one)
+                config = new.config
             part = _part(path)
-            part.write_bytes(msgspec.json.encode(facts))
+            part.write_bytes(config)
             part.rename(path)
         except OSError as error:
             raise OpsError(f"cannot keep {ref} in {self.folder}: {error.strerror or error}") from error
-        return facts, found
+        return config, found
 
     def forget(self, pieces: Mapping[str, Piece]) -> None:
         """Remove layers that arrived as something else."""
@@ -98,15 +96,42 @@ class Cache:
         files = sorted((one.stat().st_mtime, one.stat().st_size, one) for one in self.folder.iterdir())
         total, old = sum(size for _, size, _ in files), time.time() - LIMIT
         for at, size, path in files:
-            if at < old and path.name != "lock" and (total > self._most or path.suffix == ".part"):
-                path.unlink(missing_ok=True)
+            if at < old and path.name not in ("lock", "port") and (total > self._most or path.suffix == ".part"):
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
                 total -= size
 
     def _layer(self, digest: str, codec: Codec) -> Piece | None:
-        for path in self.folder.glob(f"{_hex(digest)}.*.{codec}"):
+        for path in self.folder.glob(f"{_hex(digest)}.*.*.{codec}"):
             os.utime(path)
-            return Piece(path.name.split(".")[1], path.stat().st_size, path)
+            _, raw, sha256, _ = path.name.split(".")
+            return Piece(sha256, path.stat().st_size, int(raw), path)
         return None
+
+    @contextmanager
+    def _new(
+        self, here: Target, ref: str, image: ImageInfo, found: Mapping[str, Piece], codec: Codec
+    ) -> Iterator[Saved | Pushed]:
+        """The image as the engine gives it: pushed where something of it is here already, which goes by layers, else
+        saved, which reads all of it in less time."""
+        with ExitStack() as stack:
+            new: Saved | Pushed | None = None
+            if found:
+                folder = _part(self.folder / f"{_hex(image.id)}.push")
+                has = partial(self._has, codec)
+                try:
+                    new = stack.enter_context(pushed(here, ref, image, folder, has, LIMIT))
+                except (CommandFailed, NotUnderstood) as error:
+                    here.tell(
+                        Note(here.host.name, f"{ref} is read whole, as it cannot be pushed to this machine: {error}")
+                    )
+            yield new or stack.enter_context(self._saved(here, ref, image))
+
+    def _has(self, codec: Codec, blob: str) -> bool:
+        path = self.folder / f"{_hex(blob)}.of"
+        if not path.exists() or self._layer(path.read_text(), codec) is None:
+            return False
+        os.utime(path)
+        return True
 
     @contextmanager
     def _saved(self, here: Target, ref: str, image: ImageInfo) -> Iterator[Saved]:
@@ -120,26 +145,26 @@ class Cache:
         finally:
             part.unlink(missing_ok=True)
 
-    def _keep(self, digest: str, saved: Saved, codec: Codec) -> Piece:
-        raw, packed = hashlib.sha256(), hashlib.sha256()
+    def _keep(self, digest: str, new: Saved | Pushed, codec: Codec) -> Piece:
+        raw, packed, size = hashlib.sha256(), hashlib.sha256(), new.size(digest)
 
         def told(blocks: Iterator[bytes], to: hashlib._Hash) -> Iterator[bytes]:
             for block in blocks:
                 to.update(block)
                 yield block
 
-        inside = member(f"blobs/sha256/{_hex(digest)}", saved.size(digest), told(saved.layer(digest), raw))
+        inside = member(f"blobs/sha256/{_hex(digest)}", size, told(new.layer(digest), raw))
         part = _part(self.folder / f"{_hex(digest)}.{codec}")
         try:
             with open(part, "wb") as file:
                 file.writelines(told(compressed(inside, codec), packed))
             if raw.hexdigest() != _hex(digest):
-                raise NotUnderstood(f"what docker image save wrote as layer {digest} is something else")
-            path = self.folder / f"{_hex(digest)}.{packed.hexdigest()}.{codec}"
+                raise NotUnderstood(f"what the engine here gave as layer {digest} is something else")
+            path = self.folder / f"{_hex(digest)}.{size}.{packed.hexdigest()}.{codec}"
             part.rename(path)
         finally:
             part.unlink(missing_ok=True)
-        return Piece(packed.hexdigest(), path.stat().st_size, path)
+        return Piece(packed.hexdigest(), path.stat().st_size, size, path)
 
 
 def _hex(digest: str) -> str:

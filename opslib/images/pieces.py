@@ -17,10 +17,12 @@ Codec = Literal["zst", "gz"]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """`size` compressed bytes with the digest `sha256`, in a file or in memory."""
+    """`size` compressed bytes with the digest `sha256`, in a file or in memory. `raw`: the bytes of the layer in
+    it, uncompressed."""
 
     sha256: str
     size: int
+    raw: int = 0
     path: Path | None = None
     data: bytes = b""
 

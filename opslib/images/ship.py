@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Cargo:
-    """Images that a server lacks, and what would go there: `layers` are those that it has not, by their digests."""
+    """What would go to a server for images that it lacks: `layers` are those that it has not, by their digests."""
 
-    images: Mapping[str, ImageInfo]
     layers: Mapping[str, Piece]
     rest: Piece
     codec: Codec
@@ -75,10 +74,8 @@ def ship(here: Target, target: Target, refs: Iterable[str]) -> Shipped:
         broken = missing(lacking, images_of(target, send), send)
         if broken:
             why = f"{', '.join(broken)} is not the same there"
-    except (Cancelled, HostLost):
+    except (Cancelled, HostLost, _Full):
         raise
-    except _Full as error:
-        raise OpsError(*error.args, host=target.host.name, next="make room there, and run this again") from None
     except (OpsError, NotUnderstood, OSError) as error:
         went, why = 0, error.what if isinstance(error, OpsError) else str(error)
     if why:
@@ -107,12 +104,11 @@ def load_up(here: Target, target: Target, images: Mapping[str, ImageInfo]) -> Ca
     with cache.alone(here):
         for tags in _same(images):
             image = images[tags[0]]
-            facts, pieces = cache.read(here, tags[0], image, codec)
+            config, pieces = cache.read(here, tags[0], image, codec)
             layers |= {one: pieces[one] for one in shelf.lacks(image.diff_ids)}
-            sizes = tuple(zip(image.diff_ids, facts.sizes, strict=True))
-            listed.append(slim.Listed(tags, facts.config, sizes))
+            listed.append(slim.Listed(tags, config, tuple((one, pieces[one].raw) for one in image.diff_ids)))
         cache.clean()
-    return Cargo(images, layers, in_memory(slim.last_members(listed), codec), codec)
+    return Cargo(layers, in_memory(slim.last_members(listed), codec), codec)
 
 
 def _same(images: Mapping[str, ImageInfo]) -> list[tuple[str, ...]]:
@@ -123,8 +119,8 @@ def _same(images: Mapping[str, ImageInfo]) -> list[tuple[str, ...]]:
     return [tuple(tags) for tags in found.values()]
 
 
-class _Full(Exception):
-    """There is no room there for what is sent."""
+class _Full(OpsError):
+    """There is no room there for what is sent: all of it would find none either."""
 
 
 def _ship_layers(here: Target, target: Target, images: Mapping[str, ImageInfo]) -> int:
@@ -144,9 +140,14 @@ def _ship_layers(here: Target, target: Target, images: Mapping[str, ImageInfo]) 
     except CommandFailed as error:
         code = error.codes[0] if error.codes else 0
         if code == staged.NOT_WRITTEN:
-            raise _Full(f"{target.state}/ship cannot be written, so {name} was not sent: {error.stderr}") from None
+            raise _Full(
+                f"{target.state}/ship cannot be written, so {name} was not sent: {error.stderr}",
+                host=host,
+                next="make room there, and run this again: what has arrived stays there",
+            ) from None
         if no_room(error):
-            raise _Full(load_failed(target, name, error).what) from None
+            full = load_failed(target, name, error)
+            raise _Full(full.what, host=host, next=full.next) from None
         if code == staged.DAMAGED:
             Cache().forget(cargo.layers)
         raise

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable
 from types import TracebackType
 
 BLOCK = 16 * 1024
@@ -27,25 +26,37 @@ class Line:
 
     def __enter__(self) -> Line:
         self._thread.start()
-        server = self._wait(asyncio.start_server(self._open, "127.0.0.1", 0))
-        self.port = server.sockets[0].getsockname()[1]
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
+        self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
-    def _wait(self, work: Awaitable[asyncio.Server]) -> asyncio.Server:
-        async def done() -> asyncio.Server:
-            return await work
+    async def _end(self) -> None:
+        """Break off whatever still passes."""
+        self._server.close()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+        await asyncio.sleep(0)  # in which what was closed goes away
 
-        return asyncio.run_coroutine_threadsafe(done(), self._loop).result()
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._open, "127.0.0.1", 0)
 
     async def _open(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         theirs, ours = await asyncio.open_connection("127.0.0.1", self._to)
-        await asyncio.gather(self._carry(reader, ours), self._carry(theirs, writer), return_exceptions=True)
+        try:
+            await asyncio.gather(self._carry(reader, ours), self._carry(theirs, writer), return_exceptions=True)
+        finally:
+            ours.close()
+            writer.close()
 
     async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         """One direction: a block leaves when the line is free and arrives half a delay later."""

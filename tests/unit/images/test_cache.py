@@ -16,7 +16,7 @@ from opslib.images.saved import NotUnderstood
 from opslib.settings.model import Host
 from opslib.target.base import Target
 from opslib.target.connect import connect
-from tests.unit.images.archives import archive, digest, info_of
+from tests.unit.images.archives import archive, config_of, digest, info_of
 
 LAYERS = (b"base" * 40_000, b"app")
 IMAGE = info_of(LAYERS)
@@ -63,8 +63,9 @@ def test_an_image_is_read_once_for_all_that_take_it(here: Target, cache: Cache, 
     for thread in threads:
         thread.join()
     assert asked(tmp_path) == ["image save a:1"]
-    assert {facts.sizes for facts, _ in found} == {tuple(len(one) for one in LAYERS)}
-    for _, pieces in found:
+    for config, pieces in found:
+        assert config == config_of(LAYERS)
+        assert [piece.raw for piece in pieces.values()] == [len(one) for one in LAYERS]
         assert list(pieces) == [BASE, APP]
         for piece in pieces.values():
             with piece.open() as file:
@@ -88,6 +89,7 @@ def test_of_a_new_image_only_new_layers_are_packed(here: Target, cache: Cache, t
     assert pieces[BASE] == base
     assert os.stat(base.path or "").st_mtime > 1  # used of late
     assert len(list(cache.folder.glob("*.zst"))) == 3
+    assert asked(tmp_path)[-1] == "image save a:2"  # as this engine pushes nothing, which is said
 
 
 def test_a_layer_that_is_another_is_not_kept(here: Target, cache: Cache, tmp_path: Path) -> None:

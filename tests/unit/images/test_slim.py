@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opslib.images.pieces import Codec, compressed, in_memory, member
-from opslib.images.saved import NotUnderstood, Saved
+from opslib.images.saved import NotUnderstood, Saved, unpacked
 from opslib.images.slim import Listed, Shelf, full_name, last_members, parse_shelf
 from tests.unit.images.archives import PACKS, archive, config_of, digest, info_of
 
@@ -142,3 +142,9 @@ def test_what_is_no_archive_of_that_image_is_not_understood(tmp_path: Path) -> N
     path.write_bytes(archive(LAYERS))
     with pytest.raises(NotUnderstood, match="another image"):
         Saved(path, info_of(LAYERS[:2]).diff_ids)
+
+
+def test_a_layer_that_is_cut_is_not_understood() -> None:
+    packed = PACKS["gzip"](b"".join(str(number).encode() for number in range(50_000)))
+    with pytest.raises(NotUnderstood, match="cannot be read"):
+        list(unpacked(io.BytesIO(packed[: len(packed) // 2])))

@@ -55,7 +55,7 @@ def stage(tmp_path: Path) -> Path:
 def pieces(tmp_path: Path) -> list[Piece]:
     packed = b"".join(compressed(member("layer", len(LAYER), iter([LAYER])), "zst"))
     (tmp_path / "piece").write_bytes(packed)
-    return [Piece(digest(packed)[7:], len(packed), tmp_path / "piece"), in_memory(END, "zst")]
+    return [Piece(digest(packed)[7:], len(packed), len(LAYER), tmp_path / "piece"), in_memory(END, "zst")]
 
 
 def load(target: Target, pieces: list[Piece]) -> tuple[int, list[int]]:
