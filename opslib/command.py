@@ -97,10 +97,12 @@ class Command:
     __str__ = masked
 
     def secrets(self) -> tuple[str, ...]:
-        """Every secret text that this command knows of, to be masked in what it prints."""
+        """Every secret text that this command knows of, to be masked in what it prints; of one with several lines also
+        each line."""
         found = [value.reveal() for stage in self.stages for _, value in stage.env if isinstance(value, Secret)]
         if isinstance(self.feed, Secret):
             found.append(self.feed.reveal())
+        found += [line for text in found if "\n" in text for line in text.splitlines()]
         return tuple(text for text in found if len(text) >= 4)
 
     def with_(self, **changes: object) -> Command:

@@ -29,6 +29,7 @@ __all__ = ["listener"]
 ROOT = Path(__file__).parent.parent
 # The machine is busy with engines while properties are tried: a slow example is no failure.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", settings.get_profile("busy"), max_examples=20)  # scripts/test --fast
 settings.load_profile("busy")
 REQUIRED = os.environ.get("OPSLIB_LAB") == "require"
 
@@ -41,7 +42,7 @@ def missing(reason: str) -> None:
 
 
 FULL = (
-    "test_bare", "test_consistency", "test_coverage", "test_drill", "test_encrypted", "test_mongo", "test_mysql",
+    "test_bare", "test_consistency", "test_coverage", "test_drill", "test_encrypted", "test_moment", "test_mongo", "test_mysql",
     "test_old", "test_only", "test_postgres", "test_qdrant", "test_redis", "test_restore", "test_sources", "test_trees",
 )  # fmt: skip
 """Modules that are long, and in which the way to the machine matters least: over SSH always, on this machine where

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from opslib.backup.manifest import Artifact, Kind
+from opslib.backup.manifest import Artifact, Fingerprint, Kind
 
 if TYPE_CHECKING:
     from opslib.backup.source import Source
@@ -106,7 +106,8 @@ class Database:
     """One kind. `find` gives the sources of a running engine, and what they miss of it, with what the host file says of
     its service; `reading` how one of its artifacts is read, by the running engine's own tools where one runs. `replace`
     None: restore has a way of its own for it. `accounts` where they are an artifact of their own, `some` where single
-    tables or collections can be put back too."""
+    tables or collections can be put back too. `again` takes the fingerprint of what was restored from an artifact, with
+    the tools image's name at hand; None where its server would make another of the same data."""
 
     kind: Kind
     find: Callable[[Target, Instance, Sequence[SourceSpec]], tuple[list[Source], list[Missed]]]
@@ -114,3 +115,4 @@ class Database:
     replace: Replace | None = None
     accounts: Accounts | None = None
     some: Some | None = None
+    again: Callable[[Target, Instance, Artifact, str], Fingerprint | None] | None = None

@@ -59,13 +59,16 @@ class Server:
 @dataclass(slots=True)
 class Found:
     """Everything that a look found. `decisions` has each mount and each database of the stack; `refused` are the errors
-    because of which no set can be made."""
+    because of which no set can be made. `engines` are the names of the containers in which a database of ours runs,
+    `outside` says which containers of others write to the volumes."""
 
     sources: list[Source] = field(default_factory=list)
     uncovered: list[Uncovered] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     refused: list[OpsError] = field(default_factory=list)
+    engines: set[str] = field(default_factory=set)
+    outside: list[str] = field(default_factory=list)
 
     def cover(self, what: str, services: tuple[str, ...], *sources: Source, empty: bool = False) -> Decision:
         """Note what is copied, and by which new sources."""

@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from opslib.backup.found import Found
 from opslib.backup.manifest import KINDS, Artifact, Engine, Kind
-from opslib.backup.source import Source, Stage
+from opslib.backup.source import Begun, Source, Stage
 from opslib.backup.sources import find, find_here
-from opslib.errors import OpsError
+from opslib.backup.tree import NamedVolume
+from opslib.errors import BadSettings, OpsError
 from opslib.run.step import NotYet, Run
 
 if TYPE_CHECKING:
+    from opslib.settings.model import Host
     from opslib.target.base import Target
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """`kinds` (empty: all) choose among the sources that are found. `here` is this machine's engine, for the tools
-    image. `prune`: whether outdated sets go afterwards. `safety` are the sources of a restore's safety copy, which are
+    image. `prune`: whether outdated sets go afterwards. `consistent`: all is of one point in time, also where the host
+    file does not ask for it. `safety` are the sources of a restore's safety copy, which are
     taken instead of looking for any."""
 
     kinds: tuple[Kind, ...] = ()
     here: Target | None = None
     prune: bool = True
+    consistent: bool = False
     safety: tuple[Source, ...] = ()
 
 
 @dataclass(slots=True)
 class Work:
     """What one step learnt for the next. `images` has what the compose files call an image that runs under the tag of
-    a release, which no other machine knows."""
+    a release, which no other machine knows. `consistent`: all is of one point in time; `begun` are the copies under
+    way, by the stems of their sources."""
 
     found: Found
     tools: str = ""
@@ -45,6 +50,21 @@ class Work:
     safety: bool = False
     recipients: tuple[str, ...] = ()
     images: dict[str, str] = field(default_factory=dict)
+    consistent: bool = False
+    begun: dict[str, Begun] = field(default_factory=dict)
+
+
+def consistent(host: Host, options: Options) -> bool:
+    """Whether the backup is to be of one point in time. Raises BadSettings where there are no services that could
+    stand still."""
+    whole = not options.kinds and not options.safety
+    if not options.consistent and not (whole and host.backup.consistent):
+        return False
+    if host.is_local and not host.compose:
+        raise BadSettings("one point in time needs services that can be stopped, and this project has no compose file",
+                          host=host.name, left="everything: no backup set was made",
+                          next="leave out --consistent, and `backup: consistent:` in the host file")  # fmt: skip
+    return True
 
 
 def look_for(run: Run, options: Options, *, ship: bool) -> Work:
@@ -62,6 +82,10 @@ def look_for(run: Run, options: Options, *, ship: bool) -> Work:
     if options.kinds:
         found.sources = [one for one in found.sources if one.kind in options.kinds]
         found.uncovered.clear()
+    work.consistent = consistent(target.host, options)
+    if work.consistent:
+        found.sources = [replace(one, consistency="stop") if isinstance(one, NamedVolume) else one
+                         for one in found.sources]  # fmt: skip
     if not found.sources:
         what = " or ".join(options.kinds) or "nothing"
         raise OpsError(

@@ -8,39 +8,30 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import msgspec
-
-from opslib.backup import mysql_accounts
+from opslib.backup import mysql_accounts, mysql_dump
 from opslib.backup.byhand import decompress, docker_words, joined
-from opslib.backup.database import Counts, Database, Missed, Read, Reading
+from opslib.backup.database import Database, Missed, Read, Reading
 from opslib.backup.manifest import Artifact, Kind, file_name
 from opslib.backup.mysql_replace import Accounts, Replacing
 from opslib.backup.mysql_tables import Tables
-from opslib.backup.pack import beside, inside, pack, pack_command, script
-from opslib.engines import mysql
+from opslib.backup.pack import Packing, beside, inside, pack, pack_command, script
+from opslib.backup.source import finished
+from opslib.engines import mysql, mysql_facts
 from opslib.errors import BadSettings, OpsError
 from opslib.events import Note
 from opslib.settings import model
 
 if TYPE_CHECKING:
-    from opslib.backup.source import Source, Stage
-    from opslib.command import Command, Secret
+    from opslib.backup.source import Begun, Source, Stage
     from opslib.engines.instance import Instance
     from opslib.settings.model import SourceSpec
     from opslib.target.base import Target
 
-_OPTIONS = (
-    "--single-transaction", "--quick", "--triggers", "--routines", "--events", "--hex-blob", "--no-tablespaces",
-)  # fmt: skip
-
 # The clients look for stored programs under the database's name as it is escaped in a string (mariadb-dump 10.11.18).
 _ESCAPED = re.compile(r"""['"\\\n\r\x1a]""")
 
-# $1 a Python text, $2 its argument, then the program whose output it reads.
-_THROUGH = 'set -o pipefail; text=$1 how=$2; shift 2; "$@" | python3 -c "$text" "$how"'
 # $1 the SQL that prints SQL, then the client.
 _ACCOUNTS = 'list=$1; shift; "$@" --raw --execute="$list" | "$@"'
 
@@ -68,23 +59,18 @@ class MysqlDatabase:
         return f"{self.stem}.zst"
 
     def take(self, stage: Stage) -> list[Artifact]:
-        """Dump in one transaction, and count the rows as they pass."""
-        at = self.at
-        seen = mysql.facts(stage.target, at, self.database)
-        packed = pack(stage, self.title, self.file, dump_command(stage, self, programs=self._programs(stage, seen)))
-        facts = {
-            "part": "database", "database": self.database, "server": at.version, "flavour": mysql.flavour(at),
-            "tool": at.client, "size": self.size, "datadir": at.data,
-            **{name: seen[name] for name in ("charset", "collation", "tables")},
-            "warnings": [*_warnings(at, seen), *packed.warnings],
-        }  # fmt: skip
-        return [
-            Artifact(
-                file=self.file, kind=self.kind, name=self.database, service=at.service, image=at.image,
-                container=at.container, bytes=packed.bytes, raw_bytes=packed.raw_bytes, sha256=packed.sha256,
-                counts=_counts(packed.told), facts=facts, by_hand=_by_hand(stage, self, facts),
-            )
-        ]  # fmt: skip
+        """Dump it, and count the rows as they pass."""
+        return finished(self.begin(stage))
+
+    def begin(self, stage: Stage) -> Begun:
+        """Start the dump: it has its transaction when the first table comes."""
+        seen = mysql_facts.facts(stage.target, self.at, self.database)
+        programs = self._programs(stage, seen)
+        command = mysql_dump.command(stage, self.at, self.database, self.file, programs=programs)
+        packing = Packing(stage, self.title, command)
+        while packing.begun() and seen["plain"]:  # no transaction protects these: until the end
+            pass
+        return _Dump(self, stage, seen, packing)
 
     def _programs(self, stage: Stage, seen: Mapping[str, Any]) -> bool:
         if not _ESCAPED.search(self.database):
@@ -97,6 +83,36 @@ class MysqlDatabase:
                 next="give the database another name",
             )  # fmt: skip
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Dump:
+    source: MysqlDatabase
+    stage: Stage
+    seen: Mapping[str, Any]
+    packing: Packing
+
+    def finish(self) -> list[Artifact]:
+        """Wait for its end."""
+        source, at, packed = self.source, self.source.at, self.packing.packed()
+        facts = {
+            "part": "database", "database": source.database, "server": at.version, "flavour": mysql.flavour(at),
+            "tool": at.client, "size": source.size, "datadir": at.data,
+            **{name: self.seen[name] for name in ("charset", "collation", "tables")},
+            "warnings": [*_warnings(at, self.seen), *packed.warnings],
+        }  # fmt: skip
+        return [
+            Artifact(
+                file=source.file, kind=source.kind, name=source.database, service=at.service, image=at.image,
+                container=at.container, bytes=packed.bytes, raw_bytes=packed.raw_bytes, sha256=packed.sha256,
+                counts=mysql_dump.counts(packed.told), facts=facts, by_hand=_by_hand(self.stage, source, facts),
+                fingerprint=mysql_dump.fingerprint(packed.told, self.seen["versioned"]),
+            )
+        ]  # fmt: skip
+
+    def close(self) -> None:
+        """Break it off."""
+        self.packing.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +141,9 @@ class MysqlAccounts:
         at = self.at
         show = [*mysql.words(at, "client"), "--batch", "--skip-column-names"]
         sh = inside(at, "sh", "-c", _ACCOUNTS, "sh", mysql_accounts.listing(mysql.flavour(at)), *show)
-        program = script(_THROUGH, _program("mysql_accounts"), "", *sh)
+        program = script(mysql_dump.THROUGH, mysql_dump.program("mysql_accounts"), "", *sh)
         packed = pack(stage, self.title, self.file, pack_command(stage, self.file, program, options=beside(at),
-                                                                 env=_env(at)))  # fmt: skip
+                                                                 env=mysql_dump.env(at)))  # fmt: skip
         facts = {
             "part": "globals",
             "server": at.version,
@@ -144,24 +160,10 @@ class MysqlAccounts:
         ]  # fmt: skip
 
 
-def dump_command(stage: Stage, source: MysqlDatabase, *, programs: bool = True) -> Command:
-    """The dump program of the server's own image, beside its container, read by the counter on its way. `programs`:
-    with the routines and events."""
-    at = source.at
-    options = [one for one in _OPTIONS if programs or one not in ("--routines", "--events")]
-    if "MariaDB" not in at.client:
-        options.append("--set-gtid-purged=OFF")
-        found = re.search(r"Distrib (\d+)", at.client) or re.search(r"Ver (\d+)", at.client)
-        options += ["--column-statistics=0"] if found and int(found[1]) >= 8 else []
-    dump = inside(at, *mysql.words(at, "dump"), *options, "--", source.database)
-    program = script(_THROUGH, _program("mysql_count"), "pass", *dump)
-    return pack_command(stage, source.file, program, options=beside(at), env=_env(at))
-
-
 def find(target: Target, at: Instance, specs: Sequence[SourceSpec]) -> tuple[list[Source], list[Missed]]:
     """The accounts, where the user may see them, and each database. Raises BadSettings for a database of the host file
     that is not there."""
-    sizes = mysql.databases(target, at)
+    sizes = mysql_facts.databases(target, at)
     for spec in specs:
         if isinstance(spec, model.Mysql) and spec.database not in (None, *sizes):
             raise BadSettings(f"there is no database {spec.database!r} in service {at.service}", host=target.host.name)
@@ -200,23 +202,11 @@ def _reading(target: Target, at: Instance | None, artifact: Artifact, read: Read
         return None
     if artifact.facts.get("part") == "globals":
         return Reading("end", read(["bash", "-c", f"tail -n 1 | grep -qx -e {mysql_accounts.END!r}"], []))
-    return Reading("count", read(["python3", "-c", _program("mysql_count"), "read"], []), _counts)
+    return Reading("count", read(["python3", "-c", mysql_dump.program("mysql_count"), "read"], []), mysql_dump.counts)
 
 
 _REPLACING = Replacing(MysqlDatabase)
-DATABASE = Database("mysql", find, _reading, _REPLACING, Accounts(), Tables(_REPLACING))
-
-
-def _counts(lines: Sequence[str]) -> Counts:
-    return dict(map(msgspec.json.decode, lines))
-
-
-def _program(name: str) -> str:
-    return resources.files("opslib.backup").joinpath(f"{name}.py").read_text(encoding="utf-8")
-
-
-def _env(at: Instance) -> dict[str, str | Secret]:
-    return {name: value for name, value in at.env.items() if name != "PATH"}
+DATABASE = Database("mysql", find, _reading, _REPLACING, Accounts(), Tables(_REPLACING), mysql_dump.again)
 
 
 _PASSWORD = "read -rsp 'password: ' MYSQL_PWD && export MYSQL_PWD"

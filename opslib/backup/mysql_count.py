@@ -1,7 +1,10 @@
-"""Counts what a dump of mariadb-dump or mysqldump holds, from its own bytes, and demands that it has its end.
+"""Counts what a dump of mariadb-dump or mysqldump holds, from its own bytes, and demands that it has its end. Rows that
+stand on lines of their own, as MariaDB writes them, are hashed too, and so is what makes the tables: sums of check sums
+of lines, so that their order does not count.
 
 This text runs in the tools container (`python3 -c`), so it uses the standard library alone. `pass` copies the dump from
-its input to its output and tells the counts on descriptor 4, `read` prints them: a JSON list of two a line.
+its input to its output and tells the counts on descriptor 4, and on descriptor 9 when the first table has come; `read`
+prints the counts: a JSON list of two a line, and then the hashes, an object.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import json
 import os
 import re
 import sys
+from zlib import crc32
 
 _NAME = rb"`(?:[^`]|``)*`"
 _INSERT = re.compile(
@@ -23,6 +27,7 @@ _KIND = re.compile(rb"\b(trigger|procedure|function|event|package body|package)\
 _LONGEST = 1 << 20  # bytes of a line's beginning that are waited for: thousands of column names fit in
 _HEAD = 4096  # and of a `CREATE`, with one name
 _CHUNK = 1 << 18
+_NEXT = re.compile(rb" AUTO_INCREMENT=\d+")  # the next number: a restore may find one that is closer
 _END = b"-- Dump completed"
 
 
@@ -32,6 +37,10 @@ class Counter:
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
+        self.rows: dict[str, int] = {}
+        self.tables: dict[str, int] = {}
+        self._making = ""  # the table whose `CREATE` is being read
+        self._crc = 0  # of the beginning of a row that is too long to be kept
         self._rest = b""
         self._last = b""
         self._table = ""  # whose rows are being read
@@ -59,6 +68,7 @@ class Counter:
         if len(self._rest) > _LONGEST:  # a line that long is a row, of which only the end is still of interest
             if self._table and not self._mid and self._rest.startswith(b"("):
                 self._add(self._table, 1)
+            self._crc = crc32(self._rest[:-2], self._crc)
             self._mid, self._rest = True, self._rest[-2:]
 
     def end(self) -> bool:
@@ -76,7 +86,10 @@ class Counter:
             return at
         first = 0 if self._mid else int(buf.startswith(b"(", at))
         self._add(self._table, first + buf.count(b"\n(", at, stop - 1))
-        self._mid = False
+        # which row ends a statement depends on the lengths of those before it
+        lines = buf[at:stop].replace(b");\n", b"),\n").split(b"\n")[:-1]
+        self.rows[self._table] = self.rows.get(self._table, 0) + crc32(lines[0], self._crc) + sum(map(crc32, lines[1:]))
+        self._mid, self._crc = False, 0
         if end >= 0:
             self._table = ""
         return stop
@@ -106,7 +119,9 @@ class Counter:
             return at
         line = buf[at:end].rstrip()
         if self._mid:
-            self._mid = False
+            self._mid, self._crc = False, 0
+        elif self._making:
+            self._make(line)
         elif self._stored:
             self._stored_line(line)
         elif line.startswith(b"DELIMITER "):
@@ -134,8 +149,17 @@ class Counter:
             if found and found[1] == b"SEQUENCE":
                 self._add("sequences", 1)
             elif found:
-                self._add(found[2].decode("utf-8", "surrogateescape"), 0)
+                self._making = found[2].decode("utf-8", "surrogateescape")
+                self._add(self._making, 0)
         return None
+
+    def _make(self, line: bytes) -> None:
+        """A line of a `CREATE TABLE`, of which the last begins with a bracket, or is the only one."""
+        last = line.startswith(b")") or line.endswith(b";")
+        known = self.tables.get(self._making, 0)
+        self.tables[self._making] = known + crc32(_NEXT.sub(b"", line) if last else line.rstrip(b","))
+        if last:
+            self._making = ""
 
     def _stored_line(self, line: bytes) -> None:
         if line == b"DELIMITER ;":
@@ -149,17 +173,20 @@ class Counter:
 
 def main(how: str) -> int:
     """Read standard input; the exit code."""
-    counter = Counter()
+    counter, begun = Counter(), how != "pass"
     while chunk := os.read(0, _CHUNK):
         if how == "pass":
             sys.stdout.buffer.write(chunk)
         counter.feed(chunk)
+        if counter.counts and not begun:
+            begun = os.write(9, b"begun\n") > 0
     sys.stdout.flush()
     if not counter.end():
         print("the dump ends without its last line, `-- Dump completed`", file=sys.stderr)
         return 1
     with os.fdopen(4 if how == "pass" else 1, "w", closefd=False) as told:
         told.writelines(f"{json.dumps(list(one))}\n" for one in sorted(counter.counts.items()))
+        told.write(f"{json.dumps({'rows': counter.rows, 'tables': counter.tables})}\n")
     return 0
 
 

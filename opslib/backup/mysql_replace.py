@@ -11,7 +11,7 @@ from opslib.backup import mysql_accounts
 from opslib.backup.database import Counts
 from opslib.backup.pack import LONG
 from opslib.command import Secret, pipe
-from opslib.engines import mysql, versions
+from opslib.engines import mysql, mysql_facts, versions
 from opslib.errors import CommandFailed, OpsError
 from opslib.events import Note
 
@@ -41,11 +41,11 @@ class Replacing:
 
     def names(self, target: Target, at: Instance) -> list[str]:
         """The databases."""
-        return list(mysql.databases(target, at))
+        return list(mysql_facts.databases(target, at))
 
     def count(self, target: Target, at: Instance, name: str) -> Counts | None:
         """Rows by table, and how many there are of everything else."""
-        return mysql.count(target, at, name)
+        return mysql_facts.count(target, at, name)
 
     def load(self, target: Target, at: Instance, raw: Command, name: str, facts: Mapping[str, Any]) -> None:
         """Drop, make, load. Accounts that views and routines run as, and that are missing, are named: the restore goes
@@ -83,7 +83,7 @@ class Replacing:
 
     def source(self, target: Target, at: Instance, name: str) -> Source:
         """Its dump."""
-        return self.dump(at, name, mysql.databases(target, at).get(name, 0))
+        return self.dump(at, name, mysql_facts.databases(target, at).get(name, 0))
 
 
 class Accounts:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from opslib.backup.mysql_replace import Replacing
 from opslib.backup.pack import LONG
 from opslib.command import pipe
-from opslib.engines import mysql, program
+from opslib.engines import mysql, mysql_facts, program
 from opslib.errors import OpsError
 from opslib.target.docker import run_in
 
@@ -47,7 +47,7 @@ class Tables:
               scratch: str) -> None:  # fmt: skip
         """Load them into the scratch database, count them, and look for rows that would point at nothing."""
         self.replacing.load(target, at, _picked(target, raw, only), scratch, artifact.facts)
-        seen = mysql.count(target, at, scratch) or {}
+        seen = mysql_facts.count(target, at, scratch) or {}
         wrong = [one for one in only if seen.get(one) != artifact.counts.get(one)]
         if wrong:
             raise OpsError(f"{wrong[0]} of {artifact.title} has {seen.get(wrong[0], 'no')} rows, and the set says "
@@ -78,7 +78,7 @@ class Tables:
         sql = (
             f"select count(*) from {c} c left join {p} p on {on} where {some} and p.{mysql.name(pairs[0][1])} is null;"
         )
-        ((rows,),) = mysql.ask(target, at, sql, limit=mysql.COUNTING, left="everything")
+        ((rows,),) = mysql.ask(target, at, sql, limit=mysql_facts.COUNTING, left="everything")
         if rows != "0":
             raise OpsError(
                 f"foreign key {key}: {rows} rows of {mysql.name(child[1])} would point at rows of "

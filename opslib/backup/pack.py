@@ -37,8 +37,9 @@ that it is encrypted to as many."""
 # $1 the file, $2 bytes that must stay free, then the program. Every stage's exit code counts; a digest taken aside by
 # `tee >(…)` would fail unseen. The limit on the file's size keeps the reserve whatever the estimate was. What the
 # program says on descriptor 4 is about the data; its complaints are shown as warnings when it succeeds. zstd says how
-# many bytes went in, so that no process has to stand between to count them.
-_STAGES = f"""{DIGEST}{SEAL}export LC_ALL=C; umask 027; cd /stage || exit 1
+# many bytes went in, so that no process has to stand between to count them; where it does not, they are counted again.
+# Descriptor 9 is read at once, by `Packing`.
+_STAGES = f"""{DIGEST}{SEAL}export LC_ALL=C; umask 027; cd /stage || exit 1; exec 9>&1
 free=$(df -PB1 . | awk 'NR == 2 {{ print $4 }}'); room=$(( (free - $2) / 1024 ))
 [ "$room" -gt 0 ] || {{ echo "only $free bytes are free, and $2 must stay free" >&2; exit 1; }}
 file=$1; [ ! -e "$file" ] || {{ echo "two artifacts are called $file" >&2; exit 1; }}
@@ -52,12 +53,18 @@ if [ "${{st[*]}}" != 'ZEROS' ]; then cat "$t/said" >&2; grep -a '^zstd: ' "$t/zs
   echo "the dump's stages ended with ${{st[*]}}" >&2; exit 1; fi
 sealed "$file" || exit 1
 raw=$(tr '\\r' '\\n' <"$t/zstd" | sed -n 's/.*( *\\([0-9]*\\) B => .*/\\1/p' | tail -n 1)
-: "${{raw:=$(zstd -dcq -- "$file" | wc -c)}}"; [ "${{raw:-0}}" -gt 0 ] || {{ echo 'the dump is empty' >&2; exit 1; }}
+[ -n "$raw" ] || COUNTED; [ "${{raw:-0}}" -gt 0 ] || {{ echo 'the dump is empty' >&2; exit 1; }}
 chown --reference=. -- "$file" && chmod 0440 -- "$file" && sync -- "$file" || exit 1
 sed 's/^/told /' "$t/told"; sed 's/^/said /' "$t/said"
 read -r sum _ <"$t/sum"; printf 'packed %s %s %s\\n' "$(stat -c %s -- "$file")" "$raw" "$sum" """
-_PACK = _STAGES.replace("SEALING", "").replace("ZEROS", "0 0 0 0")
-_PACK_SEALED = _STAGES.replace("SEALING", ' age "${to[@]}" |').replace("ZEROS", "0 0 0 0 0")
+_PACK = (
+    _STAGES.replace("SEALING", "").replace("ZEROS", "0 0 0 0").replace("COUNTED", 'raw=$(zstd -dcq -- "$file" | wc -c)')
+)
+_UNKNOWN = "its zstd does not say how much it has compressed, and what is encrypted cannot be counted any more"
+_PACK_SEALED = (
+    _STAGES.replace("SEALING", ' age "${to[@]}" |').replace("ZEROS", "0 0 0 0 0")
+    .replace("COUNTED", f"{{ echo '{_UNKNOWN}' >&2; exit 1; }}")
+)  # fmt: skip
 
 
 # $1 a process of the container, $2 the container's id, $3 the user, $4 the PATH, then the program. A process id may
@@ -127,28 +134,53 @@ def embedded_command(stage: Stage, file: str, *words: str) -> Command:
     return command(sys.executable, program, path, str(stage.reserve), *words, env=stage.keys, limit=LONG)
 
 
+class Packing:
+    """An artifact that is being made, by a command of `pack_command`. `what` is how errors call it."""
+
+    def __init__(self, stage: Stage, what: str, cmd: Command) -> None:
+        self._stage, self._what, self._lines = stage, what, stage.target.lines(cmd)
+        self._told: list[str] = []
+        self._said: list[str] = []
+        self._done: list[str] = []
+
+    def begun(self) -> bool:
+        """Wait until the program has the state that it copies, which it says by `begun` on descriptor 9; False when it
+        has ended instead. Raises OpsError naming `what`, with the program's own words."""
+        try:
+            for line in self._lines:
+                word, _, rest = line.partition(" ")
+                if word == "begun":
+                    return True
+                if word == "bytes":
+                    self._stage.moved(self._what, int(rest))
+                elif word == "told":
+                    self._told.append(rest)
+                elif word == "said":
+                    self._said.append(rest)
+                elif word == "packed":
+                    self._done = rest.split()
+        except CommandFailed as error:
+            raise failed(self._stage, self._what, error) from None
+        return False
+
+    def packed(self) -> Packed:
+        """Wait until it is there. Raises OpsError as `begun`."""
+        while self.begun():
+            pass
+        if len(self._done) != 3:
+            raise OpsError(f"{self._what}: the dump ended without saying how", host=self._stage.target.host.name)
+        written, raw, digest = self._done
+        self._stage.moved(self._what, int(written))
+        return Packed(int(written), int(raw), digest, tuple(self._told), tuple(self._said))
+
+    def close(self) -> None:
+        """Break it off; nothing happens when it is over."""
+        self._lines.close()
+
+
 def pack(stage: Stage, what: str, file: str, cmd: Command) -> Packed:
-    """Run it and read what it says. Raises OpsError naming `what`, with the program's own words."""
-    told: list[str] = []
-    said: list[str] = []
-    done: list[str] = []
-    try:
-        for line in stage.target.lines(cmd):
-            word, _, rest = line.partition(" ")
-            if word == "bytes":
-                stage.moved(what, int(rest))
-            elif word == "told":
-                told.append(rest)
-            elif word == "said":
-                said.append(rest)
-            elif word == "packed":
-                done = rest.split()
-    except CommandFailed as error:
-        raise failed(stage, what, error) from None
-    if len(done) != 3:
-        raise OpsError(f"{what}: the dump ended without saying how", host=stage.target.host.name)
-    stage.moved(what, int(done[0]))
-    return Packed(int(done[0]), int(done[1]), done[2], tuple(told), tuple(said))
+    """Make it, and read what is said of it. Raises OpsError as `Packing.begun`."""
+    return Packing(stage, what, cmd).packed()
 
 
 def failed(stage: Stage, what: str, error: CommandFailed) -> OpsError:

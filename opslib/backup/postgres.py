@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import resources
 from typing import TYPE_CHECKING, ClassVar
 
 from opslib.backup.byhand import decompress, docker_words, joined
 from opslib.backup.database import Database, Missed, Read, Reading
-from opslib.backup.manifest import Artifact, Kind, file_name
-from opslib.backup.pack import beside, inside, pack, pack_command
+from opslib.backup.manifest import Artifact, Fingerprint, Kind, file_name
+from opslib.backup.pack import beside, inside, pack, pack_command, script
+from opslib.backup.source import finished
 from opslib.engines import postgres
+from opslib.engines import postgres_fingerprint as fingerprint
+from opslib.engines.postgres_restore import split_name
 from opslib.errors import BadSettings, OpsError
 from opslib.events import Note
 from opslib.settings import model
 
 if TYPE_CHECKING:
-    from opslib.backup.source import Source, Stage
+    from opslib.backup.source import Begun, Source, Stage
     from opslib.command import Command, Secret
     from opslib.engines.instance import Instance
     from opslib.settings.model import SourceSpec
     from opslib.target.base import Target
+
+# $1 the program that counts, then the one that prints what is counted.
+_COUNTED = 'set -o pipefail; text=$1; shift; "$@" | python3 -c "$text"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +55,18 @@ class PostgresDatabase:
         return f"{self.stem}.zst"
 
     def take(self, stage: Stage) -> list[Artifact]:
-        """Dump and count the same state: the count runs in the session whose snapshot the dump uses."""
+        """Dump and count it."""
+        return finished(self.begin(stage))
+
+    def begin(self, stage: Stage) -> Begun:
+        """Open the session that has the snapshot."""
         snapshot = postgres.Snapshot.take(stage.target, self.at, self.database)
         try:
             self._refuse_unreadable(stage, snapshot.facts.pop("denied"), snapshot.facts.pop("hidden"))
-            snapshot.begin_count()
-            packed = pack(stage, self.title, self.file, dump_command(stage, self, snapshot.id))
-            counts = snapshot.counts()
-        finally:
+        except BaseException:
             snapshot.close()
-        return [
-            Artifact(
-                file=self.file, kind=self.kind, name=self.database, service=self.at.service, image=self.at.image,
-                container=self.at.container, bytes=packed.bytes, raw_bytes=packed.raw_bytes, sha256=packed.sha256,
-                counts=dict(counts), by_hand=_by_hand(stage, self),
-                facts={"part": "database", "database": self.database, "tool": self.tool, **snapshot.facts},
-            )
-        ]  # fmt: skip
+            raise
+        return _Dump(self, stage, snapshot)
 
     def _refuse_unreadable(self, stage: Stage, denied: Sequence[str], hidden: Sequence[str]) -> None:
         user = str(self.at.env["PGUSER"])
@@ -79,6 +82,32 @@ class PostgresDatabase:
             left="everything: no backup set was made, nothing was pruned",
             next=f"{give}, or name another user under `backup: sources:`",
         )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Dump:
+    source: PostgresDatabase
+    stage: Stage
+    snapshot: postgres.Snapshot
+
+    def finish(self) -> list[Artifact]:
+        """Dump and count the same state: the count runs in the session whose snapshot the dump uses."""
+        source, at, snapshot = self.source, self.source.at, self.snapshot
+        snapshot.begin_count(fingerprint.sql() if postgres.major(at) >= fingerprint.SINCE else "")
+        packed = pack(self.stage, source.title, source.file, dump_command(self.stage, source, snapshot.id))
+        counts, printed = snapshot.counts()
+        return [
+            Artifact(
+                file=source.file, kind=source.kind, name=source.database, service=at.service, image=at.image,
+                container=at.container, bytes=packed.bytes, raw_bytes=packed.raw_bytes, sha256=packed.sha256,
+                counts=dict(counts), fingerprint=_fingerprint(printed), by_hand=_by_hand(self.stage, source),
+                facts={"part": "database", "database": source.database, "tool": source.tool, **snapshot.facts},
+            )
+        ]  # fmt: skip
+
+    def close(self) -> None:
+        """End the session."""
+        self.snapshot.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +190,39 @@ def _reading(target: Target, at: Instance | None, artifact: Artifact, read: Read
         return Reading("end", read(["bash", "-c", "tail -n 5 | grep -q 'cluster dump complete'"], []))
     if at is None:
         return None
-    return Reading("pg_restore", read(inside(at, "pg_restore", "-f", "/dev/null"), beside(at)))
+    if postgres.major(at) < 12:  # they know no `-f -`
+        return Reading("pg_restore", read(inside(at, "pg_restore", "-f", "/dev/null"), beside(at)))
+    text = resources.files("opslib.backup").joinpath("postgres_count.py").read_text(encoding="utf-8")
+    program = script(_COUNTED, text, *inside(at, "pg_restore", "--data-only", "-f", "-"))
+
+    def counts(lines: Sequence[str]) -> dict[str, int]:
+        """What the manifest counted, as the dump has it. Not counted again are large objects, and tables whose names
+        stand in the dump in another encoding than UTF-8."""
+        rows = {(schema, table): number for schema, table, number in map(json.loads, lines)}
+        utf8 = artifact.facts.get("properties", {}).get("encoding") in ("UTF8", "SQL_ASCII", None)
+        skipped = {name for name in artifact.counts if name == postgres.LARGE or not (utf8 or name.isascii())}
+        told = artifact.counts.items()
+        return {name: was if name in skipped else rows.get(split_name(name), 0) for name, was in told}
+
+    return Reading("pg_restore", read(program, beside(at)), counts)
 
 
-DATABASE = Database("postgres", find, _reading)
+def _fingerprint(printed: Sequence[str]) -> Fingerprint | None:
+    found = fingerprint.printed(printed)
+    if not found.definitions:
+        return None
+    return Fingerprint(contents=found.contents, definitions=found.definitions, left_out=tuple(found.left_out))
+
+
+def _again(target: Target, at: Instance, artifact: Artifact, tools: str) -> Fingerprint | None:
+    if artifact.fingerprint is None or postgres.major_of(str(artifact.facts["server"])) != postgres.major(at):
+        return None
+    asked = fingerprint.sql(artifact.fingerprint.contents)
+    script = f"begin isolation level repeatable read read only;\n{asked}commit;\n"
+    return _fingerprint(postgres.ask(target, at, artifact.name, script, limit=postgres.COUNTING))
+
+
+DATABASE = Database("postgres", find, _reading, again=_again)
 
 
 def _env(at: Instance, database: str) -> dict[str, str | Secret]:

@@ -14,14 +14,15 @@ from urllib.parse import quote
 from opslib.backup.byhand import decompress, docker_words
 from opslib.backup.database import Database, Missed, Read, Reading
 from opslib.backup.manifest import Artifact, Kind, file_name
-from opslib.backup.pack import pack, pack_command
+from opslib.backup.pack import Packing, pack_command
 from opslib.backup.qdrant_replace import QdrantReplace
+from opslib.backup.source import finished
 from opslib.engines import qdrant
 from opslib.errors import OpsError
 from opslib.target.docker import mount
 
 if TYPE_CHECKING:
-    from opslib.backup.source import Source, Stage
+    from opslib.backup.source import Begun, Source, Stage
     from opslib.command import Command
     from opslib.engines.instance import Instance
     from opslib.settings.model import SourceSpec
@@ -51,24 +52,45 @@ class QdrantCollection:
         return f"{self.stem}.zst"
 
     def take(self, stage: Stage) -> list[Artifact]:
-        """Make a snapshot, and copy it."""
-        at = self.at
-        packed = pack(stage, self.title, self.file, dump_command(stage, self))
+        """Have a snapshot made, and copy it."""
+        return finished(self.begin(stage))
+
+    def begin(self, stage: Stage) -> Begun:
+        """Have the snapshot made."""
+        packing = Packing(stage, self.title, dump_command(stage, self))
+        packing.begun()
+        return _Copy(self, stage, packing)
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    source: QdrantCollection
+    stage: Stage
+    packing: Packing
+
+    def finish(self) -> list[Artifact]:
+        """Wait for its end."""
+        source, at, packed = self.source, self.source.at, self.packing.packed()
         told = json.loads(packed.told[-1])
         quiet = told["before"] == told["after"]
         facts = {
-            "collection": self.collection, "server": at.version, "size": self.size, "checksum": told["sha256"],
+            "collection": source.collection, "server": at.version, "size": source.size, "checksum": told["sha256"],
             "status": told["info"].get("status"), "config": told["info"].get("config") or {},
             "indexes": qdrant.indexes(told["info"]), "aliases": told["aliases"],
             "moving": [] if quiet else ["points"], "warnings": [*_warnings(told), *packed.warnings],
         }  # fmt: skip
         return [
             Artifact(
-                file=self.file, kind=self.kind, name=self.collection, service=at.service, image=at.image,
+                file=source.file, kind=source.kind, name=source.collection, service=at.service, image=at.image,
                 container=at.container, bytes=packed.bytes, raw_bytes=packed.raw_bytes, sha256=packed.sha256,
-                counts={"points": told["after"]} if quiet else {}, facts=facts, by_hand=_by_hand(stage, self, facts),
+                counts={"points": told["after"]} if quiet else {}, facts=facts,
+                by_hand=_by_hand(self.stage, source, facts),
             )
         ]  # fmt: skip
+
+    def close(self) -> None:
+        """Break it off."""
+        self.packing.close()
 
 
 def dump_command(stage: Stage, source: QdrantCollection) -> Command:

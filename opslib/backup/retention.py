@@ -87,4 +87,9 @@ def _kept(rule: str, count: float, having: Sequence[SetInfo]) -> Iterator[tuple[
 def made_at(one: SetInfo) -> datetime:
     """When it was made, as its manifest says."""
     assert one.manifest is not None
-    return datetime.fromisoformat(one.manifest.created.replace("Z", "+00:00"))
+    return moment(one.manifest.created)
+
+
+def moment(text: str) -> datetime:
+    """A time as manifests and the journal have it."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))

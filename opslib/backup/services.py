@@ -4,6 +4,7 @@ containers' labels, so that no compose file is needed."""
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -62,22 +63,28 @@ def stop(target: Target, stack: Stack, names: Sequence[str]) -> None:
     services.stop(target, project_of(stack), [one for one in stack.containers if one.name in names])
 
 
-def hold(run: Run, stack: Stack, tools: str, stopping: Sequence[str], pausing: Sequence[str] = ()) -> None:
+def hold(run: Run, stack: Stack, tools: str, stopping: Sequence[str], pausing: Sequence[str] = ()) -> float:
     """Have the named containers stand still: those to stop, dependents before what they need, then those to pause. A
-    watchdog on the server, armed first, would let them go on if this machine or the line were gone."""
+    watchdog on the server, armed first, would let them go on if this machine or the line were gone. Returns when the
+    first was told to, by the monotonic clock."""
     target = run.target
     watchdog.arm(run, start_script(target.host, stack, stopping, pausing), tools)
+    began = time.monotonic()
     stop(target, stack, stopping)
     if pausing:
         target.run(docker_script(target.host, _PAUSE, *pausing, limit=LIMIT))
+    return began
 
 
-def release(target: Target, run_id: str, stack: Stack, stopped: Sequence[str], paused: Sequence[str] = ()) -> None:
-    """Let them go on, and call the watchdog of the run that held them off. Idempotent. Raises OpsError as `start`."""
+def release(target: Target, run_id: str, stack: Stack, stopped: Sequence[str], paused: Sequence[str] = ()) -> float:
+    """Let them go on, and call the watchdog of the run that held them off. Idempotent. Returns when the last went on,
+    by the monotonic clock. Raises OpsError as `start`."""
     if paused:
         target.run(bash(start_script(target.host, stack, (), paused), limit=LIMIT))
     start(target, stack, stopped)
+    ended = time.monotonic()
     watchdog.disarm(target, run_id)
+    return ended
 
 
 def let_go(target: Target, run_id: str, stack: Stack, stopped: Sequence[str], paused: Sequence[str] = ()) -> None:
@@ -94,6 +101,12 @@ def start(target: Target, stack: Stack, names: Sequence[str]) -> list[str]:
     chosen = [one for one in stack.containers if one.name in names]
     services.start(target, project_of(stack), chosen)
     return sorted({one.service for one in chosen})
+
+
+def start_anyway(target: Target, stack: Stack, stopped: Sequence[str], paused: Sequence[str] = ()) -> None:
+    """Let them go on in their order, as the watchdog would: also those that need what does not become healthy. What
+    does not start stays as it is."""
+    target.run(bash(f"TRY=1\n{start_script(target.host, stack, stopped, paused)}", limit=LIMIT), check=False)
 
 
 def healthy(target: Target, stack: Stack, names: Sequence[str]) -> None:

@@ -62,7 +62,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from opslib.backup.keys import RECIPIENTS, SUFFIX
 
@@ -116,3 +116,29 @@ class Source(Protocol):
 
     def take(self, stage: Stage) -> list[Artifact]:
         """Make the artifacts in the stage's folder, whole and on the disk. Raises OpsError when that fails."""
+
+
+class Begun(Protocol):
+    """A copy under way, of the moment at which it was begun: what is written since is not in it."""
+
+    def finish(self) -> list[Artifact]:
+        """As `Source.take`, once."""
+
+    def close(self) -> None:
+        """Break it off wherever it is; nothing happens when it is over."""
+
+
+@runtime_checkable
+class Snapshots(Protocol):
+    """A source that can be written to as soon as its copy has begun. Any other is copied as it is until the end."""
+
+    def begin(self, stage: Stage) -> Begun:
+        """Begin the copy; it has its snapshot when this returns. Raises as `Source.take`."""
+
+
+def finished(begun: Begun) -> list[Artifact]:
+    """The artifacts of a copy that was begun. Raises as `Source.take`."""
+    try:
+        return begun.finish()
+    finally:
+        begun.close()

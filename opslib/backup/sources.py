@@ -95,6 +95,7 @@ class _Finder:
 
     def find(self) -> Found:
         seen = {one.container.id: one for one in look_inside(self.target, self.stack, logins(self.target.host))}
+        self.found.engines = {one.container.name for one in seen.values() if one.instance is not None}
         for container in self.stack.containers:
             if not container.one_off:
                 act = self._excluded if self.wishes.out(container.service) else self._container

@@ -11,8 +11,9 @@ from opslib.command import bash
 if TYPE_CHECKING:
     from opslib.target.base import Target
 
-# What an earlier run left half done goes: under the lock, nobody else is writing here.
-_MAKE = """set -eu; umask 007; cd -- "$1"; for d in .*.part; do [ ! -d "$d" ] || rm -rf -- "$d"; done; mkdir -- "$2\""""
+# What an earlier run left half done goes: under the lock, nobody else is writing here. $3: but this.
+_MAKE = """set -eu; umask 007; cd -- "$1"
+for d in .*.part; do [ ! -d "$d" ] || [ "$d" = "$3" ] || rm -rf -- "$d"; done; [ -d "$2" ] || mkdir -- "$2\""""
 _RENAME = 'sync -- "$1"/* "$1" && mv -T -- "$1" "$2" && sync -- "$(dirname -- "$2")"'
 
 
@@ -23,7 +24,12 @@ def stage_folder(target: Target, set_id: str) -> str:
 
 def make(target: Target, stage: str) -> None:
     """An empty stage, in the folder of the sets, which is there."""
-    target.run(bash(_MAKE, directory(target), stage))
+    target.run(bash(_MAKE, directory(target), stage, ""))
+
+
+def go_on(target: Target, stage: str) -> None:
+    """The same with what an earlier run has left in it."""
+    target.run(bash(_MAKE, directory(target), stage, stage.rpartition("/")[2]))
 
 
 def publish(target: Target, stage: str, set_id: str) -> str:

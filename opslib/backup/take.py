@@ -7,14 +7,15 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any
 
+from msgspec import to_builtins
 from msgspec.structs import replace
 
 from opslib.backup import byhand, keys, prune, staging, window
-from opslib.backup.look import Options, Work, look_for
+from opslib.backup.look import Options, Work, consistent, look_for
 from opslib.backup.manifest import FILE, KINDS, Artifact, Kind, Manifest, encode
 from opslib.backup.offsite import push
 from opslib.backup.sets import SetInfo, directory, list_sets
-from opslib.backup.source import Source, Stage
+from opslib.backup.source import Snapshots, Source, Stage, finished
 from opslib.backup.space import check_room
 from opslib.backup.verify import digests
 from opslib.errors import OpsError, Unhealthy
@@ -37,12 +38,16 @@ def steps(run: Run, options: Options | None = None) -> list[AnyStep]:
 
 
 def _copies(run: Run, options: Options) -> list[AnyStep]:
-    """A step for each kind, and before the volumes one for all that is copied while its writers stand still."""
+    """A step for each kind, and before the volumes one for all that is copied while its writers stand still; before
+    everything for one point in time: what has its snapshot by then is copied when they have gone on."""
     kinds = options.kinds or KINDS
     made: list[AnyStep] = [_kind(kind) for kind in kinds]
+    held = [window.hold(_FACTS), _copy("backup.held", _held, begins=True), window.release()]
+    if consistent(run.target.host, options):
+        return [*held, *made]
     if "volume" in kinds and not options.safety and window.wanted(run.target.host):
         at = list(kinds).index("volume")
-        made[at:at] = [window.hold(_FACTS), _copy("backup.held", window.held), window.release()]
+        made[at:at] = held
     return made
 
 
@@ -55,6 +60,9 @@ def judge(record: Record) -> None:
             failed(host, broken)
         missing = host.result.get("uncovered") or []
         push.judge(host)
+        moved = window.went_on(host.result)
+        if host.ok and moved:
+            failed(host, moved)
         if host.ok and missing:
             what = "; ".join(one["what"] for one in missing)
             failed(host, Unhealthy(f"nothing backs up {what}", left=f"the set {host.result['set']} holds the rest",
@@ -108,6 +116,8 @@ def _stage_folder(run: Run) -> str:
 
 
 def _remove_stage(run: Run, memo: dict[str, Any]) -> None:
+    for begun in run.facts[_FACTS].begun.values() if _FACTS in run.facts else ():
+        begun.close()
     staging.remove(run.target, memo["stage"])
 
 
@@ -115,29 +125,44 @@ def _remove_stage(run: Run, memo: dict[str, Any]) -> None:
 
 
 def _kind(kind: Kind) -> Step[Any]:
-    def live(sources: Sequence[Source]) -> list[Source]:
-        apart = window.held(sources)
-        return [one for one in sources if one.kind == kind and one not in apart]
+    def live(work: Work) -> list[Source]:
+        apart = _held(work)
+        return [one for one in work.found.sources if one.kind == kind and one not in apart]
 
     return _copy(f"backup.{kind}", live)
 
 
-def _copy(name: str, choose: Callable[[Sequence[Source]], list[Source]]) -> Step[Any]:
-    def mine(run: Run) -> Sequence[Source]:
+def _held(work: Work) -> list[Source]:
+    return window.held(work.found.sources, consistent=work.consistent)
+
+
+def _copy(name: str, choose: Callable[[Work], list[Source]], *, begins: bool = False) -> Step[Any]:
+    """A step that copies the sources. `begins`: and then begins the copies of all others that have snapshots, for one
+    point in time; they are the last, so that what takes long has not to share the machine with them."""
+
+    def mine(run: Run) -> tuple[list[Source], list[tuple[Source, Snapshots]]]:
         if _FACTS not in run.facts:
             raise NotYet("what there is to copy")
-        return choose(run.facts[_FACTS].found.sources)
+        work: Work = run.facts[_FACTS]
+        first = work.found.sources if begins and work.consistent else ()
+        return choose(work), [(one, one) for one in first if isinstance(one, Snapshots)]
 
     def look(run: Run) -> dict[str, Any] | None:
-        sources = mine(run)
-        return {"sources": [one.title for one in sources]} if sources else None
+        sources, later = mine(run)
+        titles = [one.title for one in sources] + [f"snapshot of {one.title}" for one, _ in later]
+        return {"sources": titles} if titles else None
 
     def do(run: Run, memo: dict[str, Any]) -> str:
         work: Work = run.facts[_FACTS]
         made: list[Artifact] = []
-        for source in mine(run):
-            assert work.stage is not None
-            made += [_as_written(work, work.stage, one) for one in source.take(work.stage)]
+        sources, later = mine(run)
+        assert work.stage is not None
+        for source in sources:
+            begun = work.begun.pop(source.stem, None)
+            new = finished(begun) if begun else source.take(work.stage)
+            made += [_as_written(work, work.stage, one) for one in new]
+        for source, snapshots in later:
+            work.begun[source.stem] = snapshots.begin(work.stage)
         if work.safety:
             made = [replace(one, facts={**one.facts, "safety": True}) for one in made]
         for artifact in made:
@@ -200,6 +225,7 @@ def _manifest(run: Run, work: Work) -> Manifest:
         id=run.id, created=now("microseconds"), host=run.host, project=work.project,
         root=run.target.root, by=who,
         opslib=_version(), engine=work.engine, release=work.release, recipients=work.recipients,
+        consistent=window.moment(run) if work.consistent else None,
         seconds=round(time.monotonic() - work.began, 3), artifacts=tuple(work.artifacts),
     )  # fmt: skip
 
@@ -210,6 +236,7 @@ def _result(manifest: Manifest, folder: str, work: Work) -> dict[str, Any]:
     return {
         "set": manifest.id, "folder": folder, "bytes": manifest.bytes,
         "raw_bytes": sum(one.raw_bytes for one in manifest.artifacts), "seconds": manifest.seconds,
+        "consistent": to_builtins(manifest.consistent),
         "artifacts": [{name: getattr(one, name) for name in names} for one in manifest.artifacts],
         "uncovered": [{"service": one.service, "what": one.what, "do": one.do} for one in work.found.uncovered],
         "warnings": [*work.found.warnings, *told],

@@ -64,7 +64,8 @@ def find_trees(target: Target, stack: Stack, tools: str, wishes: Wishes, engines
     for place, outer in inner.items():
         if place not in ours:
             decide.part(place, outer)
-    found.warnings += others.writing(target, stack, found.sources)
+    found.outside = others.writing(target, stack, found.sources)
+    found.warnings += found.outside
 
 
 def _refuse_engines(target: Target, places: Iterable[Place], engines: Mapping[Place, Server]) -> None:

@@ -1,160 +1,100 @@
-"""The tasks of a host in this machine's crontab: put there, shown, removed."""
+"""The tasks of a host in this machine's schedule, a crontab or systemd's timers: put there, shown, removed."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from opslib.cron import block, clock
+from opslib.cron import alone, clock, wanted
 from opslib.cron.crontab import Crontab
+from opslib.cron.held import Held
+from opslib.cron.timers import Timers
 from opslib.errors import BadSettings, OpsError
 from opslib.events import Note, Tell
-from opslib.settings.load import KEYS, load_host
+from opslib.settings.load import load_host
 from opslib.signals.check import check
 
 if TYPE_CHECKING:
     from opslib.settings.model import Host
 
-WAIT = "10m"  # a nightly backup waits for a deploy that is under way
-_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
-# Of the environment, beside PATH. Never OPSLIB_AGE_IDENTITY: a crontab is no place for a private key, nor an argument.
-_KEPT = ("HOME", "OPSLIB_SSH_CONFIG", "OPSLIB_TOOLS_BASE", "OPSLIB_AGE_IDENTITY_FILE")
-
-
-def jobs(root: Path, host: Host, environ: Mapping[str, str]) -> list[block.Job]:
-    """What cron is to run for the host. Raises BadSettings where that is nothing, or never."""
-    env = {"PATH": _path(environ.get("PATH", "")), **{name: environ[name] for name in _KEPT if environ.get(name)}}
-    inv = Path(sys.executable).with_name("inv")
-    program = [str(inv)] if inv.is_file() else [sys.executable, "-m", "invoke"]
-    if not host.backup.schedule:
-        raise BadSettings("`backup: schedule:` names no task", host=host.name, left="the crontab")
-    made = []
-    for name, schedule in host.backup.schedule.items():
-        task = f"backup.{name}"
-        if clock.coming(schedule) is None:
-            raise BadSettings(
-                f"there is no such day: backup.schedule.{name}: {schedule}", host=host.name, left="the crontab"
-            )
-        changing = () if name == "verify" else ("--yes", "--wait", WAIT)
-        made.append(
-            block.Job(
-                root=str(root), schedule=schedule, env=env, log=str(log_file(root, host.name)),
-                argv=(*program, task, "--host", host.name, *changing, "--signal"),
-                delay=clock.part_of(host.backup.random_delay, str(root), host.name, task),
-                limit=max(1, round(host.backup.limit)),
-            )
-        )  # fmt: skip
-    return made
-
-
-def log_file(root: Path, host: str) -> Path:
-    """Where the output of a host's jobs goes."""
-    return Path.home() / ".local/state/opslib" / f"{root.name}-{host}.log"
-
 
 def install(root: Path, host: Host, tell: Tell, *, plan: bool) -> tuple[bool, dict[str, Any]]:
-    """Put the host's jobs into the crontab; whether that changed it, and what stands there.
+    """Put the host's jobs into the crontab or systemd's timers, and take them out of the other; whether that changed
+    anything, and what stands there.
 
     Raises OpsError where they could not run: nobody is there at night to type a passphrase or to set a variable.
     """
-    crontab = Crontab()
-    before = crontab.read()
-    _runs_alone(root, host)
+    crontab, timers = _ways(root)
+    chosen, other = (timers, crontab) if _scheduler(host, crontab, timers) == timers.name else (crontab, timers)
+    jobs, catch_up = wanted.jobs(root, host, os.environ), host.backup.catch_up
+    alone.check(root, host)
     check(host.backup.signals, host.name)
-    after = block.install(before, str(root), host.name, jobs(root, host, os.environ))
+    changed = chosen.install(host.name, jobs, catch_up=catch_up, plan=plan)
+    moved = other.remove(host.name, plan=plan)
     if not plan:
-        log_file(root, host.name).parent.mkdir(parents=True, exist_ok=True)
-        if after != before:
-            crontab.write(after)
-        if not crontab.daemon_runs():
-            tell(Note(host.name, "no cron daemon runs on this machine: sudo systemctl enable --now cron", warning=True))
-    return after != before and not plan, _result(root, host.name, after, changed=after != before)
+        chosen.warn(host.name, tell)
+    held = chosen.wanted(host.name, jobs, catch_up=catch_up) if plan else chosen.held()[host.name]
+    return (changed or moved) and not plan, _result([held], changed=changed or moved)
 
 
 def show(root: Path, name: str, tell: Tell) -> tuple[bool, dict[str, Any]]:
-    """What the crontab holds for the host; a warning where its file says otherwise by now."""
-    text = Crontab().read()
-    lines = block.installed(text, str(root)).get(name)
+    """What is installed of the host; a warning where its file says otherwise by now."""
+    ways = _ways(root)
+    found = [(way, held) for way in ways if (held := way.held().get(name))]
     with suppress(BadSettings):  # the file may be gone
-        wanted = jobs(root, load_host(root, name), os.environ)
-        if lines is not None and [_says(one) for one in lines] != [_says(block.parse(one.line())) for one in wanted]:
-            tell(Note(name, f"the host file says otherwise by now: inv cron.install --host {name}", warning=True))
-    return False, _result(root, name, text)
+        host = load_host(root, name)
+        jobs, named = wanted.jobs(root, host, os.environ), host.backup.scheduler
+        for way, held in found:
+            new = way.wanted(name, jobs, catch_up=host.backup.catch_up)
+            if (held.says(), held.catch_up) != (new.says(), new.catch_up) or named not in (None, way.name):
+                tell(Note(name, f"the host file says otherwise by now: inv cron.install --host {name}", warning=True))
+    return False, _result([held for _, held in found])
 
 
 def remove(root: Path, host: str, *, plan: bool) -> tuple[bool, dict[str, Any]]:
-    """Take the host's jobs out of the crontab."""
-    crontab = Crontab()
-    before = crontab.read()
-    after = block.remove(before, str(root), host)
-    if after != before and not plan:
-        crontab.write(after)
-    return after != before and not plan, _result(root, host, before, changed=after != before)
+    """Take the host's jobs out of the crontab and of systemd's timers."""
+    ways = _ways(root)
+    before = [held for way in ways if (held := way.held().get(host))]
+    changed = [way.remove(host, plan=plan) for way in ways]
+    return any(changed) and not plan, _result(before, changed=any(changed))
 
 
 def names(root: Path) -> list[str]:
-    """The hosts that the crontab holds jobs of, for this project."""
-    return sorted(block.installed(Crontab().read(), str(root)))
+    """The hosts that something is installed of, for this project."""
+    return sorted({name for way in _ways(root) for name in way.held()})
 
 
-def _says(line: block.Line) -> tuple[str, str, int, bool]:
-    return line.task, line.schedule, line.delay, line.signals
+def _ways(root: Path) -> tuple[Crontab, Timers]:
+    return Crontab(str(root), lambda host: wanted.log_file(root, host)), Timers(str(root))
 
 
-def _result(root: Path, host: str, crontab: str, **more: Any) -> dict[str, Any]:
-    """What the text of a crontab says of the host. `schedule` and `line` are those of the first task."""
-    lines = block.installed(crontab, str(root)).get(host)
-    told = []
-    for one in lines or ():
-        at = clock.coming(one.schedule, one.delay)
-        told.append(
-            {"task": one.task, "schedule": one.schedule, "delay": one.delay, "line": one.text,
-             "next": at.isoformat() if at is not None else None}
+def _scheduler(host: Host, crontab: Crontab, timers: Timers) -> str:
+    """What the host file names; else the crontab, where there is one. Raises OpsError."""
+    named = host.backup.scheduler
+    if named == timers.name and not timers.there():
+        raise OpsError(
+            "systemd does not run this machine, and `backup: scheduler:` asks for it",
+            host=host.name, left="everything", next="leave `scheduler:` away, or set it to crontab",
         )  # fmt: skip
+    if named is None and not crontab.there() and timers.there():
+        return timers.name
+    return named or crontab.name
+
+
+def _result(held: Sequence[Held], **more: Any) -> dict[str, Any]:
+    """`schedule` and `line` are those of the first task."""
+    told = [
+        {"task": line.task, "schedule": line.schedule, "delay": line.delay, "line": line.text, "unit": line.unit,
+         "next": line.next.isoformat() if line.next is not None else None}
+        for one in held
+        for line in one.lines
+    ]  # fmt: skip
     first = told[0] if told else {"schedule": None, "line": None}
     return {
-        "installed": lines is not None, "schedule": first["schedule"], "line": first["line"],
-        "log": str(log_file(root, host)), "zone": clock.zone()[0], "jobs": told, **more,
+        "installed": bool(held), "scheduler": ", ".join(one.scheduler for one in held) or None,
+        "schedule": first["schedule"], "line": first["line"], "catch_up": any(one.catch_up for one in held),
+        "log": held[0].log if held else None, "zone": clock.zone()[0], "jobs": told, **more,
     }  # fmt: skip
-
-
-def _path(given: str) -> str:
-    """The usual folders, and before them those of the programs that are elsewhere."""
-    programs = [shutil.which(name, path=given) for name in ("docker", "ssh", "bash")]
-    folders = [os.path.dirname(os.path.abspath(program)) for program in programs if program]
-    return ":".join(dict.fromkeys([*(folder for folder in folders if folder not in _PATH), *_PATH]))
-
-
-def _runs_alone(root: Path, host: Host) -> None:
-    """Raise what would stop the job at night."""
-    try:
-        alone = load_host(root, host.name, environ={})
-    except BadSettings as error:
-        raise BadSettings(
-            f"cron has none of your shell's variables: {error.what}", left="the crontab", next="set it in .env"
-        ) from None
-    if alone != host:
-        names = ", ".join(name for name in KEYS if os.environ.get(name)) or "variables that the host file refers to"
-        raise BadSettings(
-            f"cron has none of your shell's variables, and without them {host.name} is another: {names}",
-            left="the crontab",
-            next="set them in .env or in the host file, and unset them in the shell",
-        )
-    if host.address is None:
-        return
-    from opslib.target.connection import needs_person
-    from opslib.target.ssh_config import resolve
-
-    why = needs_person(resolve(str(host.address)), host_name=host.name)
-    if why:
-        raise OpsError(
-            f"cron could not log in, nobody is there to help it: {why}",
-            host=host.name,
-            left="the crontab",
-            next="give it a key without a passphrase, and name that as IdentityFile of the server in ~/.ssh/config",
-        )

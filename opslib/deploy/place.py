@@ -14,8 +14,8 @@ from opslib.deploy.files import There
 from opslib.errors import OpsError
 from opslib.events import Progress
 from opslib.state.sums import sums
-from opslib.target.base import Target
-from opslib.target.transfer import BLOCK, stream_in, stream_out
+from opslib.target.base import BLOCK, Target
+from opslib.target.transfer import stream_in, stream_out
 
 _THERE = """cd -- "$1" || exit; mapfile -d '' -t files
 for f in "${files[@]}"; do

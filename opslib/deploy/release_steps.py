@@ -12,8 +12,7 @@ from opslib.deploy.adopt import adopt
 from opslib.deploy.files_step import staging
 from opslib.deploy.render import to_text
 from opslib.deploy.seen import Seen
-from opslib.run.fleet import holder
-from opslib.run.record import now
+from opslib.run.record import holder, now
 from opslib.run.step import Run, Step
 from opslib.state import releases
 from opslib.state.releases import Release

@@ -15,8 +15,7 @@ from opslib.deploy.options import RollbackOptions
 from opslib.deploy.render import to_text
 from opslib.deploy.rollback_look import Back, survey
 from opslib.run import watchdog
-from opslib.run.fleet import holder
-from opslib.run.record import now
+from opslib.run.record import holder, now
 from opslib.run.step import AnyStep, Run, Step
 from opslib.state import releases
 from opslib.target.base import Target

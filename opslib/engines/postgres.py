@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -38,20 +39,26 @@ def session(at: Instance) -> dict[str, str | Secret]:
 
 def major(at: Instance) -> int:
     """The server's major version."""
-    return int(at.version.split(".")[0] or 0)
+    return major_of(at.version)
+
+
+def major_of(version: str) -> int:
+    """`15.18 (Debian 15.18-1)` is 15."""
+    found = re.match(r"\d+", version)
+    return int(found[0]) if found else 0
 
 
 # Extensions' own tables come back with CREATE EXTENSION, not with the dump.
-_OWN = """from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+OWN = """from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.relpersistence <> 't' and n.nspname not in ('pg_catalog', 'information_schema')
 and n.nspname !~ '^pg_(toast|temp)' and not exists (select from pg_catalog.pg_depend d
 where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')"""
-_TABLES = f"{_OWN} and c.relkind = 'r'"
+TABLES = f"{OWN} and c.relkind = 'r'"
 # What a dump reads the contents of: tables (it locks partitioned ones), sequences.
-_READ = f"(select coalesce(json_agg(format('%I.%I', n.nspname, c.relname)), '[]') {_OWN} and c.relkind in"
+_READ = f"(select coalesce(json_agg(format('%I.%I', n.nspname, c.relname)), '[]') {OWN} and c.relkind in"
 
 COUNT = f"""select format('select %L, count(*) from only %I.%I', format('%I.%I', n.nspname, c.relname),
-n.nspname, c.relname) {_TABLES} order by 1 \\gexec
+n.nspname, c.relname) {TABLES} order by 1 \\gexec
 select '{LARGE}', count(*) from pg_catalog.pg_largeobject_metadata having count(*) > 0;
 """
 """Prints `quoted.name|rows` for each table, partitions and children each for itself; and how many large objects there
@@ -108,7 +115,7 @@ def ask(target: Target, at: Instance, database: str, sql: str, *, limit: float =
 def databases(target: Target, at: Instance) -> dict[str, int | None]:
     """The databases that hold something, and their sizes in bytes: None for one that the user may not connect to.
     `postgres`, which every server has, counts only where somebody made a table in it."""
-    tables, *lines = ask(target, at, DOOR, f"select count(*) {_TABLES};\n{_LIST}")
+    tables, *lines = ask(target, at, DOOR, f"select count(*) {TABLES};\n{_LIST}")
     found = {one["name"]: one["size"] for one in map(json.loads, lines)}
     if tables == "0" and len(found) > 1:
         found.pop(DOOR, None)
@@ -211,12 +218,13 @@ class Snapshot:
             raise
         return self
 
-    def begin_count(self) -> None:
-        """Start to count; it goes on while the dump runs, and the transaction stays open until `counts`."""
-        self._process.write(COUNT.encode())
+    def begin_count(self, more: str = "") -> None:
+        """Start to count, and then to ask `more`, SQL that prints JSON, an object a line; it goes on while the dump
+        runs, and the transaction stays open until `counts`."""
+        self._process.write((COUNT + more).encode())
 
-    def counts(self) -> dict[str, int]:
-        """The rows of each table, once all are counted."""
+    def counts(self) -> tuple[dict[str, int], list[str]]:
+        """The rows of each table, once all are counted, and what `more` printed."""
         self._process.write(b"commit;\n\\q\n")
         self._process.end_input()
         printed = bytearray(self._rest)
@@ -225,7 +233,9 @@ class Snapshot:
         ended = self._target.finish(self._process)
         if not ended.ok:
             raise refused(self._target, self._at, self._database, ended.stderr)
-        return counts_from(printed.decode().split("\n"))
+        lines = printed.decode().split("\n")
+        counted = [line for line in lines if not line.startswith("{")]  # a table's name that begins so is in quotes
+        return counts_from(counted), [line for line in lines if line.startswith("{")]
 
     def close(self) -> None:
         """End the session, wherever it is."""

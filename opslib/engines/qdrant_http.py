@@ -5,7 +5,8 @@ path of one, `/collections/NAME`, quoted as in an address.
 
     ready PORT                        succeeds when the server answers
     ask PORT                          requests on standard input, a JSON [method, path, body] a line; an answer a line
-    snapshot PORT COLLECTION NOTES    a new snapshot on standard output, what is in it on descriptor 4
+    snapshot PORT COLLECTION NOTES    a new snapshot on standard output, what is in it on descriptor 4; once it is made
+                                      it says `begun` on descriptor 9
     upload PORT COLLECTION [SHA256]   the snapshot on standard input takes the collection's place
     read [SHA256]                     a snapshot on standard input is read to its end
 """
@@ -103,10 +104,11 @@ def snapshot(port: str, collection: str, notes: str) -> None:
             if before == after or not left:
                 break
             forget(port, notes)
+        aliases = {one["alias_name"]: one["collection_name"] for one in call(port, "GET", "/aliases")["aliases"]}
+        os.write(9, b"begun\n")
         digest = download(port, path, made)
     finally:
         forget(port, notes)
-    aliases = {one["alias_name"]: one["collection_name"] for one in call(port, "GET", "/aliases")["aliases"]}
     told = {"before": before, "after": after, "sha256": digest, "info": info, "aliases": aliases}
     os.write(4, f"{json.dumps(told)}\n".encode())
 

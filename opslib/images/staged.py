@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from opslib.command import Command
 from opslib.compose.script import docker_script
 from opslib.images.pieces import Codec, Piece
-from opslib.target.transfer import BLOCK, Moved
+from opslib.target.base import BLOCK
+from opslib.target.transfer import Moved
 
 if TYPE_CHECKING:
     from opslib.settings.model import Host

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from opslib.command import Command, bash, command, pipe
 from opslib.errors import CommandFailed, OpsError
 from opslib.events import Note, Progress
+from opslib.target.base import BLOCK
 from opslib.target.docker import docker
-from opslib.target.transfer import BLOCK, stream_in
+from opslib.target.transfer import stream_in
 
 if TYPE_CHECKING:
     from opslib.settings.model import Host

@@ -13,6 +13,7 @@ from opslib.command import Command
 from opslib.errors import CommandFailed, OpsError
 from opslib.events import Note
 from opslib.images.info import ImageInfo, images_of
+from opslib.images.pull import ensure_pulled
 from opslib.images.ship import same_engine, ship
 from opslib.target.docker import docker
 
@@ -50,7 +51,9 @@ def ensure_tools(target: Target, here: Target | None = None, environ: Mapping[st
     """
     host = target.host
     if host.tools_image:
-        return _given(target, host.tools_image)
+        again = "remove `tools_image:` from the host file to have one built"
+        ensure_pulled(target, [host.tools_image], "the host file's tools_image", next=again)
+        return host.tools_image
     tag, base = tools_tag(), environ.get("OPSLIB_TOOLS_BASE") or BASE
     there = images_of(target, [tag])
     if tag in there and there[tag].listed:
@@ -74,21 +77,6 @@ def ensure_tools(target: Target, here: Target | None = None, environ: Mapping[st
         left="everything: nothing has been stopped",
         next=f"docker pull {base} on one of them, or set `tools_image:` in the host file",
     )
-
-
-def _given(target: Target, image: str) -> str:
-    if image not in images_of(target, [image]):
-        target.tell(Note(target.host.name, f"pulling {image}"))
-        try:
-            target.run(docker(target.host, "pull", "--quiet", image, limit=BUILD))
-        except CommandFailed as error:
-            raise OpsError(
-                f"the host file's tools_image {image} is not there and cannot be pulled: {error.stderr}",
-                host=target.host.name,
-                left="everything: nothing has been stopped",
-                next="remove `tools_image:` from the host file to have one built",
-            ) from None
-    return image
 
 
 def _send(here: Target, target: Target, tag: str, base: str) -> None:

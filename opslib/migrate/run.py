@@ -23,14 +23,14 @@ def migrate_command(host: Host, project: Project, spec: Migrate, name: str) -> C
     """The migration in a container of its own beside the running stack, its errors among its output. Broken off, the
     container is ended first: it would outlive its client."""
     words = _run(host, project, spec.service, name, spec.up).stages[0].argv
-    kill = docker(host, "kill", name)
-    return bash('exec "$@" 2>&1', *words, limit=spec.timeout, on_break=kill)
+    gone = docker(host, "rm", "-f", name)
+    return bash('exec "$@" 2>&1', *words, limit=spec.timeout, on_break=gone)
 
 
 def status_command(host: Host, project: Project, spec: Migrate, name: str) -> Command:
     """The command that prints the schema's revision."""
     return _run(host, project, spec.service, name, spec.status or ()).with_(
-        limit=_STATUS, on_break=docker(host, "kill", name)
+        limit=_STATUS, on_break=docker(host, "rm", "-f", name)
     )
 
 

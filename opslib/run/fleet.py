@@ -1,66 +1,39 @@
-"""A run over one host or many: forward everywhere, then commit everywhere, then the final steps.
-
-Whatever interrupts it, each host ends wholly new or wholly old, and all of them the same: a failure before the commit
-undoes every host; after it, every host goes forward, if need be in the next run.
-"""
+"""A run over one host or many. Hosts that belong together end the same (`opslib.run.together`); otherwise each is for
+itself, and what goes wrong on one is no other's concern."""
 
 from __future__ import annotations
 
-import getpass
 import secrets
-import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 
-from opslib.errors import Cancelled, HostLost, OpsError
+from opslib.errors import OpsError
 from opslib.run.host_run import HostRun
-from opslib.run.log import Left, left_behind, path
-from opslib.run.record import HostRecord, Record, failed, now
-from opslib.run.step import AnyStep, Recovery, Run
+from opslib.run.record import HostRecord, Record, failed, now, unforeseen
+from opslib.run.step import Run
+from opslib.run.task import Task
+from opslib.run.together import all_or_none
 from opslib.run.workers import Interrupt, each, interruptible
-from opslib.state import journal, lines
 from opslib.target.base import Target
-from opslib.target.lock import locked
-
-Steps = Callable[[Run], list[AnyStep]]
-_RECONNECT = 60.0  # seconds given to get a lost line back, to undo
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is carried out: a name, the steps for a host (made under the lock, after recovery), and what is known of
-    the steps that any earlier run may have left behind. `peer` opens another host of such a run, to ask it whether
-    it had committed; None where it cannot be reached. `detail` goes into the journal."""
-
-    name: str
-    steps: Steps
-    known: Mapping[str, Recovery] = field(default_factory=dict)
-    peer: Callable[[str], Target | None] = lambda name: None
-    wait: float = 0.0
-    plan: bool = False
-    detail: Mapping[str, object] = field(default_factory=dict)
 
 
 def carry_out(task: Task, targets: Sequence[Target], *, beside: Sequence[Target] = ()) -> Record:
-    """Carry the task out on the targets and say how it ended; never raises an OpsError.
+    """Carry the task out on the targets, at most eight at once, and say how it ended; never raises an OpsError.
 
     `beside` are further targets that steps use (this machine, for a build): an interruption reaches them too.
     """
     record = Record(task.name, now())
     began = time.monotonic()
-    run_id = new_id()
-    names = tuple(target.host.name for target in targets)
-    hosts = [HostRun(Run(run_id, task.name, target, names, task.plan)) for target in targets]
-    with interruptible() as interrupt, ExitStack() as locks:
-        interrupt.watch([*targets, *beside])
-        _phases(task, hosts, locks, interrupt)
-    record.hosts = [host.record for host in hosts]
+    groups = [list(targets)] if task.together else [[target] for target in targets]
+    hosts = [_runs(task, group) for group in groups]
+    interrupts = [Interrupt([*group, *beside]) for group in groups]
+    with interruptible(interrupts):
+        errors = each(list(zip(hosts, interrupts, strict=True)), lambda pair: all_or_none(task, *pair))
+    for runs, error in zip(hosts, errors, strict=True):
+        _note(runs[0].record, error, alone=len(groups) == 1)
+        record.hosts += [one.record for one in runs]
     record.seconds = time.monotonic() - began
-    for host in hosts:
-        host.record.seconds = host.seconds()
     return record
 
 
@@ -68,14 +41,21 @@ def look_on(name: str, targets: Sequence[Target], look: Callable[[Run], object])
     """The same for what only reads: no lock, no log, no journal. `look` fills the run's `result`."""
     record = Record(name, now())
     began = time.monotonic()
-    runs = [Run(new_id(), name, target, ()) for target in targets]
-    with interruptible() as interrupt:
-        interrupt.watch(targets)
-        errors = each(runs, look)
-    for run, error in zip(runs, errors, strict=True):
-        entry = HostRecord(run.host, result=run.result, seconds=round(time.monotonic() - began, 3))
-        _note(entry, error)
-        record.hosts.append(entry)
+    record.hosts = [HostRecord(target.host.name) for target in targets]
+
+    def work(pair: tuple[Target, HostRecord]) -> None:
+        target, entry = pair
+        run, since = Run(new_id(), name, target, ()), time.monotonic()
+        entry.result = run.result
+        try:
+            look(run)
+        finally:
+            entry.seconds = round(time.monotonic() - since, 3)
+
+    with interruptible([Interrupt(targets)]):
+        errors = each(list(zip(targets, record.hosts, strict=True)), work)
+    for entry, error in zip(record.hosts, errors, strict=True):
+        _note(entry, error, alone=len(targets) == 1)
     record.seconds = time.monotonic() - began
     return record
 
@@ -85,170 +65,21 @@ def new_id() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H%M%SZ-") + secrets.token_hex(2)
 
 
-def holder(task: str) -> str:
-    """One line for whoever waits for the lock: who, what, since."""
-    return f"{getpass.getuser()}@{socket.gethostname()}: {task}, since {now()}"
+def _runs(task: Task, group: Sequence[Target]) -> list[HostRun]:
+    """Hosts that end the same are of one run; the others have ids of their own, as they may share a machine."""
+    ident, names = new_id(), tuple(target.host.name for target in group)
+    return [HostRun(Run(ident, task.name, target, names, task.plan)) for target in group]
 
 
-# -- phases
-
-
-def _phases(task: Task, hosts: list[HostRun], locks: ExitStack, interrupt: Interrupt) -> None:
-    if task.plan:
-        _settle(hosts, each(hosts, lambda host: host.plan(task.steps(host.run))))
-        return
-    opened = [ExitStack() for _ in hosts]
-    for stack in opened:
-        locks.push(stack)
-
-    def hold(pair: tuple[HostRun, ExitStack]) -> None:
-        host, stack = pair
-        stack.enter_context(locked(host.run.target, run=host.run.id, holder=holder(task.name), wait=task.wait))
-
-    if not _settle(hosts, each(list(zip(hosts, opened, strict=True)), hold)):
-        _interrupted(hosts, "while waiting for the lock", left="everything")
-        return
-    if not _settle(hosts, each(hosts, lambda host: _recover(host, task))):
-        _interrupted(hosts, "while an earlier run was being undone", next="run it again: it goes on from there")
-        return
-    # What one host refuses keeps every other from beginning.
-    done = _settle(hosts, each(hosts, lambda host: host.prepare(task.steps(host.run))))
-    done = done and _settle(hosts, each(hosts, lambda host: host.forward()))
-    interrupt.hold("it is about to end")
-    if done and interrupt.happened():  # between two commands
-        done = _settle(hosts, [Cancelled("interrupted") for _ in hosts])
-    if not done:
-        interrupt.hold("what was begun is being undone; please wait, or it stays half done until the next run")
-        _undo(hosts, opened, task)
-        _interrupted(hosts, left="everything: what was begun has been undone")
-        _journal(hosts, task)
-        return
-    # From the first commit on everything goes forward: a host that cannot be told now learns it from the others.
-    _settle(hosts, each(hosts, lambda host: host.commit()))
-    interrupt.release()
-    good = [host for host in hosts if host.record.ok]
-    _settle(good, each(good, lambda host: host.finish()))
-    interrupt.hold("it is about to end")
-    _interrupted(hosts, "when only the cleaning up was left", next="nothing: the next run of any task does the rest")
-    _journal(hosts, task)
-
-
-def _interrupted(hosts: list[HostRun], when: str = "", *, left: str | None = None, next: str | None = None) -> None:
-    """Say of the hosts that were interrupted what that means; the command that was broken off means nothing to a
-    person."""
-    for host in hosts:
-        if host.record.code == Cancelled.exit_code:
-            failed_in = [step.name for step in host.record.steps if step.status == "failed"]
-            place = f"in step {failed_in[-1]}" if failed_in else ""
-            what = " ".join(word for word in ("interrupted", place, when) if word)
-            host.record.error = {"what": what, "left": left, "next": next}
-
-
-def _settle(hosts: list[HostRun], errors: list[BaseException | None]) -> bool:
-    """Write what went wrong into the records; True when nothing did."""
-    for host, error in zip(hosts, errors, strict=True):
-        _note(host.record, error)
-        host.record.result = host.run.result
-    return not any(errors)
-
-
-def _note(entry: HostRecord, error: BaseException | None) -> None:
+def _note(entry: HostRecord, error: BaseException | None, *, alone: bool) -> None:
+    """Write an error into the record of the host that it is of. A mistake of opslib's own is raised where nobody else's
+    result would be lost."""
     if error is None:
         return
-    if not isinstance(error, OpsError):
+    if isinstance(error, OpsError):
+        if entry.error is None:
+            failed(entry, error)
+    elif alone or not isinstance(error, Exception):
         raise error
-    if entry.error is None:
-        failed(entry, error)
-
-
-def _undo(hosts: list[HostRun], opened: list[ExitStack], task: Task) -> None:
-    def back(pair: tuple[HostRun, ExitStack]) -> None:
-        host, stack = pair
-        if host.record.error is not None and host.run.target.lost:
-            _reconnect(host, stack, task)
-        host.undo()
-
-    errors = each(list(zip(hosts, opened, strict=True)), back)
-    for host, error in zip(hosts, errors, strict=True):
-        if isinstance(error, HostLost):
-            if host.record.error is None or host.record.code == Cancelled.exit_code:
-                failed(host.record, error)
-        elif isinstance(error, OpsError):
-            failed(host.record, _failed_undo(host, error))
-        elif error is not None:
-            raise error
-        if host.record.ok:  # it went well here and was undone because of another
-            host.record.ok = False
-            host.record.code = 1
-            what = "undone" if host.record.steps else "not begun"
-            host.record.error = {"what": f"{what} because another host failed", "left": "as before", "next": None}
-
-
-def _failed_undo(host: HostRun, error: OpsError) -> OpsError:
-    first = host.record.error["what"] if host.record.error else ""
-    return OpsError(
-        f"{first}\nand undoing it failed: {error.what}",
-        left="what was begun, half done",
-        next=error.next or f"mend the cause and run again: {path(host.run.target)} says what is to be undone",
-    )
-
-
-def _reconnect(host: HostRun, stack: ExitStack, task: Task) -> None:
-    """Get a lost line back. Raises HostLost when that takes too long: then the next run undoes."""
-    target = host.run.target
-    deadline = time.monotonic() + _RECONNECT
-    stack.close()
-    while True:
-        try:
-            target.reconnect()
-            stack.enter_context(locked(target, run=host.run.id, holder=holder(task.name), wait=_RECONNECT))
-            return
-        except OpsError as error:
-            if time.monotonic() > deadline:
-                raise HostLost(
-                    f"the connection did not come back: {error.what}",
-                    next="run again when it answers: the next run undoes what was begun",
-                ) from error
-            time.sleep(1)
-
-
-def _recover(host: HostRun, task: Task) -> None:
-    left = host.left()
-    if left is not None:
-        host.recover(left, task.known, forward=left.committed or _committed_elsewhere(host, left, task))
-
-
-def _committed_elsewhere(host: HostRun, left: Left, task: Task) -> bool:
-    for name in left.hosts:
-        if name == host.run.host:
-            continue
-        peer = task.peer(name)
-        if peer is None:
-            host.run.note(f"{name} took part in {left.task} {left.run} and cannot be asked now", warning=True)
-            continue
-        other = left_behind(lines.read(peer, path(peer)))
-        if other is not None and other.run == left.run and other.committed:
-            return True
-        if any(entry.get("run") == left.run and entry.get("committed") for entry in journal.read(peer)):
-            return True
-    return False
-
-
-def _journal(hosts: list[HostRun], task: Task) -> None:
-    def write(host: HostRun) -> None:
-        if not host.run.changed and host.record.ok:
-            return
-        journal.append(
-            host.run.target,
-            {
-                "run": host.run.id, "task": task.name, "at": now(), "by": holder(task.name).split(":")[0],
-                "ok": host.record.ok, "committed": host.record.ok, "changed": host.record.changed,
-                "seconds": host.seconds(), "hosts": list(host.run.hosts),
-                "steps": [[step.name, step.status, step.seconds] for step in host.record.steps],
-                "error": host.record.error, **task.detail, **host.run.journal,
-            },
-        )  # fmt: skip
-
-    for host, error in zip(hosts, each(hosts, write), strict=True):
-        if isinstance(error, OpsError) and host.record.ok:
-            host.run.note(f"the journal could not be written: {error.what}", warning=True)
+    else:
+        failed(entry, unforeseen(error, entry.host))

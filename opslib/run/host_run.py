@@ -29,6 +29,10 @@ class HostRun:
         head = {"run": run.id, "task": run.task, "hosts": list(run.hosts)}
         self._log = Log(run.target, head)
 
+    def start(self) -> None:
+        """Its time counts from here."""
+        self._started = time.monotonic()
+
     def seconds(self) -> float:
         """How long this host's part has taken so far."""
         return round(time.monotonic() - self._started, 3)

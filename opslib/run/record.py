@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
+import socket
+import traceback
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from opslib.errors import Cancelled, OpsError, Unhealthy
@@ -81,6 +85,22 @@ def failed(host: HostRecord, error: OpsError) -> None:
     host.error = {"what": error.what, "left": error.left, "next": error.next}
 
 
+def unforeseen(error: Exception, host: str | None = None) -> OpsError:
+    """What is said of a mistake of opslib's own; `host`: where it was one of several."""
+    said = (str(error).strip().splitlines() or [""])[0]
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"with --host {host} --debug" if host is not None else "with --debug"
+    return OpsError(
+        f"unexpected {type(error).__name__} in {Path(place.filename).name}:{place.lineno}: {said}",
+        next=f"run it again {where} to see the whole traceback, and report it",
+    )
+
+
 def now(timespec: str = "seconds") -> str:
     """The time as it stands in records: ISO 8601, UTC, by default whole seconds."""
     return datetime.now(timezone.utc).isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
+def holder(task: str) -> str:
+    """One line for whoever waits for the lock: who, what, since."""
+    return f"{getpass.getuser()}@{socket.gethostname()}: {task}, since {now()}"

@@ -18,17 +18,15 @@ T = TypeVar("T")
 
 
 class Interrupt:
-    """Whether the user has interrupted. A signal cancels what runs on the targets, unless it is held back."""
+    """Whether the user has interrupted those who work together on `targets`. A signal cancels what runs there, unless
+    it is held back."""
 
-    def __init__(self) -> None:
+    def __init__(self, targets: Sequence[Target]) -> None:
         self._event = threading.Event()
-        self._targets: list[Target] = []
+        self._guard = threading.RLock()  # the handler may come upon a thread that is in here
+        self._targets: Sequence[Target] = targets
         self._cancelling: list[threading.Thread] = []
         self._held = ""
-
-    def watch(self, targets: Sequence[Target]) -> None:
-        """Cancel these when the signal comes."""
-        self._targets = list(targets)
 
     def happened(self) -> bool:
         """Whether a signal came."""
@@ -37,7 +35,8 @@ class Interrupt:
     def hold(self, why: str) -> None:
         """From now on a signal is answered with `why` and remembered: what is done now must not stop half way. What
         was cancelled is over when this returns, and the targets work again."""
-        self._held = why
+        with self._guard:
+            self._held = why
         for thread in self._cancelling:
             thread.join()
         for target in self._targets:
@@ -45,17 +44,25 @@ class Interrupt:
 
     def release(self) -> None:
         """A signal counts again, also one that came meanwhile."""
-        self._held = ""
-        if self._event.is_set():
-            self._cancel()
+        with self._guard:
+            self._held = ""
+            if self._event.is_set():
+                self._cancel()
 
-    def _signal(self, number: int, frame: FrameType | None) -> None:
-        self._event.set()
-        if self._held:
-            # In a thread: what the main thread was doing may hold the lock of the screen.
-            threading.Thread(target=self._answer, args=(self._held,), daemon=True).start()
-        else:
-            self._cancel()
+    def end(self) -> None:
+        """They are done: nothing is left to be interrupted."""
+        with self._guard:
+            self._targets = ()
+
+    def signal(self) -> None:
+        """It came: to be called by the handler."""
+        with self._guard:
+            self._event.set()
+            if self._held:
+                # In a thread: what the main thread was doing may hold the lock of the screen.
+                threading.Thread(target=self._answer, args=(self._held,), daemon=True).start()
+            else:
+                self._cancel()
 
     def _cancel(self) -> None:
         for target in self._targets:
@@ -69,19 +76,23 @@ class Interrupt:
 
 
 @contextmanager
-def interruptible() -> Iterator[Interrupt]:
-    """Turn SIGINT, SIGTERM and SIGHUP into a cancellation of the targets that the yielded value watches."""
-    interrupt = Interrupt()
+def interruptible(interrupts: Sequence[Interrupt]) -> Iterator[None]:
+    """Hand SIGINT, SIGTERM and SIGHUP on to each of these."""
     if threading.current_thread() is not threading.main_thread():
-        yield interrupt
+        yield
         return
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        for interrupt in interrupts:
+            interrupt.signal()
+
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, interrupt._signal) for number in numbers]
+    before = [signal.signal(number, handler) for number in numbers]
     try:
-        yield interrupt
+        yield
     finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+        for number, old in zip(numbers, before, strict=True):
+            signal.signal(number, old)
 
 
 def each(items: Sequence[T], work: Callable[[T], object]) -> list[BaseException | None]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import bisect
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +44,8 @@ class EnvFile:
     def __init__(self, text: str, shown: str) -> None:
         self.shown = shown
         self._text = text
-        self._entries = {entry.name: entry for entry in _Reader(text, shown).entries()}
+        self._all = list(_Reader(text, shown).entries())
+        self._entries = {entry.name: entry for entry in self._all}
         self._other: dict[str, str | None] | None = None
 
     @classmethod
@@ -58,6 +59,16 @@ class EnvFile:
     def values(self) -> dict[str, str]:
         """Every name with its value as Compose v2 reads it."""
         return {name: entry.value for name, entry in self._entries.items()}
+
+    def beside(self, names: Collection[str]) -> dict[str, str]:
+        """The assignments of other names as they are written, by name, to be put into a file that has those `names`."""
+        lines = self._text.split("\n")
+        ends = [*(entry.line - 1 for entry in self._all[1:]), len(lines)]
+        return {
+            entry.name: "\n".join(lines[entry.line - 1 : end]).rstrip() + "\n"
+            for entry, end in zip(self._all, ends, strict=True)
+            if entry.name not in names
+        }
 
     def place(self, name: str) -> str:
         """`file:line` of the assignment that counts."""

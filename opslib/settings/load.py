@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -43,29 +43,13 @@ _COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose
 _OVERRIDE = (
     "compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml",
 )  # fmt: skip
-_HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def known_hosts_names(root: Path) -> list[str]:
     """The hosts that can be named: `local` and every hosts/NAME.yml but the example."""
-    found = {path.stem for path in (root / "hosts").glob("*.yml") if _HOST_NAME.fullmatch(path.stem)}
+    found = {path.stem for path in (root / "hosts").glob("*.yml") if HOST_NAME.fullmatch(path.stem)}
     return sorted(found - {"example"} | {LOCAL})
-
-
-def select_hosts(root: Path, spec: str | None, environ: Mapping[str, str] = os.environ) -> list[str]:
-    """The names that `--host` means (`prod`, `a,b`, `@web`), without doubles; None: OPSLIB_HOST, else `local`.
-
-    Raises BadSettings for a host or group that is not there.
-    """
-    settings = _Settings(root, environ)
-    if spec is None:
-        spec = settings.text("OPSLIB_HOST") or LOCAL
-    chosen: list[str] = []
-    for word in (part.strip() for part in spec.split(",")):
-        if not word:
-            raise BadSettings(f"--host {spec!r}: expected a name, names joined by commas, or @group")
-        chosen += _members(root, word[1:], settings) if word.startswith("@") else [_checked(root, word)]
-    return list(dict.fromkeys(chosen))
 
 
 def load_host(
@@ -75,20 +59,34 @@ def load_host(
 
     `overrides` are flags: a dotted key of the host file (one of `KEYS`' values) and its text. Raises BadSettings.
     """
-    _checked(root, name)
-    settings = _Settings(root, environ)
-    node = yamlfile.merge(_file(root, "_defaults"), _file(root, name))
-    node = yamlfile.merge(node, settings.node(overrides))
+    checked(root, name)
+    settings = Settings(root, environ)
+    node = yamlfile.merge(host_node(root, name), settings.node(overrides))
     found = Decoder(settings.lookup).fields(node, Host, without=["name"])
     return _with_defaults(root, name, found)
+
+
+def bare_local(root: Path) -> Host:
+    """This machine without anything that its file says."""
+    return _with_defaults(root, LOCAL, {})
+
+
+def host_node(root: Path, name: str) -> Node:
+    """What a host's file says on top of hosts/_defaults.yml. Raises BadSettings."""
+    return yamlfile.merge(host_file(root, "_defaults"), host_file(root, name))
+
+
+def lookup_in(root: Path, environ: Mapping[str, str]) -> Callable[[str], str | None]:
+    """What gives the values of `${NAME}` and of settings, from the environment and `.env`. Raises BadSettings."""
+    return Settings(root, environ).lookup
 
 
 def load_signals(root: Path, name: str, environ: Mapping[str, str] = os.environ) -> Signals:
     """Whom a host's file wants to be told, as far as that can be known: also where the file is wrong elsewhere, so that
     somebody learns of it."""
     try:
-        lookup = _Settings(root, environ).lookup
-        node = yamlfile.merge(_file(root, "_defaults"), _file(root, name))
+        lookup = Settings(root, environ).lookup
+        node = host_node(root, name)
     except BadSettings:
         return Signals()
     for key in ("backup", "signals"):
@@ -120,14 +118,14 @@ def adopt(root: Path, environ: MutableMapping[str, str] = os.environ) -> None:
 
     Raises BadSettings.
     """
-    settings = _Settings(root, environ)
+    settings = Settings(root, environ)
     for name in PROCESS:
         value = settings.text(name)
         if value and not environ.get(name):
             environ[name] = str(root / os.path.expanduser(value)) if name in _FILES else value
 
 
-class _Settings:
+class Settings:
     """What the process environment and `.env` say: OPSLIB_* settings, and the values of `${NAME}`."""
 
     def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
@@ -176,7 +174,7 @@ def _nested(key: str, text: str, place: str) -> Node:
     return node
 
 
-def _file(root: Path, name: str) -> Node:
+def host_file(root: Path, name: str) -> Node:
     shown = f"hosts/{name}.yml"
     try:
         node = yamlfile.read(root / "hosts" / f"{name}.yml", shown)
@@ -191,33 +189,18 @@ def _file(root: Path, name: str) -> Node:
     return node
 
 
-def _checked(root: Path, name: str) -> str:
+def checked(root: Path, name: str) -> str:
     """The name, if there is such a host."""
     hosts = root / "hosts"
-    if name == LOCAL or (_HOST_NAME.fullmatch(name) and os.path.lexists(hosts / f"{name}.yml")):
+    if name == LOCAL or (HOST_NAME.fullmatch(name) and os.path.lexists(hosts / f"{name}.yml")):
         return name
-    if _HOST_NAME.fullmatch(name) and os.path.exists(hosts / f"{name}.yaml"):
+    if HOST_NAME.fullmatch(name) and os.path.exists(hosts / f"{name}.yaml"):
         raise BadSettings(f"hosts/{name}.yaml: host files end in .yml", next=f"mv hosts/{name}.yaml hosts/{name}.yml")
     known = known_hosts_names(root)
     close = difflib.get_close_matches(name[:100], known, 3)
     hint = f" did you mean {' or '.join(map(repr, close))}?" if close else ""
-    file = f"hosts/{name}.yml" if _HOST_NAME.fullmatch(name) else "hosts/NAME.yml"
+    file = f"hosts/{name}.yml" if HOST_NAME.fullmatch(name) else "hosts/NAME.yml"
     raise BadSettings(
         f"unknown host {name[:100]!r}:{hint} hosts/ holds {', '.join(known)}",
         next=f"cp hosts/example.yml {file}, and edit it",
     )
-
-
-def _members(root: Path, group: str, settings: _Settings) -> list[str]:
-    """The hosts of a group. Only `groups` is read of each file: other hosts' unset passwords are no concern here."""
-    groups: dict[str, list[str]] = {}
-    for name in known_hosts_names(root):
-        node = yamlfile.merge(_file(root, "_defaults"), _file(root, name))
-        assert isinstance(node.value, dict)
-        only = Node({key: child for key, child in node.value.items() if key == "groups"}, node.place, node.place)
-        for one in Decoder(settings.lookup).fields(only, Host).get("groups", ()):
-            groups.setdefault(one, []).append(name)
-    if group not in groups:
-        what = nearest(group, groups) if groups else "; no host file names a group"
-        raise BadSettings(f"unknown group {group!r}{what}", next="add `groups: [NAME]` to the files of its hosts")
-    return groups[group]

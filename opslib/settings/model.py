@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Struct, field
 
 from opslib.command import Secret
-from opslib.settings import caches, globs, units
+from opslib.settings import caches, globs, schedule, units
 from opslib.settings.keep import Count, Keep
 from opslib.settings.registry import Registry
 from opslib.settings.stores import StoreSpec
@@ -212,21 +212,26 @@ class Backup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     folders and databases that are knowingly left out. `directory` is below the host's path unless absolute. What has
     become smaller by more than the share `shrink` stops the removal of old sets until a person has agreed. `encrypt_to`
     are public keys of age; empty: in clear, and None where the host file says nothing about it, which means the same
-    for the first set. `schedule` says when cron runs which task, each later by a part of `random_delay` that stays the
-    same, and for `limit` at most. `stores` get a copy of each set."""
+    for the first set. `consistent`: a backup of all is of one point in time. `schedule` says when which task runs, each
+    later by a part of `random_delay` that stays the same, and for `limit` at most; `scheduler` what runs it (None: a
+    crontab, where there is one); `catch_up`: whether what was due while this machine was off runs later. `stores` get a
+    copy of each set."""
 
     directory: str = "backups"
     encrypt_to: Annotated[tuple[Recipient, ...], Parse(units.recipients)] | None = None
     keep: Keep = Keep()
     shrink: Annotated[float, Parse(units.percent)] = 0.5
     reserve: Annotated[Reserve, Parse(units.reserve)] = Reserve(fraction=0.1)
+    consistent: bool = False
     sources: tuple[SourceSpec, ...] = ()
     exclude: tuple[str, ...] = ()
-    schedule: dict[ScheduledTask, Annotated[str, Parse(units.cron)]] = field(
+    schedule: dict[ScheduledTask, Annotated[str, Parse(schedule.cron)]] = field(
         default_factory=lambda: {"all": "0 2 * * *"}
     )
     random_delay: Seconds = 0.0
     limit: Seconds = 86400.0
+    scheduler: Literal["crontab", "systemd"] | None = None
+    catch_up: bool = True
     signals: Signals = Signals()
     stores: tuple[StoreSpec, ...] = ()
 

@@ -1,4 +1,4 @@
-"""Parsers of the small values of a host file: `5m`, `350MB`, `10%`, a cron expression, a line of words, an address.
+"""Parsers of the small values of a host file: `5m`, `350MB`, `10%`, a line of words, an address.
 
 Each takes what stood in the file and raises ValueError with what was *expected*; what was found is added by the caller,
 who knows whether it may be shown.
@@ -205,6 +205,8 @@ def group(value: Scalar) -> str:
     """A group's name, what stands behind the @ of `--host @web`."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value):
         raise ValueError("expected a group's name: letters, digits, - and _, without the @")
+    if value == "all":
+        raise ValueError("expected a group's name; every host is in @all as it is")
     return value
 
 
@@ -242,45 +244,6 @@ def _host_and_port(text: str) -> tuple[str, int | None]:
     if not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
         raise ValueError("expected a port from 1 to 65535 behind the colon")
     return host, int(port)
-
-
-_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-_DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
-_FIELDS: tuple[tuple[int, int, dict[str, int]], ...] = (
-    (0, 59, {}),
-    (0, 23, {}),
-    (1, 31, {}),
-    (1, 12, {name: i for i, name in enumerate(_MONTHS, 1)}),
-    (0, 7, {name: i for i, name in enumerate(_DAYS)}),
-)
-
-
-def cron(value: Scalar) -> str:
-    """A cron expression: five fields or `@daily` and its like; blanks come out as single spaces."""
-    expected = "expected a cron expression like '0 2 * * *' (minute hour day month weekday)"
-    if not isinstance(value, str) or "\n" in value:
-        raise ValueError(expected)
-    if value in ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually"):
-        return value
-    fields = value.split()
-    if len(fields) != 5 or not all(_cron_field(text, *rule) for text, rule in zip(fields, _FIELDS, strict=True)):
-        raise ValueError(expected)
-    return " ".join(fields)
-
-
-def _cron_field(text: str, low: int, high: int, names: dict[str, int]) -> bool:
-    for part in text.split(","):
-        match = re.fullmatch(r"(?:\*|(\w+)(?:-(\w+))?)(?:/([0-9]{1,2}))?", part, re.ASCII)
-        if not match or (match[3] and not 1 <= int(match[3]) <= high):
-            return False
-        ends = [_cron_number(end, names) for end in match.groups()[:2] if end]
-        if not all(low <= end <= high for end in ends) or ends != sorted(ends):
-            return False
-    return True
-
-
-def _cron_number(text: str, names: dict[str, int]) -> int:
-    return names.get(text.lower(), int(text) if re.fullmatch("[0-9]{1,2}", text) else -1)
 
 
 def _number_or_text(value: Scalar, expected: str) -> str:

@@ -41,9 +41,11 @@ class Ended(Struct, frozen=True, kw_only=True):
 
 
 class Memory(Struct, frozen=True, kw_only=True):
-    """What is remembered of a host: its tasks, and the sources in its sets by `kind name`."""
+    """What is remembered of a host: its tasks, when each was last begun (seconds since 1970), and the sources in its
+    sets by `kind name`."""
 
     tasks: dict[str, Ended] = field(default_factory=dict)
+    begun: dict[str, float] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
 
 
@@ -108,6 +110,11 @@ def recovered(before: Memory, outcome: Outcome) -> tuple[str, str]:
     )
 
 
+def begun(before: Memory, task: str, at: float) -> Memory:
+    """What is remembered once the task has begun."""
+    return replace(before, begun={**before.begun, task: at})
+
+
 def after(before: Memory, outcome: Outcome) -> Memory:
     """What is remembered once this has happened."""
     last = before.tasks.get(outcome.task) or Ended(at=0, exit=0, seconds=0)
@@ -123,7 +130,7 @@ def after(before: Memory, outcome: Outcome) -> Memory:
     for key, one in sources.items():
         if one.file in outcome.drilled:
             sources[key] = replace(one, drilled=outcome.at)
-    return Memory(tasks={**before.tasks, outcome.task: ended}, sources=sources)
+    return replace(before, tasks={**before.tasks, outcome.task: ended}, sources=sources)
 
 
 def _sources(outcome: Outcome, known: Mapping[str, Source]) -> dict[str, Source]:

@@ -16,7 +16,7 @@ from opslib.run.workers import each
 from opslib.settings.load import load_signals
 from opslib.signals import files, metrics
 from opslib.signals.notify import notify
-from opslib.signals.outcome import Memory, Outcome, after, news, recovered
+from opslib.signals.outcome import Memory, Outcome, after, begun, news, recovered
 from opslib.signals.ping import ping
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Watch:
 
     def begin(self) -> None:
         """Tell that it begins."""
-        self._each(list(self._signals), lambda host: self._ping(host, "start"))
+        self._each(list(self._signals), self._begin)
 
     def end(self, record: Record, said: Callable[[str], Sequence[str]]) -> None:
         """Tell how it ended; `said` gives the last lines of a host."""
@@ -61,6 +61,14 @@ class Watch:
                 )
             )  # fmt: skip
         return found
+
+    def _begin(self, host: str) -> None:
+        try:
+            with files.remembered(files.memory_file(self._root, host)) as (before, replace):
+                replace(begun(before, self._task, time.time()))
+        except OSError as error:
+            self._warn(host, f"that this run began is not remembered: {error}")
+        self._ping(host, "start")
 
     def _end(self, outcome: Outcome) -> None:
         signals = self._signals[outcome.host]

@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from opslib.stores.store import Content, StoreFailed
-from opslib.target.transfer import BLOCK, sha256
+from opslib.target.base import BLOCK
+from opslib.target.transfer import sha256
 
 
 class FolderStore:

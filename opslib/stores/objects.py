@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import obstore
@@ -25,7 +26,7 @@ _PARTS = 9000  # of 10,000 that S3 allows
 _MEMORY = 32 * 1024 * 1024  # bytes of parts under way
 _DIGEST = "sha256"  # the metadata's name
 _FINAL = re.compile("status code: 4(?!08|09|29)")  # asking again gives the same answer
-_LOOK = "look at the store's address, region and credentials, and at what they allow"
+_LOOK = "look at the store's address, region and credentials, at what they allow, and at the clock of this machine"
 
 # A part may take so long, and no answer at all; then it is tried again, with pauses, for a minute.
 _CLIENT: ClientConfig = {"timeout": timedelta(seconds=300), "connect_timeout": timedelta(seconds=10)}
@@ -137,7 +138,7 @@ class ObjectStore:
         """What happened: as the server says it, else the library, without the dump below it; and without keys."""
         text = str(error).strip().split("\n\nDebug source", 1)[0].replace("\n", " ")
         said = dict(re.findall("<(Code|Message)>(.*?)</", text))
-        return mask(": ".join(said.values()) or text, self._secrets)[:500]
+        return mask(unescape(": ".join(said.values())) or text, self._secrets)[:500]
 
 
 def _given(config: dict[str, Any]) -> Any:

@@ -12,9 +12,9 @@ from paramiko.sftp import CMD_EXTENDED
 
 from opslib.errors import CannotConnect, HostKeyChanged, HostKeyUnknown, NoKeyAccepted
 from opslib.stores.store import Content, StoreFailed, StoreLost
+from opslib.target.base import BLOCK
 from opslib.target.connection import SshConnection, open_connection
 from opslib.target.ssh_config import SshSettings, resolve
-from opslib.target.transfer import BLOCK
 
 _WAIT = 60.0  # seconds for an answer
 _AHEAD = 64  # requests of 32 KiB each under way when a file is read

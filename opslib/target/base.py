@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opslib.command import Command, bash
 from opslib.errors import Cancelled, CommandFailed, HostLost, OpsError
-from opslib.events import Tell, silent
+from opslib.events import Output, Tell, silent
 from opslib.target.leash import leashed
 from opslib.target.pipe import Pipe
 from opslib.target.process import AFTER_LOSS, Ended, Process, new_nonce
@@ -18,6 +20,7 @@ from opslib.target.process import AFTER_LOSS, Ended, Process, new_nonce
 if TYPE_CHECKING:
     from opslib.settings.model import Host
 
+BLOCK = 256 * 1024  # bytes that are read at once
 RESULT = 1024 * 1024  # bytes that `run` keeps; more is a stream
 QUICK = 60.0  # seconds for a command that nobody gave a limit
 
@@ -157,21 +160,34 @@ class Target(ABC):
             raise self.failure(cmd, ended)
         return Result(bytes(out), ended)
 
-    def lines(self, cmd: Command) -> Iterator[str]:
-        """Standard output line by line as it comes. Raises as `run` at the end."""
+    def lines(self, cmd: Command) -> Generator[str, None, None]:
+        """Standard output line by line as it comes. Raises as `run` at the end; closed before, it breaks the command
+        off."""
         for line in self.raw_lines(cmd):
             yield line.decode("utf-8", "replace").rstrip("\r")
 
-    def raw_lines(self, cmd: Command) -> Iterator[bytes]:
+    def raw_lines(self, cmd: Command) -> Generator[bytes, None, None]:
         """The same as bytes, without the ends of lines."""
-        process = self.start(cmd)
         rest = b""
+        with closing(self.blocks(cmd)) as blocks:
+            try:
+                for got in blocks:
+                    *whole, rest = (rest + got).split(b"\n")
+                    yield from whole
+            except CommandFailed:
+                if rest:  # perhaps it says why
+                    yield rest
+                raise
+        if rest:
+            yield rest
+
+    def blocks(self, cmd: Command) -> Generator[bytes, None, None]:
+        """Standard output block by block as it comes, 256 KiB at most. Raises as `run` at the end; to stop before it,
+        close it."""
+        process = self.start(cmd)
         try:
-            while got := process.read():
-                *whole, rest = (rest + got).split(b"\n")
-                yield from whole
-            if rest:
-                yield rest
+            while got := process.read(BLOCK):
+                yield got
         except BaseException:
             self.abandon(process)
             raise
@@ -181,8 +197,6 @@ class Target(ABC):
 
     def show(self, cmd: Command) -> list[str]:
         """Run a long command whose lines people want to see as they come; returns the last 40."""
-        from opslib.events import Output
-
         last: list[str] = []
         for line in self.lines(cmd):
             self.tell(Output(self.host.name, line))
@@ -195,7 +209,7 @@ class Target(ABC):
         codes = " ".join(map(str, ended.codes)) or str(ended.code)
         what = "\n    ".join(said[-5:]) if said else "it printed nothing on stderr"
         return CommandFailed(
-            f"{_short(cmd)} ended with {codes}:\n    {what}",
+            f"{textwrap.shorten(cmd.masked(), 160, placeholder='…')} ended with {codes}:\n    {what}",
             codes=ended.codes or (ended.code,),
             stderr=ended.stderr,
             host=self.host.name,
@@ -234,8 +248,3 @@ class Target(ABC):
     def holding(self, folder: str, run: str) -> None:
         """From now on commands run only while `run` holds the lock in `folder` (empty: no lock)."""
         self._lock = (folder, run)
-
-
-def _short(cmd: Command) -> str:
-    text = " ".join(cmd.masked().split())
-    return text if len(text) <= 160 else text[:157] + "…"

@@ -98,7 +98,7 @@ def run_in(
         flags += ["-e", variable]
     return docker(
         host, "run", *flags, *options, image, *argv, env=env, limit=limit, feed=feed, streams=streams, to=to,
-        on_break=docker(host, "kill", name),
+        on_break=docker(host, "rm", "-f", name),  # made and not started, it would stay for ever
     )  # fmt: skip
 
 

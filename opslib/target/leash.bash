@@ -32,6 +32,7 @@ break_off() {
     sleep .1
   done
   kill -KILL -- "-$p"
+  onbreak >/dev/null 4>&- # what its client had asked for and was made only now
 }
 
 feed() {

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
 
 from opslib.command import Command, bash
 from opslib.errors import CommandFailed, OpsError
-from opslib.target.base import Target
+from opslib.target.base import BLOCK, Target
 
 Moved = Callable[[int], None]
-BLOCK = 256 * 1024
 
 
 def _nothing(done: int) -> None:
@@ -46,35 +46,13 @@ def stream_in(target: Target, cmd: Command, source: BinaryIO, moved: Moved = _no
 
 def stream_out(target: Target, cmd: Command, sink: Callable[[bytes], object], moved: Moved = _nothing) -> int:
     """Give everything that the command prints to `sink`, block by block; returns the number of bytes."""
-    process = target.start(cmd)
     done = 0
-    try:
-        while got := process.read(BLOCK):
+    with closing(target.blocks(cmd)) as blocks:
+        for got in blocks:
             sink(got)
             done += len(got)
             moved(done)
-    except BaseException:
-        target.abandon(process)
-        raise
-    ended = target.finish(process)
-    if not ended.ok:
-        raise target.failure(cmd, ended)
     return done
-
-
-def read_blocks(target: Target, cmd: Command) -> Generator[bytes, None, None]:
-    """Everything that the command prints, block by block, for whoever asks for the next one. Raises as `stream_out`; to
-    stop before the end, close it."""
-    process = target.start(cmd)
-    try:
-        while got := process.read(BLOCK):
-            yield got
-    except BaseException:
-        target.abandon(process)
-        raise
-    ended = target.finish(process)
-    if not ended.ok:
-        raise target.failure(cmd, ended)
 
 
 def relay(source: Target, cmd: Command, target: Target, into: Command, moved: Moved = _nothing) -> None:

@@ -34,7 +34,7 @@ def verify(
     from opslib.backup.verify import Depth, verify
     from opslib.errors import BadSettings
     from opslib.tasks._identity import given
-    from opslib.tasks._show_backup import verified
+    from opslib.tasks._show_proof import verified
 
     depths: dict[str, Depth] = {"manifest": "manifest", "digest": "digest", "content": "content"}
     if depth not in (None, "restore", *depths):
@@ -88,7 +88,7 @@ def _drill(
 ) -> Record:
     from opslib.backup.drill.steps import Options, steps
     from opslib.tasks._identity import finder
-    from opslib.tasks._show_backup import drilled
+    from opslib.tasks._show_proof import drilled
 
     options = Options(set or "latest", any_set, source, call.this_machine(), finder(call, identity))
     return call.carry_out(lambda run: steps(run, options), show=drilled)
@@ -98,11 +98,11 @@ def _drill(
 def coverage(call: Call) -> Record:
     """Is all that holds data backed up, and since when?
 
-    Every volume, mounted folder and database: what copies it, and the newest whole set that holds it. Exits with 3 when
-    something that holds data is not protected.
+    Every volume, mounted folder and database: what copies it, the newest whole set that holds it, in how many places
+    that is, and the last drill. Exits with 3 when something that holds data is not protected.
     """
     from opslib.backup.coverage import coverage
-    from opslib.tasks._show_backup import covered
+    from opslib.tasks._show_proof import covered
 
     here = call.this_machine()
     return call.look(lambda run: coverage(run, here), show=covered)

@@ -38,7 +38,10 @@ def push(call: Call, set: str | None = None, store: str | None = None) -> Record
     help={"set": f"{_SET} (the default)", "store": f"{STORE}; default: any that has it"},
 )
 def pull(call: Call, set: str | None = None, store: str | None = None) -> Record:
-    """Bring a set back from a store."""
+    """Bring a set back from a store.
+
+    One that was interrupted goes on: what has arrived whole is not fetched again.
+    """
     from opslib.backup.offsite.pull import steps
     from opslib.tasks._show_backup import pulled
 

@@ -11,19 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opslib.errors import BadSettings, NeedsYes, OpsError
-from opslib.run.record import HostRecord, Record, failed, now
-from opslib.settings.load import load_host, select_hosts
-from opslib.ui import Ui
+from opslib.run.record import HostRecord, Record, failed, now, unforeseen
+from opslib.settings.load import LOCAL, bare_local, load_host
+from opslib.settings.select import select_hosts
+from opslib.tasks._connections import Connections
+from opslib.ui import Show, Ui
 
 if TYPE_CHECKING:
-    from opslib.run.fleet import Steps
     from opslib.run.step import Run
+    from opslib.run.task import Steps
     from opslib.settings.model import Host
     from opslib.target.base import Target
-    from opslib.tasks._task import Need, Spec
-
-Show = Callable[[Ui, HostRecord], None]
-"""Prints a host's result for a person."""
+    from opslib.tasks._spec import Spec
 
 
 @dataclass
@@ -44,8 +43,7 @@ class Call:
     show: Show | None = None
     _began: float = field(default_factory=time.monotonic)
     _settings: dict[str, Host] = field(default_factory=dict)
-    _open: list[Target] = field(default_factory=list)
-    _beside: list[Target] = field(default_factory=list)
+    _unusable: list[HostRecord] = field(default_factory=list)  # of hosts whose settings are wrong
 
     @property
     def task(self) -> str:
@@ -58,7 +56,7 @@ class Call:
         names = select_hosts(self.root, self.host)
         if not self.spec.one_host:
             return names
-        if self.host is None and names != ["local"]:
+        if self.host is None and names != [LOCAL]:
             raise BadSettings(
                 f"{self.task} does not take its host from OPSLIB_HOST ({', '.join(names)})",
                 left="everything",
@@ -70,54 +68,59 @@ class Call:
 
     @cached_property
     def hosts(self) -> list[Host]:
-        """The settings of the hosts. Raises BadSettings."""
-        return [self.settings(name) for name in self.names]
+        """The settings of the hosts. Of several that are each for itself, those whose settings can be used.
+
+        Raises BadSettings.
+        """
+        found = []
+        for name in self.names:
+            try:
+                found.append(self.settings(name))
+            except BadSettings as error:
+                if self.spec.together or len(self.names) == 1:
+                    raise
+                self._unusable.append(self._failed(name, error))
+        return found
 
     def settings(self, name: str) -> Host:
         """A host's settings. Raises BadSettings, also where there is nothing that the task could work on."""
         if name not in self._settings:
             overrides = {"wait": self.wait} if self.wait is not None else {}
-            host = self._settings[name] = load_host(self.root, name, overrides)
-            _require(self.root, host, self.spec.needs)
+            host = load_host(self.root, name, overrides)
+            self.spec.require(self.root, host)
+            self._settings[name] = host
         return self._settings[name]
-
-    @property
-    def prompt(self) -> Callable[[str], str] | None:
-        """Asks a person for a passphrase; None where there is nobody."""
-        return self.ui.ask_secret if self.ui.can_ask else None
 
     # -- the three ways to work on the hosts
 
     def carry_out(
         self, steps: Steps, *, detail: Mapping[str, object] | None = None, show: Show | None = None
     ) -> Record:
-        """Carry steps out on all hosts, or plan them; nothing begins unless every host can be reached."""
-        from opslib.run.fleet import Task, carry_out
+        """Carry steps out on all hosts, or plan them. Where they belong together nothing begins unless every host can
+        be reached."""
+        from opslib.run.fleet import carry_out
+        from opslib.run.task import Task
         from opslib.tasks._recovery import Recoveries
 
         self.show = show
-        targets, unreached = self.connect()
-        if unreached:
+        targets, unreached = self._connect()
+        if unreached and self.spec.together:
             return self._not_begun(unreached)
         self.ui.begin(f"{self.task} on {', '.join(self.names)}" + (", as a plan" if self.plan else ""), self.names)
         task = Task(
-            self.task, steps, known=Recoveries(), peer=self._peer, plan=self.plan, detail=detail or {},
-            wait=max(host.wait for host in self.hosts),
+            self.task, steps, known=Recoveries(), peer=self.connections.peer, plan=self.plan, detail=detail or {},
+            wait=max((host.wait for host in self.hosts), default=0.0), together=self.spec.together,
         )  # fmt: skip
-        return carry_out(task, targets, beside=self._beside)
+        return self._whole(carry_out(task, targets, beside=self.connections.beside), unreached)
 
     def look(self, look: Callable[[Run], object], *, show: Show | None = None) -> Record:
         """Look at all hosts that can be reached; those that cannot are in the record."""
         from opslib.run.fleet import look_on
 
         self.show = show
-        targets, unreached = self.connect()
+        targets, unreached = self._connect()
         self.ui.begin("", self.names)
-        record = look_on(self.task, targets, look) if targets else Record(self.task, self.started)
-        entries = {entry.host: entry for entry in (*record.hosts, *unreached)}
-        record.hosts = [entries[name] for name in self.names]
-        record.started, record.seconds = self.started, self._seconds()
-        return record
+        return self._whole(look_on(self.task, targets, look), unreached)
 
     def here(
         self,
@@ -130,15 +133,19 @@ class Call:
         changed something, and the result."""
         self.show = show
         record = Record(self.task, self.started)
-        for name in names if names is not None else [host.name for host in self.hosts]:
+        names = self.names if names is None else names
+        for name in names:
             began = time.monotonic()
             entry = HostRecord(name)
             try:
                 entry.changed, entry.result = work(name)
+                entry.seconds = round(time.monotonic() - began, 3)
             except OpsError as error:
-                self.ui.trace(error)
-                failed(entry, error)
-            entry.seconds = round(time.monotonic() - began, 3)
+                entry = self._failed(name, error, began)
+            except Exception as bug:
+                if len(names) == 1:
+                    raise
+                entry = self._failed(name, unforeseen(bug, name), began)
             record.hosts.append(entry)
         record.seconds = self._seconds()
         return record
@@ -147,7 +154,7 @@ class Call:
 
     def destructive(self) -> None:
         """To be called before anything else where `confirm` will ask. Raises NeedsYes where nobody can answer."""
-        if not (self.yes or self.plan or self.ui.can_ask):
+        if not (self.yes or self.plan or self.ui.person.there):
             raise NeedsYes(
                 f"{self.task} asks before it goes on, and there is no terminal to answer on",
                 left="everything",
@@ -162,96 +169,73 @@ class Call:
         self.destructive()
         if self.yes or self.plan:
             return
-        if not self.ui.ask(question, stop=lambda: target is not None and target.cancelled):
+        if not self.ui.person.agrees(question, stop=lambda: target is not None and target.cancelled):
             raise NeedsYes("not confirmed", left="everything")
 
     # -- connections
 
-    def connect(self) -> tuple[list[Target], list[HostRecord]]:
-        """Open targets, one after the other so that each can ask for its passphrase; and the hosts not reached."""
-        unreached: list[HostRecord] = []
-        if not self._open:
-            for host in self.hosts:
-                began = time.monotonic()
-                try:
-                    self._open.append(self._connected(host))
-                except OpsError as error:
-                    self.ui.trace(error)
-                    entry = HostRecord(host.name, seconds=round(time.monotonic() - began, 3))
-                    failed(entry, error)
-                    unreached.append(entry)
-        return self._open, unreached
+    @property
+    def prompt(self) -> Callable[[str], str] | None:
+        """Asks a person for a passphrase; None where there is nobody."""
+        return self.ui.person.secret if self.ui.person.there else None
+
+    @cached_property
+    def connections(self) -> Connections:
+        """The open ways to machines."""
+        return Connections(self.root, self.ui, self.prompt, debug=self.debug)
 
     def this_machine(self) -> Target:
         """This machine beside the hosts: for git, builds, and images that are sent."""
-        return self.another("local")
+        return self.another(LOCAL)
 
     def another(self, name: str) -> Target:
         """A host beside those that the task works on: what is on it is only read."""
-        for target in self._beside:
-            if target.host.name == name:
-                return target
-        self._beside.append(self._connected(load_host(self.root, name)))
-        return self._beside[-1]
+        return self.connections.another(name, self._beside)
 
-    def close(self) -> None:
-        """Let all connections go."""
-        for target in (*self._open, *self._beside):
-            target.close()
+    def _beside(self, name: str) -> Host:
+        """This machine helps the others also where its own file, as one of several hosts', cannot be used."""
+        if name == LOCAL and any(entry.host == LOCAL for entry in self._unusable):
+            return bare_local(self.root)
+        return load_host(self.root, name)
 
-    def _connected(self, host: Host) -> Target:
-        from opslib.target.connect import connect
-
-        target = connect(host, self.ui.tell, prompt=self.prompt)
-        if self.debug:
-            _trace_commands(target, self.ui)
-        return target
-
-    def _peer(self, name: str) -> Target | None:
-        try:
-            target = self._connected(load_host(self.root, name))
-        except OpsError:
-            return None
-        self._open.append(target)
-        return target
+    def _connect(self) -> tuple[list[Target], list[HostRecord]]:
+        """Open targets, one after the other so that each can ask for its passphrase; and the hosts not reached."""
+        targets, unreached = [], []
+        for host in self.hosts:
+            began = time.monotonic()
+            try:
+                targets.append(self.connections.open(host))
+            except OpsError as error:
+                unreached.append(self._failed(host.name, error, began))
+        return targets, unreached
 
     # -- endings
 
     def ended(self, error: OpsError) -> Record:
         """The record of a call that ended before any host had one."""
-        entry = HostRecord(error.host or self.host or os.environ.get("OPSLIB_HOST") or "local", seconds=self._seconds())
+        entry = HostRecord(error.host or self.host or os.environ.get("OPSLIB_HOST") or LOCAL, seconds=self._seconds())
         failed(entry, error)
         return Record(self.task, self.started, self._seconds(), [entry])
 
     def _not_begun(self, unreached: Sequence[HostRecord]) -> Record:
-        entries = {entry.host: entry for entry in unreached}
-        others = OpsError(f"not begun, because {', '.join(entries)} could not be reached", left="everything")
-        for name in self.names:
-            if name not in entries:
-                entries[name] = HostRecord(name)
-                failed(entries[name], others)
-        return Record(self.task, self.started, self._seconds(), [entries[name] for name in self.names])
+        names = [entry.host for entry in unreached]
+        others = OpsError(f"not begun, because {', '.join(names)} could not be reached", left="everything")
+        idle = [self._failed(name, others) for name in self.names if name not in names]
+        return self._whole(Record(self.task, self.started, hosts=idle), unreached)
+
+    def _whole(self, record: Record, unreached: Sequence[HostRecord]) -> Record:
+        """The record of all hosts, in the order in which they were named, also of those where nothing began."""
+        entries = {entry.host: entry for entry in (*record.hosts, *unreached, *self._unusable)}
+        record.hosts = [entries[name] for name in self.names]
+        record.started, record.seconds = self.started, self._seconds()
+        return record
+
+    def _failed(self, name: str, error: OpsError, began: float | None = None) -> HostRecord:
+        """The record of a host where something kept the work from beginning, or ended it; `began`: when it did."""
+        self.ui.trace(error)
+        entry = HostRecord(name, seconds=0.0 if began is None else round(time.monotonic() - began, 3))
+        failed(entry, error)
+        return entry
 
     def _seconds(self) -> float:
         return round(time.monotonic() - self._began, 3)
-
-
-def _require(root: Path, host: Host, needs: Need) -> None:
-    """Raise BadSettings where nothing says what the task could work on."""
-    if needs == "nothing" or host.compose or (needs == "data" and host.backup.sources):
-        return
-    examples = sorted(path.parent.name for path in root.glob("examples/*/tasks.py"))
-    raise BadSettings(
-        f"no stack here: {root} has no compose file, and no host file names one",
-        next=f"cd examples/{examples[0]}" if examples else "cd to the project, or set `compose:` in its host file",
-    )
-
-
-def _trace_commands(target: Target, ui: Ui) -> None:
-    start = target.start
-
-    def traced(cmd: Any) -> Any:
-        ui.command(target.host.name, cmd.masked())
-        return start(cmd)
-
-    setattr(target, "start", traced)  # noqa: B010  # mypy refuses the plain assignment

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +18,21 @@ if TYPE_CHECKING:
 
 
 def finder(call: Call, file: str | None) -> Find:
-    """Looks in the file that `--identity` names, in OPSLIB_AGE_IDENTITY and OPSLIB_AGE_IDENTITY_FILE, and asks."""
+    """Looks in the file that `--identity` names, in OPSLIB_AGE_IDENTITY and OPSLIB_AGE_IDENTITY_FILE, and asks. What
+    was read or typed for one host is tried for the next before anybody is asked again."""
+    known: list[Secret] = []
+    one_by_one = threading.Lock()
 
     def find(recipients: Sequence[str], what: str) -> Secret:
         from opslib.backup.keys import fitting, from_text
 
-        where, text = _given(call, file) or _asked(call, what)
-        return fitting(from_text(text, where, call.prompt), recipients, where)
+        with one_by_one:
+            with suppress(BadSettings):
+                return fitting(known, recipients, "")
+            where, text = _given(call, file) or _asked(call, what)
+            found = from_text(text, where, call.prompt)
+            known.extend(found)
+            return fitting(found, recipients, where)
 
     return find
 
@@ -47,10 +57,11 @@ def _given(call: Call, file: str | None) -> tuple[str, bytes] | None:
 
 
 def _asked(call: Call, what: str) -> tuple[str, bytes]:
-    if not call.ui.can_ask:
+    if not call.ui.person.there:
         raise BadSettings(
             f"{what} is encrypted, and nothing says with which identity it is to be read",
             left="everything",
             next="--identity FILE, or OPSLIB_AGE_IDENTITY_FILE in .env or the environment",
         )
-    return "what was typed", call.ui.ask_secret(f"Identity (AGE-SECRET-KEY-1…) for {what}").encode()
+    question = f"Identity (AGE-SECRET-KEY-1…) for {what}"
+    return "what was typed", call.ui.person.secret(question, stop=call.connections.cancelled).encode()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invoke.exceptions import Exit
 
 from opslib.errors import Cancelled, OpsError
+from opslib.run.record import unforeseen
 from opslib.settings.load import adopt
 from opslib.tasks._call import Call
 from opslib.tasks._signals import Signalling
@@ -18,7 +18,7 @@ from opslib.ui import Ui
 
 if TYPE_CHECKING:
     from opslib.run.record import Record
-    from opslib.tasks._task import Spec
+    from opslib.tasks._spec import Spec
 
 
 def perform(root: str, spec: Spec, given: dict[str, Any]) -> Record:
@@ -43,10 +43,10 @@ def perform(root: str, spec: Spec, given: dict[str, Any]) -> Record:
         raise
     except Exception as bug:
         ui.trace(bug)
-        record = call.ended(_bug(bug))
+        record = call.ended(unforeseen(bug))
     finally:
         ui.pause()
-        call.close()
+        call.connections.close()
     _say_again(record)
     ui.end(record, call.show)
     signals.end(record)
@@ -61,12 +61,3 @@ def _say_again(record: Record) -> None:
     for host in record.hosts:
         if host.code == Cancelled.exit_code and host.error and host.error["left"] and not host.error["next"]:
             host.error["next"] = f"{typed}, when you are ready"
-
-
-def _bug(error: Exception) -> OpsError:
-    said = (str(error).strip().splitlines() or [""])[0]
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return OpsError(
-        f"unexpected {type(error).__name__} in {Path(place.filename).name}:{place.lineno}: {said}",
-        next="run it again with --debug to see the whole traceback, and report it",
-    )

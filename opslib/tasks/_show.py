@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from opslib.ui.text import seconds
@@ -94,25 +95,59 @@ def _origin(one: dict[str, Any]) -> str:
 # -- cron, signals, host
 
 
-def cron_job(ui: Ui, host: HostRecord) -> None:
+def cron_job(ui: Ui, host: HostRecord) -> Mapping[str, str]:
     """cron.install, cron.show, cron.remove."""
     found = host.result
     if not found["installed"]:
-        ui.say(f"{host.host}: nothing in the crontab")
-        return
-    ui.say(f"{host.host}: output in {found['log']}, times in {found['zone']}")
+        ui.say(f"{host.host}: nothing in the crontab, and no timer of systemd")
+        return {"TASKS": "none"}
+    missed = "what is missed is caught up" if found["catch_up"] else "what is missed stays undone"
+    by = "" if found["scheduler"] == "crontab" else f"by {found['scheduler']}, "
+    ui.say(f"{host.host}: {by}output in {found['log']}, times in {found['zone']}, {missed}")
     for job in found["jobs"]:
-        later = f", {seconds(job['delay'])} later" if job["delay"] else ""
+        up_to = "up to " if job["unit"] else ""
+        later = f", {up_to}{seconds(job['delay'])} later" if job["delay"] else ""
         soon = f"; next {job['next'].replace('T', ' ')}" if job["next"] else ""
         ui.say(f"  {job['task']}: {job['schedule']}{later}{soon}")
-        ui.say(f"    {job['line']}", "dim")
+        ui.say(f"    {job['unit'] + ': ' if job['unit'] else ''}{job['line']}", "dim")
+    coming = min((job["next"] for job in found["jobs"] if job["next"]), default="", key=datetime.fromisoformat)
+    return {"TASKS": str(len(found["jobs"])), "NEXT": coming.replace("T", " ")}
 
 
-def tried(ui: Ui, host: HostRecord) -> None:
+def cron_there(ui: Ui, host: HostRecord) -> Mapping[str, str]:
+    """The same with --there."""
+    found = host.result
+    row: Mapping[str, str] = {"TASKS": "none"}
+    if "environment" in found:
+        new = "new" if found["new_environment"] else "there already"
+        ui.say(f"{host.host}: {found['there']}/{found['environment']}, {new}, with {found['python']}")
+    for file in found.get("files", ()):
+        ui.say(f"  new or changed: {file}")
+    if "jobs" in found:
+        row = cron_job(ui, host)
+    elif not found["installed"]:
+        ui.say(f"{host.host}: nothing is installed there")
+    for folder in found.get("left", ()):
+        ui.say(f"{host.host}: left there is {folder}, with opslib, tasks.py and .env; to remove it too, there:")
+        ui.say(f"  {found['by_hand']}", "dim")
+    return row
+
+
+def caught_up(ui: Ui, host: HostRecord) -> None:
+    """cron.catchup --plan."""
+    for one in host.result["overdue"]:
+        ui.say(f"{host.host}: {one['task']} was due at {one['due'].replace('T', ' ')} and did not begin")
+    if not host.result["overdue"]:
+        ui.say(f"{host.host}: nothing was missed")
+
+
+def tried(ui: Ui, host: HostRecord) -> Mapping[str, str]:
     """signals.test."""
     for one in host.result["signals"]:
         mark, style = SEVERITY["ok" if one["ok"] else "error"]
         ui.say(f"{one['signal']}: {one['why'] or 'sent'}", mark=f"{mark} ", mark_style=style)
+    sent = sum(one["ok"] for one in host.result["signals"])
+    return {"SENT": f"{sent} of {len(host.result['signals'])}"}
 
 
 def findings(ui: Ui, host: HostRecord) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from opslib.tasks._show import SEVERITY, by_hand
-from opslib.ui.text import age, size
+from opslib.tasks._show import by_hand
+from opslib.ui.text import size
 
 if TYPE_CHECKING:
     from opslib.run.record import HostRecord
@@ -15,39 +15,47 @@ if TYPE_CHECKING:
     from opslib.ui import Ui
 
 
-def made(ui: Ui, host: HostRecord) -> None:
+def made(ui: Ui, host: HostRecord) -> Mapping[str, str]:
     """backup.all and the others that make a set."""
     result = host.result
     if "set" not in result:
-        return
+        return {}
     count = len(result["artifacts"])
     ui.say(f"set {result['set']}: {count} artifacts, {size(result['bytes'])} of {size(result['raw_bytes'])}")
     ui.say(f"in {result['folder']}")
-    for one in result.get("held", ()):
-        ui.say(f"{one['container']} was {one['how']} for {one['seconds']} s")
-    pushed(ui, host)
+    if moment := result.get("consistent"):
+        ui.say(_moment(moment))
+    else:
+        for one in result.get("held", ()):
+            ui.say(f"{one['container']} was {one['how']} for {one['seconds']} s")
+    return {"SET": result["set"], "SIZE": size(result["bytes"]), **pushed(ui, host)}
 
 
-def pushed(ui: Ui, host: HostRecord) -> None:
+def pushed(ui: Ui, host: HostRecord) -> Mapping[str, str]:
     """backup.push, and the end of a backup."""
-    for one in host.result.get("stores", ()):
+    stores = host.result.get("stores") or ()
+    for one in stores:
         if one["error"] is None:
             gone = f", {len(one['pruned'])} removed there" if one["pruned"] else ""
             ui.say(f"{one['store']}: {len(one['sent'])} sets sent, {size(one['bytes'])}{gone}")
+    return {"SENT TO": ", ".join(one["store"] for one in stores if one["error"] is None)} if stores else {}
 
 
-def pulled(ui: Ui, host: HostRecord) -> None:
+def pulled(ui: Ui, host: HostRecord) -> Mapping[str, str]:
     """backup.pull. The last line is what it was brought for."""
     if "folder" in host.result:
-        ui.say(f"set {host.result['set']} from {host.result['store']}, {size(host.result['bytes'])}")
+        kept = len(host.result["kept"])
+        already = f", of which {kept} artifacts were here already" if kept else ""
+        ui.say(f"set {host.result['set']} from {host.result['store']}, {size(host.result['bytes'])}{already}")
         ui.say(f"in {host.result['folder']}; to restore it: inv restore --file {host.result['set']} --host {host.host}")
+    return {"SET": host.result.get("set", ""), "FROM": host.result.get("store", "")}
 
 
-def sets(ui: Ui, host: HostRecord) -> None:
+def sets(ui: Ui, host: HostRecord) -> Mapping[str, str]:
     """backup.list."""
     if not host.result["sets"]:
         ui.say("no backup sets yet")
-        return
+        return {"WHOLE SETS": "0"}
     stores = bool(host.result["stores"])
     rows = [
         [
@@ -60,6 +68,8 @@ def sets(ui: Ui, host: HostRecord) -> None:
         for one in host.result["sets"]
     ]
     ui.table(["SET", "SIZE", "HOLDS", *(["WHOLE IN"] if stores else []), ""], rows, right=[1])
+    whole = [one["id"] for one in host.result["sets"] if None in one["places"].values() and not one.get("safety")]
+    return {"WHOLE SETS": str(len(whole)), "NEWEST": whole[-1] if whole else ""}
 
 
 def _remarks(one: dict[str, Any]) -> list[str]:
@@ -76,10 +86,14 @@ def one_set(ui: Ui, host: HostRecord) -> None:
     ui.say(f"in {result['folder']}" + (f": {result['wrong']}" if result["wrong"] else ""))
     if engine := manifest["engine"]:
         ui.say(f"made on {engine['arch']} with Docker {engine['docker']}, Docker Compose {engine['compose']}")
+    if moment := manifest.get("consistent"):
+        ui.say(_moment(moment))
+        for one in moment["went_on"]:
+            ui.say(f"  but {one}")
     if manifest["recipients"]:
         ui.say(f"encrypted to {', '.join(manifest['recipients'])}")
     rows = [
-        [one["file"], size(one["bytes"]), size(one["raw_bytes"]), _counted(one["counts"]),
+        [one["file"], size(one["bytes"]), size(one["raw_bytes"]), counted(one["counts"]),
          " ".join(filter(None, (one["image"], str(one["facts"].get("server") or "").partition(" ")[0])))]
         for one in manifest["artifacts"]
     ]  # fmt: skip
@@ -88,22 +102,11 @@ def one_set(ui: Ui, host: HostRecord) -> None:
         by_hand(ui, f"to restore {one['file']} without opslib, in that folder:", one["by_hand"])
 
 
-PROVES = {
-    "manifest": "the manifest can be read, and every file is there with its length",
-    "digest": "every file is what was written; what is in it was not read",
-    "content": "every file is what was written, and can be read to its end",
-}
-
-
-def verified(ui: Ui, host: HostRecord) -> None:
-    """backup.verify."""
-    ui.say(f"set {host.result['set']}")
-    if host.ok:
-        ui.say(PROVES[host.result["depth"]])
-    for one in host.result.get("artifacts", ()):
-        mark, style = SEVERITY["ok" if one["ok"] else "error"]
-        how = one["why"] or (f"digest and {one['content']}" if one["content"] else "digest")
-        ui.say(f"{one['file']}: {how}", mark=f"{mark} ", mark_style=style)
+def _moment(moment: dict[str, Any]) -> str:
+    stopped = ", ".join(moment["stopped"])
+    stood = f"{stopped} stopped for {moment['seconds']} s" if stopped else "no service had to stop"
+    killed = f"; {', '.join(moment['killed'])} had to be killed" if moment["killed"] else ""
+    return f"one point in time, {moment['at']}: {stood}{killed}"
 
 
 def new_key(ui: Ui, host: HostRecord) -> None:
@@ -124,55 +127,12 @@ def new_key(ui: Ui, host: HostRecord) -> None:
     ui.say("Without it no set that is encrypted can ever be read. It belongs on no server, in no repository.")
 
 
-def drilled(ui: Ui, host: HostRecord) -> None:
-    """backup.drill."""
-    result = host.result.get("drill", {})
-    if not host.ok or "restored" not in result:
-        return
-    rows = [[one["title"], _counted(one["counts"]) or "loaded, not counted", f"{one['seconds']:.1f} s"]
-            for one in result["restored"]]  # fmt: skip
-    ui.table(["RESTORED", "COUNTED", "TIME"], rows, right=[2])
-    ui.say(f"the set {result['set']} can be restored; here that takes {result['seconds']:.0f} s")
-
-
-def covered(ui: Ui, host: HostRecord) -> None:
-    """backup.coverage: what is not protected stands first, and below the table why, and what to do about it."""
-    if "coverage" not in host.result:
-        return
-    found = host.result["coverage"]
-    if not found:
-        ui.say(f"nothing of project {host.result['project']} could hold data")
-        return
-    rows = [
-        [one["what"], " ".join(one["services"]), one["state"].replace("unprotected", "NOT PROTECTED"),
-         age(one["age"]) if one["set"] else "", _copied(one)]
-        for one in found
-    ]  # fmt: skip
-    ui.table(["WHAT", "SERVICE", "STATE", "AGE", "NEWEST SET"], rows, right=[3])
-    mark, style = SEVERITY["error"]
-    bare = [one for one in found if one["state"] == "unprotected"]
-    for why, do in dict.fromkeys((one["why"], one["do"]) for one in bare):
-        named = ", ".join(one["what"] for one in bare if (one["why"], one["do"]) == (why, do))
-        ui.say(f"{named}: {why}", mark=f"{mark} ", mark_style=style)
-        if do:
-            ui.say(f"  {do}", "dim")
-
-
-def _copied(one: dict[str, Any]) -> str:
-    """The set; the sources, where these are not called like what they copy; and what else is to be said."""
-    kind, _, name = one["what"].partition(" ")
-    own = one["sources"] in ([], [one["what"]], [f"files {name}" if kind == "folder" else ""])
-    by = "" if own or not one["set"] else f"by {' and '.join(one['sources'])}"
-    why = one["why"] if one["state"] != "unprotected" else ""
-    return ", ".join(filter(None, (one["set"], by, why)))
-
-
 def _holds(titles: Sequence[str]) -> str:
     kinds = Counter(title.split(" ", 1)[0] for title in titles)
     return ", ".join(f"{count} {kind}" if count > 1 else kind for kind, count in kinds.items())
 
 
-def _counted(counts: dict[str, Any]) -> str:
+def counted(counts: dict[str, Any]) -> str:
     """Rows of a database, keys of Redis, files of a folder: whichever the artifact has."""
     numbers = [each["keys"] if isinstance(each, dict) else each for each in counts.values()]
     if "files" in counts and "dirs" in counts:
@@ -199,8 +159,8 @@ def restored(ui: Ui, host: HostRecord) -> None:
     """restore. The last line is the way back."""
     result = host.result
     for part in result.get("restored", ()):
-        before = _counted(part["before"] or {}) or "nothing"
-        after = _counted(part["after"]) or "nothing counted"
+        before = counted(part["before"] or {}) or "nothing"
+        after = counted(part["after"]) or "nothing counted"
         ui.say(f"{part['part']}: {before} before, {after} now")
     if copy := result.get("safety_copy"):
         ui.say(f"safety copy {copy}; to go back: inv restore --file {copy} --host {host.host}{_all_of(result)}")
@@ -224,8 +184,11 @@ def will_be_pruned(ui: Ui, run: Run) -> bool:
     return bool(run.result["shrunk"]) or not all(one["keep"] for one in run.result["sets"])
 
 
-def pruned(ui: Ui, host: HostRecord) -> None:
+def pruned(ui: Ui, host: HostRecord) -> Mapping[str, str]:
     """backup.prune."""
-    if host.ok and "plan" not in host.result:
-        gone = host.result.get("pruned", ())
-        ui.say(f"{len(gone)} sets removed, {len(host.result['sets']) - len(gone)} stay")
+    if not host.ok:
+        return {}
+    gone = len(host.result.get("pruned", ()))
+    stay = len(host.result["sets"]) - gone
+    ui.say(f"{gone} sets removed, {stay} stay")
+    return {"REMOVED": str(gone), "STAY": str(stay)}

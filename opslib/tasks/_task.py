@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
 from inspect import Parameter, Signature, signature
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
 from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
+from opslib.tasks._spec import Need, Spec
+
 if TYPE_CHECKING:
     from opslib.run.record import Record
 
-Need = Literal["nothing", "data", "stack"]
-"""What must be there for a task to make sense: a compose file ("stack"), or that or `backup.sources` ("data")."""
-
 _EVERY = {
-    "host": (None, "Where: a host of hosts/, several with commas, or @group"),
+    "host": (None, "Where: a host of hosts/, several with commas, @group, or @all"),
     "json": (False, "Print one JSON object; progress goes to stderr"),
     "debug": (False, "Show the commands, and tracebacks"),
 }
@@ -32,16 +30,6 @@ _SIGNAL = (False, "Send the host file's signals: ping, notify, metrics")
 
 IDENTITY = {"identity": "The file with the private key of age, for a set that is encrypted"}
 """The help of the option that `opslib.tasks._identity` reads."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """What the decorator says of a task. `one_host`: exactly one, never taken from OPSLIB_HOST."""
-
-    name: str
-    body: Callable[..., Record]
-    needs: Need
-    one_host: bool
 
 
 class _Argument(Argument):
@@ -81,6 +69,7 @@ def task(
     options: tuple[str, ...] | None = None,
     needs: Need = "stack",
     one_host: bool = False,
+    together: bool = False,
     signals: bool = False,
     default: bool = False,
     help: dict[str, str] | None = None,
@@ -98,7 +87,7 @@ def task(
         shared["signal"] = _SIGNAL
 
     def decorate(body: Callable[..., Record]) -> OpsTask:
-        spec = Spec(name, body, needs, one_host)
+        spec = Spec(name, body, needs, one_host, together)
 
         def run(c: Context, **given: Any) -> Record:
             from opslib.tasks._perform import perform

@@ -23,24 +23,27 @@ ENGINES: dict[Kind, str] = {
 """The kinds of databases, and how the tasks call them. Named here too: a list of tasks must not import the engines."""
 
 
-def _take(call: Call, *kinds: Kind) -> Record:
+def _take(call: Call, *kinds: Kind, consistent: bool = False) -> Record:
     from opslib.backup.take import Options, judge, steps
     from opslib.tasks._show_backup import made
 
-    options = Options(kinds=kinds, here=call.this_machine())
+    options = Options(kinds=kinds, here=call.this_machine(), consistent=consistent)
     record = call.carry_out(lambda run: steps(run, options), show=made)
     judge(record)
     return record
 
 
-@task("backup.all", changes=True, needs="data", signals=True, default=True)
-def all_(call: Call) -> Record:
+_ALL = {"consistent": "All of one point in time: the services but the databases stop until it is copied"}
+
+
+@task("backup.all", changes=True, needs="data", signals=True, default=True, help=_ALL)
+def all_(call: Call, consistent: bool = False) -> Record:
     """Back up all that is found, as one set.
 
     Databases, Redis, SQLite files, volumes and files of the project. Exits with 3 when some data are covered by
     nothing: the set is made, and what is missing is named.
     """
-    return _take(call)
+    return _take(call, consistent=consistent)
 
 
 def _one_kind(name: str, kind: Kind, called: str) -> OpsTask:

@@ -17,6 +17,7 @@ _ON = {"on": "local: on this machine; remote: on the host. Default: as in the ho
 
 @task(
     "build.all",
+    together=True,
     changes=True,
     default=True,
     help={
@@ -58,7 +59,7 @@ def sizes(call: Call, service: str | None = None, on: str | None = None) -> Reco
     return call.look(lambda run: sizes(run, options), show=weighed)
 
 
-@task("build.push", changes=True, help={**_SERVICE, **_ON})
+@task("build.push", changes=True, together=True, help={**_SERVICE, **_ON})
 def push(call: Call, service: str | None = None, on: str | None = None) -> Record:
     """Push the images to the registry of the host file.
 

@@ -8,9 +8,9 @@ from opslib.tasks._task import task
 
 if TYPE_CHECKING:
     from opslib.deploy.options import EnvFrom
-    from opslib.run.fleet import Steps
     from opslib.run.record import Record
     from opslib.run.step import AnyStep, Run
+    from opslib.run.task import Steps
     from opslib.tasks._call import Call
 
 _ENV = "When the env file was changed on the server: here or there, whose counts"
@@ -19,6 +19,7 @@ _ENV = "When the env file was changed on the server: here or there, whose counts
 @task(
     "deploy",
     changes=True,
+    together=True,
     help={
         "redeploy": "Recreate also what has not changed",
         "build": "Build also images whose sources have not changed",
@@ -40,7 +41,7 @@ def deploy(call: Call, redeploy: bool = False, build: bool = False, env: str | N
     return call.carry_out(lambda run: steps(run, options), show=released)
 
 
-@task("migrate", changes=True)
+@task("migrate", changes=True, together=True)
 def migrate(call: Call) -> Record:
     """Run the migrations of the release that is live."""
     from opslib.migrate.steps import steps
@@ -63,6 +64,7 @@ def releases(call: Call, show: str | None = None) -> Record:
 @task(
     "rollback",
     changes=True,
+    together=True,
     help={"to": "A release's id; default: the good one before the one that is live", "env": _ENV},
 )
 def rollback(call: Call, to: str | None = None, env: str | None = None) -> Record:

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import json as json_module
 import os
-import select
 import sys
-import termios
 import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
 from opslib.errors import Cancelled
 from opslib.events import Event, Note, Output, Progress, StepEnded, StepStarted
 from opslib.ui import ending
+from opslib.ui.person import Person
 from opslib.ui.plain import PlainScreen, redraws, speaks
 from opslib.ui.text import Meter, clean, seconds, table
 
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
     from opslib.run.record import HostRecord, Record
     from opslib.ui.live import LiveScreen
 
+Show = Callable[["Ui", "HostRecord"], Mapping[str, str] | None]
+"""Prints a host's result for a person, and says what of it stands in the table of several hosts, by column."""
 LAST = 50  # lines of a host that are kept for whoever is told how it ended
 QUIET = 10.0  # seconds between two lines about the same thing where there is no terminal
 _MARKS = {"done": "✓", "failed": "✗", "undone": "↶", "undo-failed": "✗", "skipped": "·"}
@@ -45,6 +46,7 @@ class Ui:
         self.json, self._debug = json, debug
         self.raw = False  # the lines of `Output` are the result itself: logs
         self._stream: TextIO = sys.stderr if json else sys.stdout
+        self.person = Person(self.pause)
         self._screen: PlainScreen | LiveScreen | None = None
         self._guard = threading.RLock()
         self._steps: dict[tuple[str, str], tuple[float, threading.Timer | None]] = {}
@@ -139,7 +141,8 @@ class Ui:
             timer.daemon = True
             timer.start()
         self._steps[event.host, event.step] = (time.monotonic(), timer)
-        self.screen.running()
+        if not self.person.asked:
+            self.screen.running()
 
     def _still_runs(self, event: StepStarted) -> None:
         with self._guard:
@@ -170,7 +173,8 @@ class Ui:
         self._meters[key] = (meter, said)
         if event.total is not None and event.done >= event.total:
             del self._meters[key]
-        self.screen.running()
+        if not self.person.asked:
+            self.screen.running()
 
     def _output(self, event: Output) -> None:
         if not self.raw:
@@ -214,41 +218,14 @@ class Ui:
         for (host, what), (meter, _) in list(self._meters.items()):
             yield f"{self._prefix(host)}  {clean(what)}", "", meter
 
-    # -- questions, always on standard error: standard output may be a pipe
-
-    @property
-    def can_ask(self) -> bool:
-        """Whether there is a person at a terminal."""
-        return sys.stdin is not None and sys.stdin.isatty()
-
-    def ask(self, question: str, *, stop: Callable[[], bool] = lambda: False) -> bool:
-        """Ask and wait for yes or no. Raises Cancelled as soon as `stop` says so: in a thread no Ctrl-C ends it."""
-        with self._guard:
-            self.pause()
-            termios.tcflush(sys.stdin, termios.TCIFLUSH)  # what was typed before the question is no answer to it
-            print(f"{clean(question)} [y/N] ", end="", file=sys.stderr, flush=True)
-        return _typed(stop).lower() in ("y", "yes")
-
-    def ask_secret(self, question: str, *, stop: Callable[[], bool] = lambda: False) -> str:
-        """Ask for a text that is not shown while it is typed. Raises Cancelled as `ask`."""
-        with self._guard:
-            self.pause()
-            shown = termios.tcgetattr(sys.stdin)
-            hidden = [*shown[:3], shown[3] & ~termios.ECHO, *shown[4:]]
-            termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, hidden)
-            print(f"{clean(question).rstrip(' :')}: ", end="", file=sys.stderr, flush=True)
-            try:
-                return _typed(stop)
-            finally:
-                termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, shown)
-                print(file=sys.stderr)
-
     # -- the end
 
-    def end(self, record: Record, show: Callable[[Ui, HostRecord], None] | None) -> None:
-        """Show how a task ended."""
+    def end(self, record: Record, show: Show | None) -> None:
+        """Show how a task ended: the result of each host, with several of them a table with a row for each, then the
+        errors."""
         self.pause()
         several = len(record.hosts) > 1
+        columns: dict[str, Mapping[str, str]] = {}
         try:
             if self.json:
                 print(json_module.dumps(record.as_json(), default=str), flush=True)
@@ -261,22 +238,13 @@ class Ui:
                 if "plan" in host.result:
                     ending.plan(self, host)
                 elif host.result and show is not None:
-                    show(self, host)
+                    columns[host.host] = show(self, host) or {}
             self._heading = ""
             if several:
                 self.say()
-                self.table(["HOST", "RESULT", "TIME", ""], [ending.row(host) for host in record.hosts], right=[2])
+                ending.hosts(self, record.hosts, columns)
             for host in record.hosts:
                 if host.error is not None and not self._unheard:
                     ending.error(host)
         except OSError:
             self._mute()
-
-
-def _typed(stop: Callable[[], bool]) -> str:
-    """A line from the terminal. Raises Cancelled as soon as `stop` says so."""
-    while not select.select([sys.stdin], [], [], 0.2)[0]:
-        if stop():
-            print(file=sys.stderr)
-            raise Cancelled("interrupted", left="everything")
-    return sys.stdin.readline().strip()

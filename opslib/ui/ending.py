@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from opslib.errors import Unhealthy
@@ -37,10 +38,19 @@ def plan(ui: Ui, host: HostRecord) -> None:
         ui.table(["STEP", "WHAT IT WOULD DO"], [[step["step"], step["what"]] for step in steps])
 
 
-def row(host: HostRecord) -> list[str]:
-    """A line of the table of several hosts."""
-    what = (host.error or {}).get("what") or ""
-    how = "changed" if host.changed else "ok"
-    if not host.ok:
-        how = "findings" if host.code == Unhealthy.exit_code else "failed"
-    return [host.host, how, seconds(host.seconds), what.split("\n")[0]]
+def hosts(ui: Ui, records: Sequence[HostRecord], columns: Mapping[str, Mapping[str, str]]) -> None:
+    """The table of several hosts, a row for each: how it ended, what `columns` say of its result, how long it took and
+    what went wrong."""
+    names = list(dict.fromkeys(name for own in columns.values() for name in own))
+    rows = []
+    for host in records:
+        what = (host.error or {}).get("what") or ""
+        told = [columns.get(host.host, {}).get(name, "") for name in names]
+        rows.append([host.host, _how(host), *told, seconds(host.seconds), what.split("\n")[0]])
+    ui.table(["HOST", "RESULT", *names, "TIME", ""], rows, right=[2 + len(names)])
+
+
+def _how(host: HostRecord) -> str:
+    if host.ok:
+        return "changed" if host.changed else "ok"
+    return "findings" if host.code == Unhealthy.exit_code else "failed"

@@ -55,6 +55,7 @@ class Place:
         settings = {
             "OPSLIB_SSH_CONFIG": str(self.ssh_config),
             "OPSLIB_TOOLS_BASE": f"{self.images}debian:bookworm-slim",
+            "OPSLIB_KEEP_LAST": "1",  # a set is 5 GB, and each restore makes one
         }
         return {**kept, **settings, "PYTHONIOENCODING": "utf-8"}
 

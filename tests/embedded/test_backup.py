@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from opslib.backup import coverage, prune, sets, take, verify
-from opslib.run.fleet import Task, carry_out, look_on
+from opslib.backup.manifest import seal
+from opslib.run.fleet import carry_out, look_on
 from opslib.run.record import Record
+from opslib.run.task import Task
 from opslib.settings.model import Backup, Files, Host, Keep, Postgres, Sqlite
 from opslib.settings.units import Reserve
 from opslib.target.local import Local
@@ -221,7 +223,8 @@ def test_coverage_is_of_what_the_host_file_names(root: Path) -> None:
     (root / "backups" / every / "damaged").unlink()
     manifest = root / "backups" / every / "manifest.json"
     manifest.chmod(0o640)
-    manifest.write_text(re.sub(r'"created": "[^"]*"', '"created": "2026-01-01T00:00:00Z"', manifest.read_text()))
+    aged = re.sub(rb'"created": "[^"]*"', b'"created": "2026-01-01T00:00:00Z"', manifest.read_bytes())
+    manifest.write_bytes(seal(aged))
     (root / "backups" / one / "manifest.json").unlink()
     assert set(covered(often, 3).values()) == {("unprotected", every)}, "too old"
     assert set(covered(never, 0).values()) == {("protected", every)}

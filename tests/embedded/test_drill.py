@@ -11,11 +11,12 @@ from msgspec.structs import replace
 from opslib.backup import keys, take
 from opslib.backup.drill import steps as drill
 from opslib.backup.drill.scratch import project, redirected, servers
-from opslib.backup.manifest import Artifact
+from opslib.backup.manifest import Artifact, seal
 from opslib.backup.restore.steps import RECOVERIES
 from opslib.errors import BadSettings
-from opslib.run.fleet import Task, carry_out
+from opslib.run.fleet import carry_out
 from opslib.run.record import Record
+from opslib.run.task import Task
 from opslib.settings.model import Backup, Files, Host, Sqlite
 from opslib.state import journal
 from opslib.target.connect import connect
@@ -90,8 +91,9 @@ def test_what_is_not_what_the_set_says_is_an_error_and_nothing_of_it_is_left(tar
     manifest = made / "manifest.json"
     text = manifest.read_text()
     manifest.chmod(0o600)
-    manifest.write_text(text.replace('"t\\"a": 5', '"t\\"a": 6'))
-    assert manifest.read_text() != text
+    lie = text.replace('"t\\"a": 5', '"t\\"a": 6')
+    assert lie != text
+    manifest.write_bytes(seal(lie.encode()))
     record = drilled(target)
     assert not record.ok
     assert "5 restored" in str((record.hosts[0].error or {})["what"])

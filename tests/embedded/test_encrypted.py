@@ -14,13 +14,15 @@ import pytest
 
 from opslib.backup import keys, take, verify
 from opslib.backup.embedded import Digesting
+from opslib.backup.manifest import seal
 from opslib.backup.restore.options import Options
 from opslib.backup.restore.steps import RECOVERIES, steps
 from opslib.backup.sealed import Sealing
 from opslib.command import Secret
 from opslib.errors import BadSettings
-from opslib.run.fleet import Task, carry_out, look_on
+from opslib.run.fleet import carry_out, look_on
 from opslib.run.record import Record
+from opslib.run.task import Task
 from opslib.settings.model import Backup, Files, Host, Sqlite
 from opslib.target.connect import connect
 from tests.embedded.test_restore import DB, fill, rows
@@ -151,7 +153,7 @@ def test_verified_with_and_without_the_key(place: Any, told: list[Any]) -> None:
         if one["file"] == artifact.name:
             one["sha256"] = hashlib.sha256(data).hexdigest()
     manifest.chmod(0o600)
-    manifest.write_text(json.dumps(text))
+    manifest.write_bytes(seal(json.dumps(text, indent=2).encode() + b"\n"))
     found = verified(target, identity=identity)
     assert "decrypt" in str(found["error"])
     assert (folder / "damaged").exists()

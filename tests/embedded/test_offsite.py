@@ -12,16 +12,20 @@ from typing import Any
 
 import pytest
 
-from opslib.backup import sets, take
+from opslib.backup import coverage, sets, take
+from opslib.backup.drill import steps as drill
+from opslib.backup.manifest import seal
 from opslib.backup.offsite import look, pull, push, remove
 from opslib.errors import OpsError
 from opslib.events import Event, Note
-from opslib.run.fleet import Task, carry_out, look_on
+from opslib.run.fleet import carry_out, look_on
 from opslib.run.record import Record
 from opslib.run.step import AnyStep, Run
+from opslib.run.task import Task
 from opslib.settings.keep import Keep
 from opslib.settings.model import Backup, Files, Host
 from opslib.settings.stores import StoreSpec, store_url
+from opslib.state import lines
 from opslib.target.local import Local
 from tests.cli.conftest import INV
 
@@ -171,6 +175,29 @@ def test_append_only_removes_nothing(root: Path, nas: Path) -> None:
     assert {path.name for path in (nas / "survey").iterdir()} == set(made[1:])
 
 
+def test_coverage_counts_places_and_drills(root: Path, nas: Path, tmp_path: Path) -> None:
+    target = local(root, store(nas), StoreSpec(url=store_url(str(tmp_path / "gone")), name="gone", folder="survey"))
+    back_up(target)
+
+    def covered() -> tuple[dict[str, Any], list[str | None]]:
+        record = look_on("backup.coverage", [target], coverage.coverage)
+        (row,) = result(record)["coverage"]
+        return row, [one["error"] for one in record.hosts[0].result["stores"]]
+
+    row, errors = covered()
+    assert (row["places"], row["drill"]) == (["host", "nas"], None)
+    assert errors[0] is None
+    assert "there is no folder" in str(errors[1]), "which is said, and no finding"
+    result(run(target, "backup.drill", lambda run: drill.steps(run, drill.Options())))
+    for _ in range(3):  # a drill counts however much has happened since
+        lines.append(target, f"{target.state}/journal.jsonl", *[{"task": "x" * 900}] * 1000)
+    row, _ = covered()
+    assert 0 <= row["drill"] < 60
+    damage(nas / "survey" / row["set"] / FILE)
+    look_on("v", [target], lambda run: look.verify(run, "latest", "nas"))
+    assert covered()[0]["places"] == ["host"]
+
+
 # -- push
 
 
@@ -201,7 +228,7 @@ def test_what_is_there_and_different_is_never_written_over(root: Path, nas: Path
     target = local(root, store(nas))
     made = result(back_up(target))
     there = nas / "survey" / made["set"]
-    other = (there / "manifest.json").read_bytes().replace(b'"by": "', b'"by": "not ')
+    other = seal((there / "manifest.json").read_bytes().replace(b'"by": "', b'"by": "not '))
     (there / "manifest.json").chmod(0o640)
     (there / "manifest.json").write_bytes(other)
     assert "another set has its name there" in error(push_to(target))
@@ -248,7 +275,7 @@ def test_the_rate_is_limited(root: Path, nas: Path) -> None:
     assert record.seconds > 1.2
 
 
-def kill_while_it_sends(root: Path, nas: Path, task: str, there: Path, seconds: float) -> None:
+def kill_while_it_runs(root: Path, nas: Path, task: str, there: Path, seconds: float) -> None:
     """Run the task as a person would, and kill it so long after something of a set came to `there`."""
     (root / "tasks.py").write_text("import opslib\n\nns = opslib.namespace()\n")
     (root / "hosts").mkdir()
@@ -264,7 +291,7 @@ def kill_while_it_sends(root: Path, nas: Path, task: str, there: Path, seconds: 
 
 
 def test_the_run_after_one_that_was_killed_says_what_is_missing(root: Path, nas: Path) -> None:
-    kill_while_it_sends(root, nas, "backup.all", nas / "survey", 0.2)
+    kill_while_it_runs(root, nas, "backup.all", nas / "survey", 0.2)
     target = local(root, store(nas))
     said: list[Event] = []
     target.tell = said.append  # type: ignore[method-assign]
@@ -277,7 +304,7 @@ def test_the_run_after_one_that_was_killed_says_what_is_missing(root: Path, nas:
 def test_killed_while_it_is_sent(root: Path, nas: Path, seconds: float) -> None:
     made = result(back_up(local(root)))
     there = nas / "survey" / made["set"]
-    kill_while_it_sends(root, nas, "backup.push", there, seconds)
+    kill_while_it_runs(root, nas, "backup.push", there, seconds)
     assert not (there / "manifest.json").exists()
     result(push_to(local(root, store(nas)), wait=60.0))  # until what it started there has ended
     assert files(there) == files(Path(made["folder"]))
@@ -309,6 +336,65 @@ def test_a_pull_is_planned(root: Path, nas: Path) -> None:
     shutil.rmtree(root / "backups")
     assert result(pull_from(target, plan=True))["plan"][0]["what"].startswith(f"{made['set']}, ")
     assert not (root / "backups").exists()
+
+
+OTHER = "files.first.tar.gz"
+
+
+def two_artifacts(root: Path, nas: Path) -> tuple[Local, Path, Path]:
+    """A set of a small artifact and a large one, in the store alone: the target, the set there, where it comes to."""
+    (root / "first").mkdir()
+    (root / "first/x").write_bytes(os.urandom(20_000))
+    sources = (Files(paths=("first",)), Files(paths=("up loads/",)))
+    target = Local(Host(name="local", path=str(root), backup=Backup(sources=sources, stores=(store(nas),))))
+    made = result(back_up(target))
+    assert [one["file"] for one in made["artifacts"]] == [OTHER, FILE]
+    shutil.rmtree(root / "backups")
+    return target, nas / "survey" / made["set"], root / "backups" / f".{made['set']}.part"
+
+
+def test_a_pull_that_was_killed_goes_on_with_what_it_has_whole(root: Path, nas: Path) -> None:
+    target, there, stage = two_artifacts(root, nas)
+    kill_while_it_runs(root, nas, "backup.pull", stage / f"{FILE}.part", 0.5)
+    assert (stage / OTHER).read_bytes() == (there / OTHER).read_bytes()
+    assert not (stage / FILE).exists(), "half of it has no name"
+    assert [one.whole for one in sets.list_sets(target)] == [False]
+    inode = (stage / OTHER).stat().st_ino
+    said: list[Event] = []
+    target.tell = said.append  # type: ignore[method-assign]
+    pulled = result(pull_from(target, wait=60.0))  # until what it started there has ended
+    assert pulled["kept"] == [OTHER]
+    assert pulled["brought"] == (there / FILE).stat().st_size
+    folder = Path(pulled["folder"])
+    assert (folder / OTHER).stat().st_ino == inode
+    assert files(folder) == files(there)
+    assert not stage.exists()
+    assert any("1 artifacts that arrived whole wait" in one.text for one in said if isinstance(one, Note))
+
+
+def test_a_pull_that_failed_goes_on_and_counts_nothing_that_is_damaged(root: Path, nas: Path) -> None:
+    target, there, stage = two_artifacts(root, nas)
+    good = files(there)
+    damage(there / FILE)
+    assert "is not what the manifest says" in error(pull_from(target))
+    assert [path.name for path in stage.iterdir()] == [OTHER]
+    (there / FILE).write_bytes(good[FILE])
+    damage(stage / OTHER)
+    (stage / "stray").mkdir()
+    (stage / "stray/x").write_text("x")
+    pulled = result(pull_from(target))
+    assert pulled["kept"] == []
+    assert files(Path(pulled["folder"])) == good
+
+
+def test_a_backup_clears_away_what_a_pull_has_left(root: Path, nas: Path) -> None:
+    target, there, stage = two_artifacts(root, nas)
+    damage(there / FILE)
+    error(pull_from(target))
+    assert stage.exists()
+    back_up(target)
+    assert not stage.exists()
+    assert [one.whole for one in sets.list_sets(target)] == [True]
 
 
 @pytest.mark.parametrize("task", ["push", "pull"])

@@ -12,11 +12,12 @@ import msgspec
 import pytest
 
 from opslib.backup import take, verify
-from opslib.backup.manifest import FILE
+from opslib.backup.manifest import FILE, seal
 from opslib.backup.restore.options import Options
 from opslib.backup.restore.steps import RECOVERIES, steps
-from opslib.run.fleet import Task, carry_out, look_on
+from opslib.run.fleet import carry_out, look_on
 from opslib.run.record import Record
+from opslib.run.task import Task
 from opslib.settings.model import Backup, Files, Host, Sqlite
 from opslib.target.base import Target
 from opslib.target.connect import connect
@@ -146,7 +147,7 @@ def test_what_is_not_whole_is_refused(target: Target) -> None:
     refused("missing")
     (made / FILE).unlink()
     refused("manifest")
-    (made / FILE).write_text(manifest.replace('"version": 1', '"version": 99'))
+    (made / FILE).write_text(manifest.replace('"version": 2', '"version": 99'))
     refused("version 99")
     (made / FILE).write_text(manifest[:-20])
     refused("cannot be read")
@@ -162,8 +163,9 @@ def test_what_fails_is_undone(target: Target, monkeypatch: pytest.MonkeyPatch) -
     before = look(root)
     text = (made / FILE).read_text()
     (made / FILE).chmod(0o600)
-    (made / FILE).write_text(text.replace('"t\\"a": 5', '"t\\"a": 6'))  # a set that lies about its rows
-    assert (made / FILE).read_text() != text
+    lie = text.replace('"t\\"a": 5', '"t\\"a": 6')
+    assert lie != text
+    (made / FILE).write_bytes(seal(lie.encode()))  # a set that lies about its rows
     record = restore(target, str(made))
     assert not record.ok
     assert record.hosts[0].error

@@ -21,8 +21,9 @@ from opslib.deploy.steps import RECOVERIES, steps
 from opslib.errors import OpsError
 from opslib.events import Event, Note
 from opslib.run import log
-from opslib.run.fleet import Task, carry_out
+from opslib.run.fleet import carry_out
 from opslib.run.record import Record
+from opslib.run.task import Task
 from opslib.settings.model import Deploy, Host
 from opslib.settings.units import Address
 from opslib.state import releases
@@ -214,7 +215,8 @@ import pickle, sys
 from pathlib import Path
 from opslib.deploy.options import DeployOptions
 from opslib.deploy.steps import RECOVERIES, steps
-from opslib.run.fleet import Task, carry_out
+from opslib.run.fleet import carry_out
+from opslib.run.task import Task
 from opslib.settings.model import Host
 from opslib.target.connect import connect
 host, root = pickle.loads(bytes.fromhex(sys.argv[1]))

@@ -50,6 +50,14 @@ insert into people (name, tags, mood, age, born, raw, doc, many) select 'N' || i
  'so so', i, daterange('2000-01-01', null), decode(md5(i::text), 'hex'), jsonb_build_object('a', i), array['NaN', i]::numeric[]
  from generate_series(1, 2000) i;
 insert into people (name) values (E'\\\\. tab\\t line\\n quote'' ü'), (null);
+create table odd (x int, f4 float4, f8 float8, m money, tz timestamptz, iv interval, j json, xm xml, texts text[],
+ moods mood[], rc regclass, ine inet, bits varbit, pt point, c char(5), tm timetz, q tsquery, v varchar(9));
+insert into odd values (1, 0.1, 0.1::float8 + 0.2, 12.34, '2020-06-01 12:00+05:30', '1 year -3 days 04:05:06.7', '{{"a" :1, "a":2}}',
+ '<a>x</a>', array['a,b', null, 'c"d', E'\\\\'], array['so so', 'h''appy']::mood[], 'people', '10.0.0.1/8', '101',
+ '(1.1,2.2)', 'ab', '12:00+02', 'a & b', 'a'), (2, 'nan', '-infinity', -0.01, '-infinity', '-00:00:01', 'null', '',
+ '[0:1]={{1,2}}', '{{}}', 0, '::1', '', null, '', null, null, null);
+insert into odd (x, f4, f8) values (3, '-0', '-0');
+insert into odd (f8, f4) select exp(i) / 3, sqrt(i) from generate_series(1, 500) i;
 create index on people using gin (name "ex t".gin_trgm_ops); create statistics both_of (dependencies) on age, mood from people;
 create table log (at timestamptz not null, what text) partition by range (at);
 create table log_old partition of log for values from (minvalue) to ('2020-01-01');

@@ -10,15 +10,16 @@ from typing import Any
 import msgspec
 
 from opslib.backup import sets, take
-from opslib.backup.manifest import Artifact
+from opslib.backup.manifest import Artifact, encode
 from opslib.backup.restore.options import Options
 from opslib.backup.restore.steps import RECOVERIES, steps
 from opslib.command import Command, bash
 from opslib.compose.stack import Stack, look
 from opslib.images.ship import ship
 from opslib.images.tools import ensure_tools
-from opslib.run.fleet import Task, carry_out
+from opslib.run.fleet import carry_out
 from opslib.run.record import Record
+from opslib.run.task import Task
 from opslib.settings.model import Backup, Deploy, Host
 from opslib.settings.units import Address
 from opslib.target.base import Target
@@ -130,7 +131,8 @@ class Project:
         (file,) = [one.file for one in self.artifacts(made) if (one.kind, one.name) == (kind, name)]
         return f"{sets.directory(self.target)}/{made}/{file}"
 
-    def doctored(self, file: str, through: str = "cat", *, counts: Any = None, **facts: Any) -> str:
+    def doctored(self, file: str, through: str = "cat", *, counts: Any = None, fingerprint: Any = None,
+                 **facts: Any) -> str:  # fmt: skip
         """The path of one artifact in a set of its own, of the set in which `file` is: its raw bytes went through a
         bash text, and its manifest tells its new length and digest, and the lies that are given."""
         folder, made, name = file.rsplit("/", 2)
@@ -142,9 +144,10 @@ class Project:
                      mounts=[mount("bind", folder, "/s")])  # fmt: skip
         size, digest = self.target.run(cmd).lines
         new = msgspec.structs.replace(old, bytes=int(size), sha256=digest, facts={**old.facts, **facts},
-                                      counts=old.counts if counts is None else counts)  # fmt: skip
+                                      counts=old.counts if counts is None else counts,
+                                      fingerprint=fingerprint or old.fingerprint)  # fmt: skip
         manifest = msgspec.structs.replace(found, id=ident, artifacts=(new,))
-        put_bytes(self.target, msgspec.json.encode(manifest), f"{folder}/{ident}/manifest.json")
+        put_bytes(self.target, encode(manifest), f"{folder}/{ident}/manifest.json")
         return f"{folder}/{ident}/{name}"
 
     def harm(self, file: str, script: str) -> None:

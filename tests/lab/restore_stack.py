@@ -14,8 +14,9 @@ from opslib.command import bash, command
 from opslib.compose.services import up
 from opslib.compose.stack import Stack, look
 from opslib.compose.wanted import wanted
-from opslib.run.fleet import Task, carry_out
+from opslib.run.fleet import carry_out
 from opslib.run.record import Record
+from opslib.run.task import Task
 from opslib.settings.model import Host
 from opslib.settings.units import Address
 from opslib.target.base import Target

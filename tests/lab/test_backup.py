@@ -15,8 +15,9 @@ from opslib.backup import sets, take, verify
 from opslib.backup.sets import SetInfo
 from opslib.command import Secret, bash
 from opslib.events import Event
-from opslib.run.fleet import Task, carry_out, look_on
+from opslib.run.fleet import carry_out, look_on
 from opslib.run.record import Record
+from opslib.run.task import Task
 from opslib.settings.model import Backup, Host, Keep, Volume
 from opslib.settings.units import Address, Reserve
 from opslib.target.base import Target

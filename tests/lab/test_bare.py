@@ -23,8 +23,9 @@ from opslib.deploy import steps as deploying
 from opslib.deploy.bare import steps as bare
 from opslib.deploy.bare.options import BareOptions
 from opslib.deploy.options import DeployOptions
-from opslib.run.fleet import Task, carry_out
+from opslib.run.fleet import carry_out
 from opslib.run.record import Record
+from opslib.run.task import Task
 from opslib.settings.model import Host
 from opslib.state import releases
 from opslib.target.connect import connect
@@ -48,7 +49,8 @@ from opslib.deploy.bare import steps as bare
 from opslib.deploy.bare.options import BareOptions
 from opslib.deploy.options import DeployOptions
 from opslib.events import StepStarted
-from opslib.run.fleet import Task, carry_out
+from opslib.run.fleet import carry_out
+from opslib.run.task import Task
 from opslib.settings.model import Host
 from opslib.target.connect import connect
 host, root, folder, scratch, when = pickle.loads(bytes.fromhex(sys.argv[1]))
@@ -350,14 +352,15 @@ def test_never_over_a_stack_that_is_there(lost: Lost) -> None:
 
 
 def test_an_encrypted_set_brings_the_passwords_too(lost: Lost) -> None:
-    """Nothing of the project is here but its host file and the key."""
+    """Nothing of the project is here but its host file and the keys, those of a store in a new env file."""
     site = lost.site
     site.burn()
     site.checkout(compose=False, env=False)
+    (site.root / ".env").write_text("STORE_KEY=own\n")
     what, _ = refused(site.bare(lost.sealed))
     assert "no identity is there to read it" in what
     worked(site.bare(lost.sealed, identity=lambda recipients, what: keys.fitting([KEY], recipients, what)))
     assert site.seen() == lost.good
     assert site.running() == ["app", "cache", "db", "plain"]
     look = 'cd -- "$1"; stat -c %a .env; cat .env app-settings.txt'
-    assert site.target.run(bash(look, site.target.root)).text == f"600\n{site.env}TOKEN={TOKEN}"
+    assert site.target.run(bash(look, site.target.root)).text == f"600\nSTORE_KEY=own\n\n{site.env}TOKEN={TOKEN}"

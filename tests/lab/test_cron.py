@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -54,9 +56,14 @@ class Cron:
             time.sleep(0.05)
         assert self._comm() == "cron"
 
+    @property
+    def inside(self) -> tuple[str, ...]:
+        """What starts a program where the daemon is."""
+        return ("nsenter", f"--mount=/proc/{self._daemon.pid}/ns/mnt")
+
     def run(self, *argv: str, feed: str = "", cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run a program where the daemon is."""
-        inside = ["nsenter", f"--mount=/proc/{self._daemon.pid}/ns/mnt", f"--wdns={cwd or '/'}", *argv]
+        inside = [*self.inside, f"--wdns={cwd or '/'}", *argv]
         return subprocess.run(inside, input=feed, env=self._environ(), capture_output=True, text=True, check=False)
 
     def stop(self) -> None:
@@ -143,6 +150,43 @@ def test_cron_makes_a_backup_set_and_tells(cron: Cron, project: Path, listener: 
     found = {one.name: one.samples for one in text_string_to_metric_families(file.read_text())}
     assert [sample.value for sample in found["opslib_task_last_run_exit_code"]] == [0]
     assert [sample.labels["source"] for sample in found["opslib_backup_size_bytes"]] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("place", ["local"], indirect=True)
+def test_what_was_missed_is_caught_up_once(cron: Cron, project: Path) -> None:
+    """The crontab as it would be had it been installed two days ago, on a machine that was off three hours ago."""
+    now = datetime.now().astimezone()
+    then, installed = now - timedelta(hours=3), now - timedelta(days=2)
+    file = project / "hosts/there.yml"
+    file.write_text(
+        file.read_text().replace('{all: "* * * * *", verify: "@yearly"}', f'"{then.minute} {then.hour} * * *"')
+    )
+    assert cron.run(INV, "cron.install", "--host", "there", cwd=project).returncode == 0
+    lines = cron.run("crontab", "-l").stdout
+    lines = re.sub(r"(?m)^[0-9,]+ (\* \* \* \* .* cron\.catchup )", r"* \1", lines)
+    lines = re.sub(
+        r"(?m)^# what is due after \S+", f"# what is due after {installed.isoformat(timespec='seconds')}", lines
+    )
+    assert cron.run("crontab", "-", feed=lines).returncode == 0
+    shown = cron.run(INV, "cron.catchup", "--host", "there", "--plan", cwd=project).stdout
+    assert "backup.all was due at" in shown
+    deadline = time.monotonic() + 200  # up to a minute until cron comes, and one in which it waits for others
+    sets = ""
+    while "files" not in sets and time.monotonic() < deadline:
+        time.sleep(2)
+        sets = cron.run(INV, "backup.list", "--host", "there", cwd=project).stdout
+    (log,) = (cron.home / ".local/state/opslib").glob("*.log")
+    assert "files" in sets, log.read_text()
+    assert "nothing was missed" in cron.run(INV, "cron.catchup", "--host", "there", "--plan", cwd=project).stdout
+
+
+@pytest.mark.parametrize("place", ["ssh"], indirect=True)
+def test_a_server_without_python_keeps_no_schedule(cron: Cron, project: Path) -> None:
+    done = cron.run(INV, "cron.install", "--host", "there", "--there", cwd=project)
+    assert done.returncode == 1, done.stdout
+    assert "there is no Python 3.10 or newer there, and opslib needs it" in done.stderr
+    assert "python3-venv" in done.stderr
+    assert "nothing is installed there" in cron.run(INV, "cron.show", "--host", "there", "--there", cwd=project).stdout
 
 
 @pytest.mark.parametrize("place", ["ssh"], indirect=True)

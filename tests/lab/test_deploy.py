@@ -28,8 +28,9 @@ from opslib.images.revision import PATTERN
 from opslib.images.ship import ship
 from opslib.migrate.steps import RECOVERIES as MIGRATIONS
 from opslib.migrate.steps import steps as migrate_steps
-from opslib.run.fleet import Task, carry_out, look_on
+from opslib.run.fleet import carry_out, look_on
 from opslib.run.record import Record
+from opslib.run.task import Task
 from opslib.settings.model import Build, Migrate
 from opslib.settings.registry import Registry
 from opslib.state import releases

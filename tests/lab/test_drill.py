@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from opslib.backup import sets
+from opslib.backup import coverage, sets
 from opslib.backup.drill import steps as drill
 from opslib.command import bash
-from opslib.run.fleet import Task, carry_out
+from opslib.run.fleet import carry_out, look_on
 from opslib.run.record import Record
+from opslib.run.task import Task
 from opslib.tasks._recovery import Recoveries
 from tests.lab.contract import SUBJECTS, Ground, on_ground
 from tests.lab.contract.subject import Subject
@@ -29,7 +31,8 @@ KILLED = """
 import os, pickle, signal, sys
 from opslib.backup.drill import steps as drill
 from opslib.events import StepStarted
-from opslib.run.fleet import Task, carry_out
+from opslib.run.fleet import carry_out
+from opslib.run.task import Task
 from opslib.settings.model import Host
 from opslib.target.connect import connect
 host, made = pickle.loads(bytes.fromhex(sys.argv[1]))
@@ -91,6 +94,18 @@ def test_each_is_restored_and_counted(drilled: Drilled, subject: Subject) -> Non
     assert wanted
     assert {file: one["counts"] for file, one in restored.items()} == wanted
     assert all(one["seconds"] > 0 for one in restored.values())
+    compared = [one["compared"] for one in restored.values()]
+    assert all(one["counts"] for one in compared)
+    assert all(one["bytes"] for one in compared) == (subject.kind in ("sqlite", "volume", "files"))
+    assert all(one["contents"] and one["definitions"] for one in compared) == (subject.kind in ("postgres", "mysql"))
+
+
+def test_coverage_tells_that_all_of_it_was_drilled(drilled: Drilled) -> None:
+    ground = drilled.ground
+    record = look_on("backup.coverage", [ground.target], lambda run: coverage.coverage(run, ground.here))
+    held = {one["what"]: one["drill"] for one in record.hosts[0].result["coverage"] if one["set"]}
+    assert held
+    assert [what for what, age in held.items() if age is None] == []
 
 
 def test_what_runs_is_as_it_was_and_nothing_is_left(drilled: Drilled) -> None:
@@ -112,6 +127,19 @@ def test_a_set_that_cannot_be_restored_is_found_out(drilled: Drilled) -> None:
     assert "7777 in the set" in said
     assert left(ground) == []
     assert running(ground) == drilled.began
+
+
+@pytest.mark.parametrize("subject", ["postgres"], indirect=True)
+def test_rows_that_are_others_are_found_out_by_their_hash(drilled: Drilled, subject: Subject) -> None:
+    """They are as many as the set says."""
+    ground = drilled.ground
+    (made,) = [one for one in ground.artifacts(drilled.made) if one.name == subject.name]
+    assert made.fingerprint is not None
+    lie = replace(made.fingerprint, contents={**made.fingerprint.contents, "public.notes": "7"})
+    doctored = ground.doctored(ground.file(drilled.made, "postgres", subject.name), fingerprint=lie)
+    said = why(carried_out(ground, set=doctored.rpartition("/")[0]))
+    assert "public.notes: other contents" in said
+    assert left(ground) == []
 
 
 def test_what_a_killed_drill_left_the_next_run_takes_away(drilled: Drilled) -> None:

@@ -14,8 +14,9 @@ from opslib.backup import sets, take, verify
 from opslib.backup.offsite import look, pull, remove
 from opslib.command import bash
 from opslib.errors import OpsError
-from opslib.run.fleet import Task, carry_out, look_on
+from opslib.run.fleet import carry_out, look_on
 from opslib.run.record import Record
+from opslib.run.task import Task
 from opslib.settings.keep import Keep
 from opslib.settings.model import Backup, Host
 from opslib.settings.stores import StoreSpec

@@ -12,6 +12,9 @@ import msgspec
 import pytest
 
 from opslib.backup import sets
+from opslib.backup.drill.compare import differences
+from opslib.backup.postgres import DATABASE
+from opslib.backup.restore.context import Context
 from opslib.backup.restore.options import Options
 from opslib.backup.restore.steps import steps
 from opslib.backup.take import Options as Taking
@@ -274,6 +277,39 @@ def test_a_wrong_password_and_a_database_that_is_not_there(stack: Databases) -> 
         target.close()
         assert said in no_set(stack, before, records)
         assert "wrong one" not in str(records[0].as_json())
+
+
+def test_a_fingerprint_is_the_same_after_a_restore_and_sees_what_changed(
+    stack: Databases, saved: tuple[str, dict[str, str]]
+) -> None:
+    """Whatever the types, and whatever the settings of the database that it is taken from."""
+    made, copy = sets.find(stack.target, saved[0]).manifest, "copy 'é'"
+    assert made is not None
+    (dump,) = [one for one in made.artifacts if one.name == SWAPPED]
+    assert dump.fingerprint is not None
+    assert {"public.odd", "public.log_new", "public.people"} <= dump.fingerprint.contents.keys()
+    assert {"tables", "columns", "indexes", "constraints", "functions", "types"} <= dump.fingerprint.definitions.keys()
+    assert set(dump.fingerprint.left_out) == {"public.people.name", "public.people.tags"}
+    at = Context(stack.target, "", stack.name).instance("db")
+
+    def changed() -> list[str]:
+        again = DATABASE.again
+        assert again is not None and dump.fingerprint is not None
+        seen = again(stack.target, at, msgspec.structs.replace(dump, name=copy), "")
+        assert seen is not None
+        return differences(dump.fingerprint, seen)
+
+    worked(stack.restore(saved[0], kinds=("postgres",), database=SWAPPED, into=copy))
+    other = ("timezone = 'Asia/Kolkata'", "datestyle = 'German'", "extra_float_digits = -5", "bytea_output = escape")
+    try:
+        stack.sql("postgres", "".join(f"alter database {ident(copy)} set {one};\n" for one in other))
+        assert changed() == []
+        stack.sql(copy, "alter table odd replica identity full; update odd set f8 = f8 * 1.0000000000001 where f4 = 9")
+        assert changed() == ["public.odd: other contents"]
+        stack.sql(copy, "create index on base (a); alter table base alter a set not null")
+        assert changed() == ["public.odd: other contents", "columns: other definitions", "indexes: other definitions"]
+    finally:
+        stack.sql("postgres", f"alter database {ident(copy)} is_template false;\ndrop database {ident(copy)}")
 
 
 def killing(stack: Databases, harm: Callable[[], None]) -> Target:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from opslib.backup import sets
 from opslib.command import command
 from opslib.target.transfer import put_bytes
 from tests.conftest import missing
@@ -65,6 +66,10 @@ def test_older_into_newer_works_and_newer_into_older_is_refused(both: list[Trial
     assert result["restored"][0]["after"]["large objects"] == 2
 
     made = newer.backup()
+    manifest = sets.find(newer.target, made).manifest
+    assert manifest is not None
+    (dump,) = [one for one in manifest.artifacts if one.name == SWAPPED]
+    assert dump.fingerprint is not None and dump.fingerprint.contents
     dumps = [name for name in artifacts(newer, made, "postgres") if name.endswith("dump.zst")]
     for path in (newer.path(made), *(newer.path(made, name) for name in dumps)):
         said = refused(older.restore(path))

@@ -24,8 +24,9 @@ from opslib.engines.redis import keyspace
 from opslib.errors import OpsError
 from opslib.events import Note
 from opslib.images.tools import ensure_tools
-from opslib.run.fleet import Task, carry_out, look_on
+from opslib.run.fleet import carry_out, look_on
 from opslib.run.record import Record
+from opslib.run.task import Task
 from opslib.settings.model import Backup, Redis
 from opslib.settings.units import Reserve
 from opslib.target.base import Target

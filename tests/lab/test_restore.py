@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from opslib.backup.manifest import seal
 from opslib.backup.restore.options import Options
 from opslib.backup.restore.steps import steps
 from opslib.command import bash
@@ -114,7 +115,7 @@ def liar(trial: Trial, made: str, tmp_path: Path, change: Any) -> str:
     get(trial.target, trial.path(made, "manifest.json"), tmp_path / "manifest.json")
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     change(manifest)
-    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "manifest.json").write_bytes(seal(json.dumps(manifest, indent=2).encode() + b"\n"))
     put(trial.target, tmp_path / "manifest.json", f"{trial.target.root}/{name}/manifest.json")
     return f"./{name}"
 
@@ -242,7 +243,8 @@ from opslib.backup.restore.options import Options
 from opslib.backup.restore.steps import RECOVERIES, steps
 from opslib.backup.take import RECOVERIES as TAKING
 from opslib.events import StepStarted
-from opslib.run.fleet import Task, carry_out
+from opslib.run.fleet import carry_out
+from opslib.run.task import Task
 from opslib.settings.model import Host
 from opslib.target.connect import connect
 host, file, here = pickle.loads(bytes.fromhex(sys.argv[1]))

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from opslib.backup import sets, verify
+from opslib.backup import sets, sources, staging, verify
+from opslib.backup.source import Snapshots, Stage, finished
 from opslib.command import bash
 from opslib.run.fleet import look_on
 from opslib.run.record import Record
 from opslib.settings.model import Keep
 from opslib.target.docker import docker
-from tests.lab.contract import ELSEWHERE, ENGINES, OVER, SUBJECTS, Ground, on_ground
+from tests.lab.contract import ELSEWHERE, ENGINES, GROWING, OVER, SUBJECTS, Ground, on_ground
 from tests.lab.contract.subject import Subject
 from tests.lab.project import refused, why, worked
 from tests.lab.watch import Watch
@@ -161,6 +162,25 @@ def test_it_goes_to_another_place(ground: Ground, subject: Subject, saved: Saved
     finally:
         subject.forget(subject.into)
     assert {one.name: one.started_at for one in ground.look().containers} == began
+    assert subject.seen() == saved.good[subject.kind]
+
+
+@pytest.mark.parametrize("subject", GROWING, indirect=True)
+def test_what_is_written_once_a_copy_has_begun_is_not_in_it(ground: Ground, subject: Subject, saved: Saved) -> None:
+    """And nobody has to wait for its end to write."""
+    found = sources.find(ground.target, ground.look(), ground.tools, (subject.kind,)).sources
+    by_name = {one.title.rpartition("/")[2]: one for one in found if isinstance(one, Snapshots)}
+    folder = staging.stage_folder(ground.target, "began")
+    staging.make(ground.target, folder)
+    try:
+        before = subject.more()
+        begun = by_name[subject.grows].begin(Stage(ground.target, folder, ground.tools, 0, lambda what, bytes: None))
+        subject.more()
+        (artifact,) = finished(begun)
+    finally:
+        staging.remove(ground.target, folder)
+        subject.less()
+    assert sum(artifact.counts.values()) == sum(subject.counts[subject.grows].values()) + before
     assert subject.seen() == saved.good[subject.kind]
 
 

@@ -14,8 +14,9 @@ import pytest
 from opslib.backup import sets, take
 from opslib.backup.offsite import look, pull, push
 from opslib.events import Event, Progress
-from opslib.run.fleet import Task, carry_out, look_on
+from opslib.run.fleet import carry_out, look_on
 from opslib.run.record import Record
+from opslib.run.task import Task
 from opslib.settings.model import Backup, Files, Host
 from opslib.settings.stores import StoreSpec, store_url
 from opslib.settings.units import address

@@ -43,10 +43,17 @@ def free_port() -> int:
 
 
 class Sshd:
-    """Runs from its construction until `stop`. `lines` are further lines of its sshd_config."""
+    """Runs from its construction until `stop`. `lines` are further lines of its sshd_config; it is started by
+    `inside`, a command that takes another (`nsenter …`)."""
 
     def __init__(
-        self, folder: Path, authorized: list[Path], *, host_keys: tuple[str, ...] = ("ed25519",), lines: str = ""
+        self,
+        folder: Path,
+        authorized: list[Path],
+        *,
+        host_keys: tuple[str, ...] = ("ed25519",),
+        lines: str = "",
+        inside: tuple[str, ...] = (),
     ) -> None:
         program = need_sshd()
         folder.mkdir(parents=True)
@@ -70,7 +77,7 @@ class Sshd:
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)  # where sshd confines itself before the login
         self._process = subprocess.Popen(
-            [program, "-D", "-e", "-f", str(folder / "sshd_config")],
+            [*inside, program, "-D", "-e", "-f", str(folder / "sshd_config")],
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

@@ -143,6 +143,20 @@ def test_kill_from_another_thread_ends_the_whole_group_after_on_break(target: Ta
     until(f"! kill -0 {child.decode().strip()} 2>/dev/null", target)
 
 
+def test_on_break_comes_once_more_when_all_are_dead(target: Target) -> None:
+    """What a client had asked an engine for may come to be after the first time."""
+    mark = f"{target.root}/broken"
+    cmd = bash('sleep 500 & echo $! >"$1/child"; wait', target.root)
+    seen = bash('kill -0 "$(cat "$1/child")" && echo alive >>"$2" || echo dead >>"$2"', target.root, mark)
+    process = target.start(cmd.with_(on_break=seen))
+    until(f"[[ -s {quoted(target)}/child ]]", target)
+    process.kill()
+    with pytest.raises(Cancelled):
+        target.finish(process)
+    until(f"[[ $(wc -l <{quoted(target)}/broken) = 2 ]]", target)
+    assert read_file(target, mark) == b"alive\ndead\n"
+
+
 def test_cancel_refuses_more_until_resume(target: Target) -> None:
     target.cancel()
     with pytest.raises(Cancelled):
@@ -189,6 +203,10 @@ def test_get_of_what_is_not_there_leaves_nothing(target: Target, tmp_path: Path)
 
 
 def test_lines_come_as_they_are_printed(target: Target) -> None:
+    failing = target.lines(bash("echo one; printf two; exit 3"))
+    assert [next(failing), next(failing)] == ["one", "two"], "what stands last may say why"
+    with pytest.raises(CommandFailed):
+        next(failing)
     lines = target.lines(bash("echo one; until [[ -e $1/go ]]; do sleep .05; done; echo two", target.root))
     assert next(lines) == "one"
     put_bytes(target, b"", f"{target.root}/go")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,10 +16,11 @@ import pytest
 from opslib.command import bash, quote
 from opslib.errors import OpsError
 from opslib.run import watchdog
-from opslib.run.fleet import Task, carry_out
+from opslib.run.fleet import carry_out
 from opslib.run.log import path
 from opslib.run.record import Record
 from opslib.run.step import AnyStep, Recovery, Run, Step, recoveries
+from opslib.run.task import Task
 from opslib.state import journal
 from opslib.target.base import Target
 from opslib.target.transfer import read_file
@@ -249,6 +251,46 @@ def test_what_one_host_refuses_keeps_the_other_from_beginning(tmp_path: Path) ->
         "not begun because another host failed", "the port is taken",
     ]  # fmt: skip
     assert [contents(target) for target in targets] == ["old old", "old old"]
+
+
+def test_each_for_itself(tmp_path: Path) -> None:
+    targets = two(tmp_path)
+
+    def mixed(run: Run) -> list[AnyStep]:
+        return steps(run, "fail" if run.host == "west" else "")
+
+    record = carry_out(Task("test", mixed, known(), together=False), targets)
+    assert record.exit == 1
+    assert [host.ok for host in record.hosts] == [True, False]
+    assert [contents(target) for target in targets] == ["new new", "old old"]
+    assert [[entry["hosts"] for entry in journal.read(target)] for target in targets] == [[["east"]], [["west"]]]
+
+
+def test_an_interruption_ends_those_that_are_not_done(tmp_path: Path) -> None:
+    targets = two(tmp_path)
+    hangs = threading.Event()
+
+    def hang(run: Run, memo: object) -> None:
+        hangs.set()
+        run.target.run(bash("sleep 600", limit=700))
+
+    def mixed(run: Run) -> list[AnyStep]:
+        made = steps(run)
+        return made if run.host == "east" else [made[0], Step("hang", lambda run: {}, hang)]
+
+    def interrupt() -> None:
+        hangs.wait(20)
+        while not Path(targets[0].state, "journal.jsonl").exists():  # the last that is written
+            threading.Event().wait(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    record = carry_out(Task("test", mixed, known(), together=False), targets)
+    assert [host.code for host in record.hosts] == [0, 130]
+    assert record.hosts[0].seconds < record.hosts[1].seconds, "of each its own"
+    assert record.exit == 130
+    assert [contents(target) for target in targets] == ["new new", "old old"]
+    assert read_file(targets[1], path(targets[1])) is None
 
 
 def test_a_host_that_missed_the_commit_learns_it_from_the_others(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opslib.command import Secret, bash, command, pipe
+from opslib.target.process import mask
 
 
 def test_text_to_show_and_text_to_run() -> None:
@@ -49,6 +50,8 @@ def test_a_secret_shows_itself_nowhere() -> None:
     assert secret == Secret("hush hush")
     assert secret != "hush hush"
     assert bash("x", env={"A": secret}, feed=secret).secrets() == ("hush hush", "hush hush")
+    several = bash("x", env={"A": Secret("first\nsecond\n}\n")})
+    assert mask("the second of first", several.secrets()) == "the *** of ***", "a program may print one of them"
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), min_size=1, max_size=5))

@@ -20,12 +20,11 @@ from opslib.command import Secret, bash
 from opslib.compose.script import docker_script
 from opslib.compose.stack import LABEL
 from opslib.engines.known import ENGINES
-from opslib.errors import CommandFailed, OpsError
-from opslib.images.info import images_of
+from opslib.errors import OpsError
+from opslib.images.pull import ensure_pulled
 from opslib.target.base import Target
 from opslib.target.docker import docker, mount
 
-PULL = 1800.0  # seconds
 _EMPTY = 'cd -- "$1" && find . -mindepth 1 -delete'
 # $1 the project
 _AWAY = """l=label=com.docker.compose.project=$1
@@ -82,20 +81,8 @@ def folders(artifacts: Sequence[Artifact]) -> list[str]:
 
 def fetch_images(target: Target, wanted: Sequence[Server]) -> None:
     """Pull the images that are not there. Raises OpsError for one that cannot be had."""
-    names = list(dict.fromkeys(one.image for one in wanted))
-    there = images_of(target, names)
-    for name in names:
-        if name in there:
-            continue
-        try:
-            target.run(docker(target.host, "pull", "--quiet", name, limit=PULL))
-        except CommandFailed as error:
-            raise OpsError(
-                f"the image {name}, which the set was made with, is not there and cannot be pulled: {error.stderr}",
-                host=target.host.name,
-                left="everything",
-                next=f"docker pull {name}, or build it, and run the drill again",
-            ) from None
+    again = "docker pull {}, or build it, and run the drill again"
+    ensure_pulled(target, (one.image for one in wanted), "the recorded image", next=again)
 
 
 def start(target: Target, name: str, wanted: Sequence[Server]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from opslib.backup import sets
 from opslib.backup.drill import scratch
+from opslib.backup.drill.compare import compare
 from opslib.backup.found import logins as found_logins
 from opslib.backup.manifest import Artifact
 from opslib.backup.restore import check
@@ -132,24 +133,28 @@ def _restore(ctx: Context, chosen: Chosen) -> AnyStep:
         if ctx.tools:
             refuse_if_short(ctx, chosen, parts)
         parts = roles(ctx, parts)
-        drilled = [_drilled(run, ctx, part) for part in parts]
+        by_file = {one.file: one for one in chosen.artifacts}
+        drilled = [_drilled(run, ctx, part, by_file[part.file]) for part in parts]
         seconds = round(time.monotonic() - run.facts["began"], 3)
         run.result["drill"] |= {"seconds": seconds, "restored": drilled}
-        run.journal["drill"] = {**run.result["drill"], "restored": [one["title"] for one in drilled]}
+        files = [one.file for one in chosen.artifacts]  # with the accounts, which come with the databases
+        run.journal["drill"] = {**run.result["drill"], "restored": [one["title"] for one in drilled], "files": files}
         return f"{len(parts)} restored and counted"
 
     return Step("restore there", look, do, show=lambda memo: ", ".join(memo["artifacts"]))
 
 
-def _drilled(run: Run, ctx: Context, part: AnyPart) -> dict[str, Any]:
-    """Restore a part, and say what it then holds."""
+def _drilled(run: Run, ctx: Context, part: AnyPart, artifact: Artifact) -> dict[str, Any]:
+    """Restore a part, and say what it then holds, and what of that was compared with the set."""
     run.target.tell(Progress(run.host, part.what, 0, part.raw_bytes or None))
     began = time.monotonic()
     part.load(ctx)
     part.swap(ctx)
     seconds = round(time.monotonic() - began, 3)
     run.target.tell(Progress(run.host, part.what, part.raw_bytes, part.raw_bytes or None))
-    return {"title": part.title, "file": part.file, "seconds": seconds, "counts": part.counts or part.holds(ctx) or {}}
+    counts = part.counts or part.holds(ctx) or {}
+    return {"title": part.title, "file": part.file, "seconds": seconds, "counts": counts,
+            "compared": {"counts": part.counts is not None, **compare(ctx, artifact, part)}}  # fmt: skip
 
 
 def take_away(run: Run, memo: Memo) -> None:

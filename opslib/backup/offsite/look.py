@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from opslib.backup.manifest import Artifact
@@ -22,24 +23,42 @@ def show_list(run: Run) -> None:
     """Put every set of the host and of its stores into the run's result, each with its `places`: by name what is wrong
     with it there (None: it is whole). Raises Unhealthy, when all the rest is in the result, for a store that cannot be
     asked."""
-    here = list_sets(run.target)
-    there: dict[str, list[SetInfo]] = {}
-    stores: list[dict[str, Any]] = []
-    again: str | None = None
+    found = in_stores(run)
+    there = {one.name: one.sets for one in found if one.error is None}
+    run.result.update(sets=where_each_is(list_sets(run.target), there), stores=[one.as_json() for one in found])
+    if wrong := [one.error for one in found if one.error is not None]:
+        what = "\n    ".join(error.what for error in wrong)
+        raise Unhealthy(what, host=run.host, left="everything", next=wrong[-1].next)
+
+
+@dataclass(frozen=True, slots=True)
+class InStore:
+    """What a store has of the host, or why it could not be asked."""
+
+    name: str
+    url: str
+    sets: list[SetInfo] = field(default_factory=list)
+    error: OpsError | None = None
+
+    def as_json(self) -> dict[str, str | None]:
+        """For a record's result."""
+        return {"store": self.name, "url": self.url, "error": self.error.what if self.error else None}
+
+
+def in_stores(run: Run) -> list[InStore]:
+    """Ask each store of the host file, once."""
+    found = []
     for spec in run.target.host.backup.stores:
-        entry: dict[str, Any] = {"store": spec.called, "url": str(spec.url), "error": None}
+        url = str(spec.url)
         try:
             with Offsite(run, spec, pauses=()) as place:
-                entry["url"] = place.url
-                there[place.called] = place.sets()
+                url = place.url
+                found.append(InStore(spec.called, url, place.sets()))
         except (Cancelled, HostLost):
             raise
         except OpsError as error:
-            entry["error"], again = error.what, error.next
-        stores.append(entry)
-    run.result.update(sets=where_each_is(here, there), stores=stores)
-    if wrong := [one["error"] for one in stores if one["error"]]:
-        raise Unhealthy("\n    ".join(wrong), host=run.host, left="everything", next=again)
+            found.append(InStore(spec.called, url, error=error))
+    return found
 
 
 def where_each_is(here: Iterable[SetInfo], there: dict[str, list[SetInfo]]) -> list[dict[str, Any]]:

@@ -1,4 +1,8 @@
-"""Bringing a set from a store back to the host."""
+"""Bringing a set from a store back to the host.
+
+An artifact has its name in the stage once all of it has arrived. So a pull that was broken off leaves what is whole,
+and the next one goes on with the artifact at which it was; to readers there is no set before all of them are there.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,15 @@ from opslib.target.transfer import fill, put_bytes
 
 Memo = dict[str, Any]
 
-_WRITE = 'set -eu; umask 027; rm -f -- "$1"; cat >"$1"; chmod 0440 -- "$1"; sync -- "$1"'
+_WRITE = """set -eu; umask 027; rm -f -- "$1.part"; cat >"$1.part"; chmod 0440 -- "$1.part"; sync -- "$1.part"
+mv -fT -- "$1.part" "$1\""""
+# $1 the stage, then the files that stay.
+_ONLY = """set -eu; shopt -s nullglob dotglob; cd -- "$1"; shift
+for f in *; do for keep in "$@"; do [ "$f" != "$keep" ] || continue 2; done; rm -rf -- "$f"; done"""
+# $1 the stage. Prints how many artifacts are left in it; a stage without any goes.
+_HALF = """set -eu; shopt -s nullglob dotglob; cd -- "$1" 2>/dev/null || exit 0
+rm -f -- *.part manifest.json; files=(*)
+if [ "${#files[@]}" -gt 0 ]; then echo "${#files[@]}"; else rmdir -- "$1"; fi"""
 
 
 def steps(run: Run, wanted: str, store: str | None) -> list[AnyStep]:
@@ -42,19 +54,22 @@ def steps(run: Run, wanted: str, store: str | None) -> list[AnyStep]:
         return {"store": place.called, "set": one.id, "stage": stage, "bytes": size, "far": far}
 
     def do(run: Run, memo: Memo) -> str:
-        make_room(run.target, memo["bytes"])
         with Offsite(run, chosen(run.target.host, memo["store"])[0]) as place:
-            staging.make(run.target, memo["stage"])
-            _bring(place, memo["set"], memo["stage"])
+            kept, came = _bring(place, memo["set"], memo["stage"])
         run.result["folder"] = staging.publish(run.target, memo["stage"], memo["set"])
-        run.result["bytes"] = memo["bytes"]
-        return f"{memo['bytes']} bytes from {memo['store']}"
+        run.result.update(bytes=memo["bytes"], brought=came, kept=kept)
+        return f"{came} bytes from {memo['store']}" + (f", {len(kept)} artifacts were here already" if kept else "")
 
     return [Step("backup.pull", look, do, _undo, show=_show)]
 
 
 def _undo(run: Run, memo: Memo) -> None:
-    staging.remove(run.target, memo["stage"])
+    """What is half goes. Idempotent."""
+    whole = run.target.run(bash(_HALF, memo["stage"], limit=600)).text
+    if whole:
+        again = f"inv backup.pull --set {memo['set']} --host {run.host}"
+        what = f"{whole} artifacts that arrived whole wait in {memo['stage']} until the next backup"
+        run.note(f"{what}; to go on with them: {again}", warning=True)
 
 
 def _show(memo: Memo) -> str:
@@ -87,17 +102,25 @@ def _find(run: Run, wanted: str, places: list[Offsite]) -> tuple[Offsite, SetInf
     return max(found, key=lambda pair: pair[1].manifest.created if pair[1].manifest else "")
 
 
-def _bring(place: Offsite, set_id: str, stage: str) -> None:
+def _bring(place: Offsite, set_id: str, stage: str) -> tuple[list[str], int]:
+    """Fill the stage. Returns the files that were there already, and the bytes that came."""
     target = place.run.target
     text = place.read(set_id, FILE)
     manifest = decode(text, f"{place.url}/{set_id}/{FILE}")
-    for artifact in manifest.artifacts:
+    make_room(target, 0)  # its folder is there
+    staging.go_on(target, stage)
+    kept = [file for file, wrong in digests(target, stage, manifest.artifacts).items() if not wrong]
+    target.run(bash(_ONLY, stage, *kept, limit=600))
+    missing = [one for one in manifest.artifacts if one.file not in kept]
+    make_room(target, sum(one.bytes for one in missing))
+    for artifact in missing:
         content = Content(artifact.bytes, artifact.sha256)
         place.ask(_receiving(place, set_id, artifact.file, content, f"{stage}/{artifact.file}"))
-    wrong = [f"{file}: {what}" for file, what in digests(target, stage, manifest.artifacts).items() if what]
+    wrong = [f"{file}: {what}" for file, what in digests(target, stage, missing).items() if what]
     if wrong:
         raise OpsError("what arrived reads back as something else: " + "\n    ".join(wrong), host=place.run.host)
     put_bytes(target, text, f"{stage}/{FILE}", mode=0o440)
+    return kept, sum(one.bytes for one in missing)
 
 
 def _receiving(place: Offsite, set_id: str, file: str, content: Content, path: str) -> Callable[[Store], None]:

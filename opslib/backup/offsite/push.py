@@ -19,7 +19,6 @@ from opslib.errors import Cancelled, HostLost, OpsError
 from opslib.run.record import HostRecord, failed
 from opslib.run.step import AnyStep, NotYet, Recovery, Run, Step
 from opslib.stores.store import Content, Store, StoreFailed
-from opslib.target.transfer import read_blocks
 
 if TYPE_CHECKING:
     from opslib.settings.keep import Keep
@@ -198,7 +197,7 @@ def send(place: Offsite, one: SetInfo) -> int:
     went = 0
     for artifact in one.manifest.artifacts:
         went += _send(place, one, artifact.file, Content(artifact.bytes, artifact.sha256))
-    text = b"".join(read_blocks(place.run.target, _read(one, FILE)))
+    text = b"".join(place.run.target.blocks(_read(one, FILE)))
     return went + _send(place, one, FILE, Content(len(text), hashlib.sha256(text).hexdigest()))
 
 
@@ -213,7 +212,7 @@ def _send(place: Offsite, one: SetInfo, file: str, content: Content) -> int:
         there, went = store.look(key), 0
         if there is None:
             passing = place.passing(file, content.bytes)
-            with closing(read_blocks(place.run.target, _read(one, file))) as blocks:
+            with closing(place.run.target.blocks(_read(one, file))) as blocks:
                 store.put(key, passing.through(blocks, content, f"{one.folder}/{file}"), content)
             there, went = store.look(key), passing.bytes
         if there is None or there.bytes != content.bytes or there.sha256 not in (None, content.sha256):

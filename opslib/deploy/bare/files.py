@@ -21,6 +21,7 @@ from opslib.deploy.options import DeployOptions
 from opslib.deploy.sources import Git
 from opslib.errors import BadSettings, OpsError
 from opslib.run.step import Run
+from opslib.settings.dotenv import EnvFile
 from opslib.target.transfer import get, sha256
 
 _VARIABLE = re.compile(r"\$(?:\$|([A-Za-z_]\w*)|\{([A-Za-z_]\w*)([^}]*)\})")
@@ -57,8 +58,9 @@ def choose(
             host=host.name, left="everything", next=f"`compose: [{was}]` in the host file, as it was deployed",
         )  # fmt: skip
     env = host.env_file or held.facts.get("env_file") or ".env"
+    theirs = _read(folder / env)
     if _copy(root, folder, env) and env in paths:
-        run.note(f"the env file is {root / env}, not that of the set")
+        run.note(f"the env file is {root / env}{_complete(folder / env, theirs)}")
     private = [str(path) for path in held.facts.get("left_out") or ()]
     missing = tuple(path for path in private if not _copy(root, folder, path))
     wanted = [path for path in references.compose_files(folder, host.compose).private if path in missing]
@@ -139,6 +141,24 @@ def _copy(root: Path, folder: Path, path: str) -> bool:
     into.touch(mode=0o600)
     into.write_bytes(source.read_bytes())
     return True
+
+
+def _read(path: Path) -> EnvFile | None:
+    """An env file of the set; None for one that is only to be had whole."""
+    try:
+        return EnvFile.read(path, path.name)
+    except BadSettings:
+        return None
+
+
+def _complete(path: Path, theirs: EnvFile | None) -> str:
+    """Add the variables that the env file lacks and the set's has; what to say of it. Raises BadSettings."""
+    missing = theirs.beside(EnvFile.read(path, path.name).values()) if theirs else {}
+    if not missing:
+        return ", not that of the set"
+    with open(path, "a", encoding="utf-8") as file:
+        file.write("\n" + "".join(missing.values()))
+    return f"; from the set comes what it lacks: {', '.join(missing)}"
 
 
 def needed(texts: Iterable[str]) -> list[str]:

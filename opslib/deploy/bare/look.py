@@ -60,7 +60,7 @@ def survey(run: Run, options: BareOptions) -> Bare:
     wanted = [path for path in missing if below(path, seen.mounts.read)]
     if wanted:
         raise files.lacks(wanted, options.deploy.root, host)
-    _tell(run, chosen.manifest, seen, options.deploy.root)
+    _tell(run, chosen.manifest, seen, deploy.root)
     databases = _databases(chosen, seen, host)
     free.refuse_outside(target, seen)
     tools = ensure_tools(target, options.restore.here)

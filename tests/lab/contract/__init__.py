@@ -29,6 +29,8 @@ ENGINES = [one.kind for one in _ALL if one.image]
 """The kinds with a server that asks for a password and can be gone."""
 ELSEWHERE = [one.kind for one in _ALL if one.into]
 """The kinds that can be restored to another place."""
+GROWING = [one.kind for one in _ALL if one.grows]
+"""The kinds whose copies have a snapshot to begin with."""
 OVER = [one.kind for one in _ALL if one.over]
 """The kinds whose artifacts are proven when the live data are gone: these come back when that fails."""
 # a project's own files are no data: they come back by `restore --bare` alone

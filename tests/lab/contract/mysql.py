@@ -68,6 +68,7 @@ class MysqlSubject(Subject):
     healthy = ["CMD", "healthcheck.sh", "--connect", "--innodb_initialized"]
     volume = ("mysql", "/var/lib/mysql")
     name = SHOP
+    grows = QUOTED  # the other has a table that no transaction protects: until its dump is over nobody may write
     counts = {"accounts": {}, SHOP: COUNTS, QUOTED: {"`t`": 1}}
     read = "count"
     over = True
@@ -93,6 +94,14 @@ class MysqlSubject(Subject):
         self.sql("""set foreign_key_checks = 0; truncate parent; delete from child where id > 7; drop table big;
             drop view seen; create table intruder (a int); drop procedure fill;
             alter database character set utf8mb4; insert into old values (3);""", SHOP)  # fmt: skip
+
+    def more(self) -> int:
+        """So many that the dump has not ended when it has begun."""
+        self.sql("insert into t select seq from seq_2_to_200001;", QUOTED)
+        return 200000
+
+    def less(self) -> None:
+        self.sql("delete from t where a > 1;", QUOTED)
 
     def content(self, place: str) -> Any:
         return [one.removeprefix(f"{place}.") for one in self.sql(_ROWS + _SCHEMA, place)]

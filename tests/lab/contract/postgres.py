@@ -32,7 +32,7 @@ class PostgresSubject(Subject):
     }  # fmt: skip
     healthy = ["CMD", "pg_isready", "-q", "-h", "127.0.0.1"]
     volume = ("postgres", "/var/lib/postgresql/data")
-    name = DATABASE
+    name = grows = DATABASE
     counts = {"globals": {}, DATABASE: {"public.notes": 500, "public.part1": 3, '"s.x"."T \'q\'"': 2}}
     read = "pg_restore"
     into = 'o\'ther "$x" ü'
@@ -54,6 +54,13 @@ class PostgresSubject(Subject):
         name = '"' + DATABASE.replace('"', '""') + '"'
         self.sql(f"""truncate notes; drop table "s.x"."T 'q'"; create table intruder as select 1 as x;
             alter database {name} reset all; comment on database {name} is null; update public.parts set a = 9 - a;""")  # fmt: skip
+
+    def more(self) -> int:
+        self.sql("insert into notes (id, text) select 1000 + count(*), 'more' from notes;")
+        return 1
+
+    def less(self) -> None:
+        self.sql("delete from notes where id >= 1000;")
 
     def content(self, place: str) -> Any:
         return self.sql(_ROWS, place)

@@ -32,7 +32,7 @@ class QdrantSubject(Subject):
     environment = {qdrant.KEY: KEY, "QDRANT__SERVICE__HTTP_PORT": "7333"}
     healthy = ["CMD", "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/7333"]
     volume = ("qdrant", "/qdrant/storage")
-    name = ODD
+    name = grows = ODD
     counts = {DOCS: {"points": POINTS}, ODD: {"points": 5}}
     read = "snapshot"
     over = True
@@ -45,6 +45,7 @@ class QdrantSubject(Subject):
     def __init__(self, project: Project) -> None:
         super().__init__(project)
         self._at: Instance | None = None
+        self._more: list[str] = []
 
     def at(self) -> Instance:
         """The server; looked for once."""
@@ -78,6 +79,16 @@ class QdrantSubject(Subject):
             ("DELETE", qdrant.path(ODD)), ("PUT", qdrant.path(ODD), {"vectors": {"size": 9, "distance": "Dot"}}),
             alias("prod", ODD),
         )  # fmt: skip
+
+    def more(self) -> int:
+        self._more.append(str(uuid.UUID(int=1000 + len(self._more))))
+        new = {"id": self._more[-1], "vector": {"a": [1000, 1]}}
+        self.ask(("PUT", qdrant.path(ODD, "points", wait=True), {"points": [new]}))
+        return 1
+
+    def less(self) -> None:
+        self.ask(("POST", qdrant.path(ODD, "points", "delete", wait=True), {"points": self._more}))
+        self._more.clear()
 
     def content(self, place: str) -> Any:
         return self._contents(place)[place]

@@ -47,6 +47,9 @@ class Subject:
     spoil: ClassVar[str] = "head -c 3000"
     """A bash text that the artifact's bytes go through, so that loading them fails."""
 
+    grows: ClassVar[str] = ""
+    """Of a kind that may be written to once its copy has begun: the artifact that `more` adds to."""
+
     def __init__(self, project: Project) -> None:
         self.project = project
 
@@ -77,6 +80,14 @@ class Subject:
     def seen(self) -> Any:
         """Everything that a restore must bring back."""
         return self.content(self.name)
+
+    def more(self) -> int:
+        """Add to what is there; how many more are counted."""
+        raise NotImplementedError
+
+    def less(self) -> None:
+        """Take all of that away again."""
+        raise NotImplementedError
 
     def forget(self, place: str) -> None:
         """Remove a place."""

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from opslib.backup.coverage import Row, due_by_kind, judge
+from opslib.backup.coverage import Known, Row, drills, due_by_kind, judge, places_by_set
 from opslib.backup.found import Decision
 from opslib.backup.manifest import KINDS, file_name
 from opslib.backup.sets import SetInfo
@@ -21,6 +21,8 @@ VOLUME = NamedVolume("p_data", "data", {}, "local")
 SQLITE = SqliteFile(True, "p_data", "a b.db", {"place": "volume", "volume": "p_data", "key": "data"})
 TAR, BASE = "volume.data.tar.zst", "sqlite.data.a%20b%2Edb.db.zst"
 BACKUP = "inv backup.all --host prod"
+DRILLS = {VOLUME.stem: NOW - timedelta(hours=2)}
+PLACES = {"good": ("host", "nas"), "a": ("host", "nas", "s3"), "b": ("host", "s3")}
 
 
 def made(id: str, hours: float, *files: str, safety: bool = False, **more: str) -> SetInfo:
@@ -34,7 +36,7 @@ def made(id: str, hours: float, *files: str, safety: bool = False, **more: str) 
 def judged(one: Decision, *sets: SetInfo, due: float | None = 34) -> Row:
     """The only row; the schedule came round twice in the last `due` hours."""
     since = {} if due is None else dict.fromkeys(KINDS, NOW - timedelta(hours=due))
-    (row,) = judge([one], sets, since, NOW, "prod")
+    (row,) = judge([one], Known("prod", NOW, sets, since, DRILLS, PLACES))
     return row
 
 
@@ -56,7 +58,7 @@ def test_the_newest_whole_set_that_holds_it_protects_it() -> None:
     assert (row.state, row.set, row.age, row.sources) == ("protected", "good", 36000, ("volume data",))
     assert row.as_json() == {
         "what": "volume data", "services": ["app"], "state": "protected", "sources": ["volume data"], "set": "good",
-        "age": 36000, "why": None, "do": None,
+        "age": 36000, "places": ["host", "nas"], "drill": 7200, "why": None, "do": None,
     }  # fmt: skip
 
 
@@ -73,7 +75,10 @@ def test_a_source_alone_is_no_copy() -> None:
 
 def test_what_several_sources_copy_is_as_old_as_the_oldest_of_them() -> None:
     both = copied(VOLUME, SQLITE)
-    assert judged(both, made("a", 20, BASE), made("b", 1, TAR)).set == "a"
+    row = judged(both, made("a", 20, BASE), made("b", 1, TAR))
+    assert (row.set, row.places, row.drill) == ("a", ("host", "s3"), None), (
+        "in the places of both, and drilled with both"
+    )
     row = judged(both, made("b", 1, TAR))
     assert (row.state, row.why) == ("unprotected", "sqlite data/a b.db: in no set yet")
 
@@ -95,7 +100,7 @@ def test_a_kind_is_due_by_the_task_that_copies_it_oftener() -> None:
     assert due["postgres"] == datetime(2026, 11, 29, 11, tzinfo=timezone.utc)
     assert due["volume"] == due["redis"] == datetime(2026, 11, 28, 2, tzinfo=timezone.utc)
     assert due_by_kind({"volumes": "@hourly"}, NOW).keys() == {"volume"}
-    late = judge([copied(VOLUME)], [made("one", 3, TAR)], {"postgres": NOW}, NOW, "prod")[0]
+    late = judge([copied(VOLUME)], Known("prod", NOW, [made("one", 3, TAR)], {"postgres": NOW}))[0]
     assert late.state == "protected", "what no task copies is due at no time"
 
 
@@ -127,5 +132,22 @@ def test_what_needs_a_person_stands_first() -> None:
     becomes = ("no data", "excluded", "copied", "uncovered")
     decisions = [Decision(one, (), one, (VOLUME,) if one == "copied" else ()) for one in becomes]
     empty = Decision("empty", (), "copied", (), empty=True)
-    rows = judge([*decisions, empty], [made("one", 1, TAR)], {}, NOW, "prod")
+    rows = judge([*decisions, empty], Known("prod", NOW, [made("one", 1, TAR)]))
     assert [one.what for one in rows] == ["uncovered", "copied", "excluded", "empty", "no data"]
+
+
+def test_a_drill_counts_for_what_it_restored_and_only_when_it_went_well() -> None:
+    journal = [
+        {"at": "2026-11-01T00:00:00Z", "ok": True, "drill": {"files": [TAR, f"{BASE}.age"]}},
+        {"at": "2026-11-02T00:00:00Z", "ok": True, "drill": {"files": [TAR]}},
+        {"at": "2026-11-03T00:00:00Z", "ok": False, "drill": {"files": [TAR]}},
+        {"at": "2026-11-04T00:00:00Z", "ok": True, "drill": {"set": "one"}},
+    ]
+    days = {name: when.day for name, when in drills(journal).items()}
+    assert days == {VOLUME.stem: 2, SQLITE.stem: 1}
+
+
+def test_a_set_is_in_the_places_where_it_is_whole() -> None:
+    one, two = made("one", 2, TAR), made("two", 1, TAR)
+    hurt = made("one", 2, TAR, damaged="x")
+    assert places_by_set([one, two], {"nas": [hurt], "s3": [one]}) == {"one": ("host", "s3"), "two": ("host",)}

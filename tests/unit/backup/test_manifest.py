@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opslib.backup.manifest import Artifact, BadManifest, Engine, Manifest, decode, encode, file_name
+from opslib.backup.manifest import Artifact, BadManifest, Engine, Manifest, Moment, decode, encode, file_name, seal
 
 ARTIFACT = Artifact(
     file="postgres.db.app.dump.zst", kind="postgres", name="app", service="db", bytes=3, raw_bytes=9,
@@ -19,7 +20,7 @@ MANIFEST = Manifest(
 
 
 def changed(**values: object) -> bytes:
-    return json.dumps({**json.loads(encode(MANIFEST)), **values}).encode()
+    return seal(json.dumps({**json.loads(encode(MANIFEST)), **values}, indent=2).encode() + b"\n")
 
 
 def changed_artifact(**values: object) -> bytes:
@@ -31,9 +32,16 @@ def test_reads_what_it_writes() -> None:
     assert encode(MANIFEST).endswith(b"}\n")
 
 
+def test_a_set_that_is_not_of_one_point_in_time_says_nothing_of_it() -> None:
+    older = {name: value for name, value in json.loads(encode(MANIFEST)).items() if name != "consistent"}
+    assert decode(json.dumps({**older, "version": 1}).encode(), "X") == msgspec.structs.replace(MANIFEST, version=1)
+    moment = {"at": "2026-11-22T02:00:01Z", "seconds": 3.1, "stopped": ["app"]}
+    assert decode(changed(consistent=moment), "X").consistent == Moment(at=moment["at"], seconds=3.1, stopped=("app",))
+
+
 def test_an_unknown_version_is_refused_before_anything_else_is_looked_at() -> None:
-    with pytest.raises(BadManifest, match=r"X is of version 2, this opslib reads version 1"):
-        decode(b'{"version": 2, "strange": true}', "X")
+    with pytest.raises(BadManifest, match=r"X is of version 3, this opslib reads versions up to 2"):
+        decode(b'{"version": 3, "strange": true}', "X")
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"version": "1"}', b'{"version": 1}', b"\xff\xfe", changed(id=5)])
@@ -63,6 +71,21 @@ def test_a_file_named_twice_is_refused() -> None:
     with pytest.raises(BadManifest, match="twice"):
         decode(encode(Manifest(**{**{n: getattr(MANIFEST, n) for n in MANIFEST.__struct_fields__},
                                   "artifacts": (ARTIFACT, ARTIFACT)})), "X")  # fmt: skip
+
+
+def test_every_changed_byte_and_every_truncation_is_refused() -> None:
+    text = encode(MANIFEST)
+    for at in range(len(text)):
+        for bit in range(8):
+            with pytest.raises(BadManifest):
+                decode(bytes([*text[:at], text[at] ^ 1 << bit, *text[at + 1 :]]), "X")
+        with pytest.raises(BadManifest):
+            decode(text[:at], "X")
+
+
+def test_one_that_was_made_before_manifests_had_a_digest_is_read() -> None:
+    text = json.dumps({**json.loads(encode(MANIFEST)), "version": 1, "digest": None})
+    assert decode(text.encode(), "X").artifacts == (ARTIFACT,)
 
 
 def test_file_names_of_hostile_names() -> None:

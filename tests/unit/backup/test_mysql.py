@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
 
-from opslib.backup import mysql_accounts, mysql_count
+from opslib.backup import mysql_accounts, mysql_count, mysql_dump
 from opslib.backup.manifest import Artifact
-from opslib.backup.mysql import MysqlAccounts, MysqlDatabase, dump_command
+from opslib.backup.mysql import MysqlAccounts, MysqlDatabase
 from opslib.backup.mysql_count import Counter
 from opslib.backup.mysql_replace import _LOAD
 from opslib.backup.source import Stage
@@ -87,6 +88,52 @@ def test_the_rows_of_both_programs_are_counted_however_they_arrive(size: int) ->
     assert counted(MYSQL, size) == ({"`t`": 5, "`e`": 0}, True)
 
 
+def hashed(text: bytes, size: int = 1 << 20) -> Counter:
+    counter = Counter()
+    for at in range(0, len(text), size):
+        counter.feed(text[at : at + size])
+    assert counter.end()
+    return counter
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
+def test_hashes_are_the_same_however_the_bytes_arrive(size: int) -> None:
+    whole, pieces = hashed(MARIADB), hashed(MARIADB, size)
+    assert (whole.rows, whole.tables) == (pieces.rows, pieces.tables)
+    assert list(whole.rows) == ["`new\nline`"]
+    assert list(whole.tables) == ["`new\nline`", "`we``ird`"]
+
+
+def inserted(*statements: bytes, table: bytes = b"  `a` int\n") -> Counter:
+    rows = b"".join(b"INSERT INTO `t` VALUES\n%b;\n" % one for one in statements)
+    return hashed(b"CREATE TABLE `t` (\n%b) ENGINE=InnoDB AUTO_INCREMENT=%d;\n%b%b" % (table, len(rows), rows, END))
+
+
+def test_neither_the_order_of_rows_nor_their_statements_change_a_hash() -> None:
+    one = inserted(b"(1,'a'),\n(2,'b'),\n(3,NULL)")
+    for other in (inserted(b"(3,NULL),\n(1,'a'),\n(2,'b')"), inserted(b"(2,'b')", b"(1,'a'),\n(3,NULL)")):
+        assert (other.rows, other.tables) == (one.rows, one.tables)
+
+
+def test_whatever_is_other_has_another_hash() -> None:
+    one = inserted(b"(1,'a'),\n(2,'b')")
+    changed = [b"(1,'a'),\n(2,'c')", b"(1,'a')", b"(1,'a'),\n(1,'a'),\n(2,'b')", b"(1,'b'),\n(2,'a')"]
+    assert len({tuple(inserted(each).rows.values()) for each in changed} | {tuple(one.rows.values())}) == 5
+    assert inserted(b"(1,'a'),\n(2,'b')", table=b"  `a` int,\n  KEY `k` (`a`)\n").tables != one.tables
+
+
+def test_a_row_longer_than_what_is_kept_is_hashed_whole() -> None:
+    long = [b"('" + filler * 3_000_000 + end + b"')" for filler, end in ((b"x", b""), (b"y", b""), (b"x", b"z"))]
+    sums = [next(iter(hashed_in_pieces(row).values())) for row in long]
+    assert len(set(sums)) == 3
+    assert sums[0] == zlib.crc32(long[0] + b",")
+
+
+def hashed_in_pieces(row: bytes) -> dict[str, int]:
+    text = b"CREATE TABLE `t` (\n);\nINSERT INTO `t` VALUES\n%b;\n%b" % (row, END)
+    return hashed(text, 1 << 16).rows
+
+
 @pytest.mark.parametrize("style", [b"\n", b" "])
 def test_a_row_longer_than_what_is_kept_is_one_row(style: bytes) -> None:
     row = b"(1,'" + b"\\\\(\\'" * 1_000_000 + b"')"
@@ -119,11 +166,12 @@ def test_a_dump_without_its_last_line_is_not_whole(cut: bytes) -> None:
 def test_the_program_passes_every_byte_on_and_tells_the_counts_apart(tmp_path: Path) -> None:
     told = tmp_path / "told"
     program = Path(mysql_count.__file__).read_text()
-    script = 'exec 4>"$1"; exec "$2" -c "$3" pass'
-    dump = MARIADB + b"-- \xff\x00\r\n" + END
+    script = 'exec 4>"$1" 9>"$1.now"; exec "$2" -c "$3" pass'
+    dump = MARIADB + b"-- \xff\x00\r\n" * 1000 + END
     done = subprocess.run(["bash", "-c", script, "x", told, sys.executable, program], input=dump, capture_output=True)
     assert (done.returncode, done.stdout) == (0, dump)
     assert '["`new\\nline`", 3]' in told.read_text().splitlines()
+    assert (tmp_path / "told.now").read_text() == "begun\n", "once, when the first table was seen"
     cut = subprocess.run([sys.executable, "-c", program, "read"], input=dump[:-80], capture_output=True)
     assert cut.returncode == 1
     assert b"Dump completed" in cut.stderr
@@ -181,7 +229,7 @@ STAGE = Stage(Local(Host(name="local", path="/srv/x")), "/s", "tools:1", 1000, l
 
 def test_each_dump_program_gets_the_options_that_it_knows() -> None:
     def options(client: str, **given: bool) -> list[str]:
-        return list(dump_command(STAGE, MysqlDatabase(at(client), "-d x", 1), **given).stages[0].argv)
+        return list(mysql_dump.command(STAGE, at(client), "-d x", "f.zst", **given).stages[0].argv)
 
     maria = options("mariadb-dump Ver 10.19 Distrib 10.11.18-MariaDB, for debian-linux-gnu (x86_64)")
     assert maria[-1] == "-d x"

@@ -6,12 +6,21 @@ from typing import Any
 
 import pytest
 
+from opslib.backup.look import Options, consistent
+from opslib.backup.manifest import Moment
 from opslib.backup.others import writes
+from opslib.backup.postgres import PostgresDatabase, PostgresGlobals
+from opslib.backup.project import ProjectFiles
 from opslib.backup.services import start_script
 from opslib.backup.sqlite import SqliteFile
+from opslib.backup.take import judge
 from opslib.backup.tree import Files, NamedVolume
-from opslib.backup.window import Writer, held, not_back, wanted, writers
+from opslib.backup.window import Writer, everyone, held, moment, not_back, wanted, writers
 from opslib.compose.stack import LABEL, Container, Stack, parse_container
+from opslib.engines.instance import Instance
+from opslib.errors import BadSettings
+from opslib.run.record import HostRecord, Record
+from opslib.run.step import Run
 from opslib.settings.model import Backup, Host, Volume
 
 
@@ -38,6 +47,69 @@ def test_in_the_window_are_volumes_that_are_not_live_and_sqlite_files_of_stopped
     files = [sqlite("p_a"), sqlite("p_b"), sqlite("p_c"), sqlite("p_c", volume=False)]
     assert held([*files, a, b, c, Files("/x", ("y",))]) == [files[2], b, c]
     assert held(files) == []
+
+
+def test_for_one_point_in_time_everything_without_a_snapshot_is_in_the_window() -> None:
+    at = Instance("postgres", "db", "p-db-1", "postgres:15", "15", "/d", 1, "0:0", 5432, client="pg_dump 15")
+    roles, base = PostgresGlobals(at, at.client), PostgresDatabase(at, "app", 0, "")
+    project = ProjectFiles("/x", None, (), {})  # type: ignore[arg-type]
+    rest = [roles, sqlite("p_a"), volume("a"), Files("/x", ("y",))]
+    assert held([base, project, *rest], consistent=True) == rest
+
+
+def test_for_one_point_in_time_everyone_stops_but_the_databases() -> None:
+    stack = Stack("p", (
+        container("db", "p_db"), container("app"), container("web", "p_up:ro"), container("old", state="exited"),
+        container("loops", state="restarting"), container("frozen", state="paused"), container("run", oneoff="True"),
+        container("ran", state="exited", oneoff="True"),
+    ))  # fmt: skip
+    found, went_on = everyone(stack, {"db"})
+    assert found == [Writer(name, name, "stop", ()) for name in ("app", "web", "loops")]
+    assert went_on == [
+        "container frozen was paused before, perhaps in the middle of something",
+        "container run goes on: it was made by docker compose run",
+    ]  # fmt: skip
+
+
+def a_run(**facts: Any) -> Run:
+    run = Run("R", "backup.all", None, ("h",))  # type: ignore[arg-type]
+    run.facts |= {"still at": "2026-11-29T02:00:00Z", "went on": []} | facts
+    return run
+
+
+def test_a_moment_is_as_long_as_the_longest_stop() -> None:
+    assert moment(a_run()) == Moment(at="2026-11-29T02:00:00Z", seconds=0.0)
+    run = a_run(killed=["app"], **{"went on": ["container x goes on"]})
+    run.result["held"] = [{"service": "web", "seconds": 3.1}, {"service": "app", "seconds": 3.1}]
+    assert moment(run) == Moment(at="2026-11-29T02:00:00Z", seconds=3.1, stopped=("app", "web"), killed=("app",),
+                                 went_on=("container x goes on",))  # fmt: skip
+
+
+def test_who_went_on_is_a_finding_and_the_set_is_good() -> None:
+    def judged(*went_on: str) -> tuple[int, str]:
+        host = HostRecord("h", result={"set": "S", "consistent": {"went_on": list(went_on)}})
+        judge(Record("backup.all", "now", hosts=[host]))
+        return host.code, str((host.error or {}).get("what"))
+
+    assert judged() == (0, "None")
+    assert judged("container x goes on") == (3, "not everything is of one point in time: container x goes on")
+
+
+@pytest.mark.parametrize(
+    ("options", "file", "is_wanted"),
+    [
+        (Options(), False, False), (Options(consistent=True), False, True), (Options(), True, True),
+        (Options(kinds=("postgres",)), True, False), (Options(safety=(sqlite("p_a"),)), True, False),
+    ],
+)  # fmt: skip
+def test_the_host_file_asks_for_it_in_backups_of_all(options: Options, file: bool, is_wanted: bool) -> None:
+    host = Host(name="h", path="/x", compose=("compose.yml",), backup=Backup(consistent=file))
+    assert consistent(host, options) is is_wanted
+
+
+def test_without_services_there_is_no_one_point_in_time() -> None:
+    with pytest.raises(BadSettings, match="no compose file"):
+        consistent(Host(name="h", path="/x"), Options(consistent=True))
 
 
 def test_writers_are_the_running_containers_that_may_write() -> None:

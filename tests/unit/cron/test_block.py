@@ -1,10 +1,14 @@
+import os
+import signal
 import subprocess
+import time
+from datetime import datetime, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opslib.cron.block import Job, installed, parse, remove
+from opslib.cron.block import Job, Later, at_once, installed, parse, remove, since
 from opslib.cron.block import install as install_jobs
 from opslib.errors import BadSettings, OpsError
 
@@ -29,7 +33,7 @@ def test_the_line():
 
 def test_a_delay_and_a_limit():
     line = job(delay=417, limit=3600).line()
-    assert line.startswith("0 2 * * * sleep 417; cd /srv/app && ")
+    assert line.startswith("0 2 * * * flock -s /home/o/app-prod.log.wait sleep 417; cd /srv/app && ")
     assert " -k 10m 3600 /srv/venv/bin/inv " in line
 
 
@@ -39,6 +43,32 @@ def test_a_delay_and_a_limit():
 def test_a_line_says_what_it_was_made_of(schedule, delay, task):
     line = parse(job(schedule=schedule, delay=delay, task=task).line())
     assert (line.task, line.schedule, line.delay, line.signals) == (task, schedule, delay, True)
+
+
+@pytest.mark.parametrize("folder", ["/home/o", "/it's $HOME/50% off; sleep 3; x"])
+def test_without_its_delay_a_line_is_what_was_asked_for(folder):
+    told = job(delay=5, log=f"{folder}/a.log", root=folder)
+    assert parse(told.line()).delay == 5
+    assert at_once(parse(told.line())) == job(log=f"{folder}/a.log", root=folder).command()
+
+
+def test_while_a_job_is_delayed_others_can_tell(tmp_path):
+    log = str(tmp_path / "a b.log")
+    probe = ["flock", "-n", f"{log}.wait", "true"]
+    command = Job(str(tmp_path), "@daily", ("true",), {}, log, delay=300).command()
+    delayed = subprocess.Popen(["sh", "-c", command], start_new_session=True)
+    try:
+        deadline = time.monotonic() + 60
+        while subprocess.run(probe, check=False).returncode == 0 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert subprocess.run(probe, check=False).returncode == 1
+    finally:
+        os.killpg(delayed.pid, signal.SIGTERM)
+        delayed.wait()
+    deadline = time.monotonic() + 60
+    while subprocess.run(probe, check=False).returncode and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert subprocess.run(probe, check=False).returncode == 0
 
 
 def test_a_line_of_an_earlier_version_sends_no_signals():
@@ -125,6 +155,31 @@ def test_every_other_line_stays_byte_for_byte(text):
     assert remove(with_it, "/srv/app", "prod") == ended
     assert install(with_it, job()) == with_it
     assert remove(text, "/srv/app", "prod") == text
+
+
+LATER = Later("/srv/app", ("/srv/venv/bin/inv", "cron.catchup", "--host", "prod"), {"HOME": "/home/o"}, 7)
+NOON = datetime(2026, 11, 29, 12, tzinfo=timezone.utc)
+
+
+def test_what_looks_for_missed_jobs():
+    assert LATER.line() == (
+        "7,27,47 * * * * cd /srv/app && env HOME=/home/o /srv/venv/bin/inv cron.catchup --host prod"
+    )
+    text = install_jobs("", "/srv/app", "prod", [job()], LATER, NOON)
+    assert [line.task for line in installed(text, "/srv/app")["prod"]] == ["backup.all", "cron.catchup"]
+    assert since(text, "/srv/app", "prod") == NOON
+    assert since(install("", job()), "/srv/app", "prod") is None
+    assert since("", "/srv/app", "prod") is None
+
+
+def test_it_counts_from_the_last_change_of_the_block():
+    text = install_jobs("@daily x\n", "/srv/app", "prod", [job()], LATER, NOON)
+    evening = NOON.replace(hour=20)
+    assert install_jobs(text, "/srv/app", "prod", [job()], LATER, evening) == text
+    other = install_jobs(text, "/srv/app", "prod", [job(schedule="@daily")], LATER, evening)
+    assert since(other, "/srv/app", "prod") == evening
+    assert install_jobs(text, "/srv/app", "prod", [job()]) == install("@daily x\n", job())
+    assert remove(text, "/srv/app", "prod") == "@daily x\n"
 
 
 @pytest.mark.parametrize("broken", ["begin", "end"])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opslib.cron.clock import coming, part_of, zone
-from opslib.settings.units import cron
+from opslib.settings.schedule import cron
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

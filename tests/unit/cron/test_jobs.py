@@ -1,6 +1,4 @@
 import os
-import stat
-from pathlib import Path
 
 import pytest
 
@@ -9,34 +7,7 @@ from opslib.cron.crontab import Crontab
 from opslib.errors import BadSettings, OpsError
 from opslib.events import silent
 from opslib.settings.load import load_host
-
-# A crontab program that keeps its text in a file, as the real one does.
-CRONTAB = """#!/bin/bash
-file=$HOME/spool
-case $1 in
-  -l) [ -e "$file" ] || { echo "no crontab for $USER" >&2; exit 1; }; cat "$file" ;;
-  -) cat >"$file" ;;
-esac
-"""
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch):
-    root, bin_folder = tmp_path / "my app", tmp_path / "bin"
-    (root / "hosts").mkdir(parents=True)
-    (root / "compose.yml").write_text("services: {}\n")
-    bin_folder.mkdir()
-    program(bin_folder / "crontab", CRONTAB)
-    monkeypatch.setenv("PATH", f"{bin_folder}:/usr/bin:/bin")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in [name for name in os.environ if name.startswith("OPSLIB_")]:
-        monkeypatch.delenv(name)
-    return root
-
-
-def program(path: Path, text: str) -> None:
-    path.write_text(text)
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+from tests.unit.cron.conftest import program
 
 
 def install(root, name="local", **options):
@@ -82,7 +53,7 @@ def test_a_line_for_each_task(project):
         "verify --host local --signal",
     ]  # fmt: skip
     assert len({job["delay"] for job in told["jobs"]}) == 3
-    assert all(job["delay"] <= 1800 and f" sleep {job['delay']}; " in job["line"] for job in told["jobs"])
+    assert all(job["delay"] <= 1800 and f".wait' sleep {job['delay']}; " in job["line"] for job in told["jobs"])
     assert install(project)[0] is False, "the same delays each time"
     assert jobs.show(project, "local", silent)[1]["jobs"] == told["jobs"]
 
@@ -104,7 +75,17 @@ def test_a_block_of_an_earlier_version_is_shown_and_replaced(project, tmp_path):
     assert jobs.show(project, "local", heard.append)[1]["line"] == old
     assert len(heard) == 1
     assert install(project)[0] is True
-    assert Crontab().read().count("\n") == 3
+    assert Crontab().read().count("\n") == 5
+
+
+def test_what_is_missed_is_caught_up_unless_the_host_file_does_not_want_it(project):
+    assert install(project)[1]["catch_up"] is True
+    (project / "hosts/local.yml").write_text("backup: {catch_up: no}\n")
+    heard = []
+    jobs.show(project, "local", heard.append)
+    assert "inv cron.install --host local" in heard[0].text
+    assert install(project)[1]["catch_up"] is False
+    assert "catchup" not in Crontab().read()
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ def test_migration_commands() -> None:
     assert found.masked() == f"bash -c 'exec \"$@\" 2>&1' opslib {run} --no-TTY --name n -- api alembic upgrade head"
     assert found.limit == 7
     assert found.on_break is not None
-    assert found.on_break.masked() == "docker kill n"
+    assert found.on_break.masked() == "docker rm -f n"
     assert (
         migration.status_command(host, project, spec, "n").masked() == f"{run} --no-TTY --name n -- api alembic current"
     )

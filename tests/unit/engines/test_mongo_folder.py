@@ -98,8 +98,8 @@ def test_the_folder_of_one_database(tmp_path: Path) -> None:
 
 
 def test_a_large_collection_comes_in_blocks(tmp_path: Path) -> None:
-    files = {**FILES, "shop/orders.bson": b"".join(ORDERS) * 400}
-    assert documents(read(written(tmp_path, files))[0])["shop", "orders"] == 160_000
+    files = {**FILES, "shop/orders.bson": b"".join(ORDERS) * 200}
+    assert documents(read(written(tmp_path, files))[0])["shop", "orders"] == 80_000
 
 
 def test_a_collection_that_is_cut_anywhere_is_refused(tmp_path: Path) -> None:

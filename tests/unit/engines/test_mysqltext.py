@@ -141,7 +141,7 @@ PIECES = st.lists(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=5 * settings().max_examples)
 @given(st.sampled_from(["", "insert into t values ", "insert into t values\n(1,"]), PIECES)
 def test_the_way_round_the_rows_changes_nothing(start: str, pieces: list[str]) -> None:
     text = lines(start + "".join(pieces))

@@ -228,12 +228,12 @@ Run = Callable[..., subprocess.CompletedProcess[bytes]]
 
 @pytest.fixture
 def run(fake: Fake, tmp_path: Path) -> Run:
-    """Run the program as a container does; descriptor 4 goes to the file `told`."""
+    """Run the program as a container does; descriptor 4 goes to the file `told`, 9 to `now`."""
 
     def call(what: str, *words: str, feed: bytes = b"", key: str = "") -> subprocess.CompletedProcess[bytes]:
         port = [] if what == "read" else [str(fake.server.server_address[1])]
         program = ["python3", "-c", qdrant.program(), what, *port, *words]
-        shell = ["bash", "-c", 'exec 4>"$0"; exec "$@"', str(tmp_path / "told"), *program]
+        shell = ["bash", "-c", 'exec 4>"$0/told" 9>"$0/now"; exec "$@"', str(tmp_path), *program]
         env = {"PATH": "/usr/bin:/bin", **({"QDRANT_API_KEY": key} if key else {})}
         return subprocess.run(shell, input=feed, capture_output=True, env=env, timeout=60)
 
@@ -258,6 +258,7 @@ def test_a_snapshot_is_copied_and_deleted(run: Run, fake: Fake, tmp_path: Path) 
     }  # fmt: skip
     assert not fake.there
     assert not (tmp_path / "notes").exists()
+    assert (tmp_path / "now").read_text() == "begun\n"
 
 
 @pytest.mark.parametrize("counts, snapshots", [([1, 2, 2], 2), ([1, 2, 3, 4, 5, 6], 3)])

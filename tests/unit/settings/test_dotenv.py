@@ -89,3 +89,12 @@ def test_a_value_that_readers_understand_differently_is_refused_when_it_is_used(
 )
 def test_a_value_that_readers_agree_on(line, value):
     assert EnvFile(line, ".env").get("A") == value
+
+
+def test_what_another_file_has_beside(tmp_path):
+    theirs = EnvFile("# a\nA=old\nexport B='two\nlines'\n\nC=1 # why\r\nA=older\nD=\nB=last\n", ".env")
+    missing = theirs.beside({"A": "new"})
+    assert list(missing) == ["B", "C", "D"]
+    merged = EnvFile("A=new\n" + "".join(missing.values()), ".env").values()
+    assert merged == {"A": "new", "B": "last", "C": "1", "D": ""}
+    assert EnvFile("B='two\nlines' # x", ".env").beside({})["B"] == "B='two\nlines' # x\n"

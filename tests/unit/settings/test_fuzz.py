@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from opslib.errors import BadSettings
 from opslib.settings.dotenv import EnvFile, read_env_file
-from opslib.settings.load import load_host, select_hosts
+from opslib.settings.load import load_host
 from opslib.settings.model import Host
+from opslib.settings.select import select_hosts
 
 EXAMPLE = (Path(__file__).parents[3] / "hosts/example.yml").read_bytes()
 YAML_PIECES = st.sampled_from(
@@ -22,7 +23,7 @@ YAML_PIECES = st.sampled_from(
 ENV_PIECES = st.sampled_from(
     ["A", "OPSLIB_PATH", "OPSLIB_HOST", "=", "'", '"', "\\", "$", "${", "}", ":-", "#", " ", "\n", "x", "\r", "\0", "é"]
 )
-FAST = settings(max_examples=100, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+FAST = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 
 def outcome(files: dict[str, bytes]) -> None:

@@ -4,8 +4,9 @@ import pytest
 
 from opslib.command import Secret
 from opslib.errors import BadSettings
-from opslib.settings.load import KEYS, adopt, known_hosts_names, load_host, load_signals, select_hosts
+from opslib.settings.load import KEYS, adopt, known_hosts_names, load_host, load_signals
 from opslib.settings.model import Backup, Build, Deploy, Host, Signals
+from opslib.settings.select import select_hosts
 from opslib.settings.units import Address
 
 
@@ -207,10 +208,42 @@ def test_select_hosts(project, refused):
 
 def test_groups_come_from_the_defaults_too(project, refused):
     assert "no host file names a group" in refused(select_hosts, project.root, "@web", {})
-    project.write("hosts/_defaults.yml", "groups: [all]\n")
+    project.write("hosts/_defaults.yml", "groups: [db]\n")
     project.write("hosts/a.yml", "groups: [web]\n")
     project.write("hosts/b.yml", "")
-    assert select_hosts(project.root, "@all", {}) == ["b", "local"]
+    assert select_hosts(project.root, "@db", {}) == ["b", "local"]
+
+
+def test_all_is_every_host_with_a_file(project, refused):
+    def select(spec):
+        return select_hosts(project.root, spec, {})
+
+    assert "hosts/ holds no host" in refused(select, "@all")
+    for name in ("b", "a", "example", "_defaults", "_old", ".hidden"):
+        project.write(f"hosts/{name}.yml", "groups: [web]\n")
+    project.write("hosts/README.md", "")
+    assert select("@all") == ["a", "b"]
+    assert select("b,@web,@all,a") == ["b", "a", "local"] == select("b,@all,local,a")
+    project.write("hosts/local.yml", "")
+    project.write("hosts/c.yml", "adress: x\n")
+    assert select("@all") == ["a", "b", "c", "local"], "what is wrong in a file is said of its host"
+    for name in ("d.yaml", "in Köln.yml"):
+        file = project.write(f"hosts/{name}", "")
+        assert f"hosts/{name}: no host can be called so" in refused(select, "@all")
+        file.unlink()
+
+
+def test_no_file_names_the_group_of_all(project, refused):
+    project.write("hosts/a.yml", "groups: [web, all]\n")
+    assert "hosts/a.yml:1: groups[1]: expected a group's name; every host is in @all" in refused(project.host, name="a")
+
+
+def test_a_file_that_does_not_tell_its_groups_may_be_of_any(project, refused):
+    project.write("hosts/a.yml", "groups: [web]\n")
+    project.write("hosts/b.yml", "groups: [web\n")
+    project.write("hosts/c.yml", "groups: [db]\n")
+    assert select_hosts(project.root, "@web", {}) == ["a", "b"]
+    assert "hosts/b.yml" in refused(select_hosts, project.root, "@wbe", {})
 
 
 def test_a_flag_that_is_no_setting_is_a_mistake_of_the_caller(project):

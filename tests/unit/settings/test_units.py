@@ -1,6 +1,6 @@
 import pytest
 
-from opslib.settings import units
+from opslib.settings import schedule, units
 from opslib.settings.units import Address, Reserve
 
 
@@ -104,7 +104,7 @@ def test_no_address(text, hint):
     "text", ["0 2 * * *", "*/15 0-6,22 1,15 jan-mar mon-fri", "@daily", "0 2 * * 7", "0-30/10 * * * *", " 0  2 * * * "]
 )
 def test_cron(text):
-    assert units.cron(text) == " ".join(text.split())
+    assert schedule.cron(text) == " ".join(text.split())
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_cron(text):
 )  # fmt: skip
 def test_no_cron(text):
     with pytest.raises(ValueError, match="cron expression"):
-        units.cron(text)
+        schedule.cron(text)
 
 
 def test_words_are_split_and_not_expanded():

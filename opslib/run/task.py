@@ -1,0 +1,28 @@
+"""What a run is to carry out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from opslib.run.step import AnyStep, Recovery, Run
+from opslib.target.base import Target
+
+Steps = Callable[[Run], list[AnyStep]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is carried out: a name, the steps for a host (made under the lock, after recovery), and what is known of
+    the steps that any earlier run may have left behind. `together`: all hosts end new, or all old. `peer` opens another
+    host of such a run, to ask it whether it had committed; None where it cannot be reached. `detail` goes into the
+    journal."""
+
+    name: str
+    steps: Steps
+    known: Mapping[str, Recovery] = field(default_factory=dict)
+    peer: Callable[[str], Target | None] = lambda name: None
+    wait: float = 0.0
+    plan: bool = False
+    detail: Mapping[str, object] = field(default_factory=dict)
+    together: bool = True
