@@ -37,9 +37,13 @@ class Environment(Mapping[str, str]):
     def __hash__(self) -> int:
         return hash(frozenset(self._values.items()))
 
+    def telling(self) -> tuple[str, ...]:
+        """The names that say that their values are secret."""
+        return tuple(name for name, value in self._values.items() if _SECRET.search(name) and len(value) >= 4)
+
     def secrets(self) -> tuple[str, ...]:
         """The values to mask in logs and errors: those with a telling name, and passwords inside URLs."""
-        found = {value for name, value in self._values.items() if _SECRET.search(name) and len(value) >= 4}
+        found = {self._values[name] for name in self.telling()}
         for value in self._values.values():
             found.update(match for match in _IN_URL.findall(value) if len(match) >= 4)
         return tuple(sorted(found))

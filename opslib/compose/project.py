@@ -40,10 +40,18 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """How an image is built: its context (a folder or an address), its Dockerfile."""
+    """How an image is built: its context (a folder or an address), its Dockerfile; `settings` is the whole entry as
+    Compose resolved it, `secrets` the top-level secrets that it names."""
 
     context: str
     dockerfile: str
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    secrets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+
+    @property
+    def args(self) -> Environment:
+        """The build args that have a value."""
+        return Environment({key: str(one) for key, one in (self.settings.get("args") or {}).items() if one is not None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +116,10 @@ class Project:
         )
 
     def secrets(self) -> tuple[str, ...]:
-        """The values of all services' variables that are to be masked."""
-        return tuple({text for service in self.services.values() for text in service.environment.secrets()})
+        """The values of all services' variables and build args that are to be masked."""
+        built = [service.build.args for service in self.services.values() if service.build]
+        variables = [*(service.environment for service in self.services.values()), *built]
+        return tuple({text for one in variables for text in one.secrets()})
 
     def masked(self, text: str) -> str:
         """The text without the secrets of any service."""
@@ -175,7 +185,7 @@ def _service(config: Mapping[str, Any], project: str, name: str, entry: Mapping[
     return Service(
         name=name,
         image=entry.get("image") or f"{project}-{name}",
-        build=Build(build.get("context", ""), build.get("dockerfile", "Dockerfile")) if build else None,
+        build=_build(config, build) if build else None,
         ports=tuple(_port(port) for port in entry.get("ports") or []),
         mounts=tuple(_mounts(config, entry)),
         depends_on={on: how.get("condition", "service_started") for on, how in (entry.get("depends_on") or {}).items()},
@@ -191,6 +201,12 @@ def _service(config: Mapping[str, Any], project: str, name: str, entry: Mapping[
         container_name=entry.get("container_name", ""),
         hash=digest,
     )  # fmt: skip
+
+
+def _build(config: Mapping[str, Any], build: Mapping[str, Any]) -> Build:
+    known = config.get("secrets") or {}
+    used = {one["source"]: known.get(one["source"]) or {} for one in build.get("secrets") or []}
+    return Build(build.get("context", ""), build.get("dockerfile", "Dockerfile"), build, used)
 
 
 def _restart(entry: Mapping[str, Any]) -> str:

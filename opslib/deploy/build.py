@@ -2,47 +2,60 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
-from opslib.compose.project import Project
+import msgspec
+
+from opslib.compose.project import Project, parse_project
 from opslib.compose.recognise import recognise_project
-from opslib.compose.wanted import wanted
-from opslib.deploy import references
-from opslib.deploy.options import DeployOptions, in_place
+from opslib.compose.wanted import resolved
+from opslib.deploy import keep, place, references, sources
+from opslib.deploy.advice import advise
+from opslib.deploy.options import BuildOptions, in_place
+from opslib.deploy.render import Config
+from opslib.deploy.resolve import moved
+from opslib.deploy.staged import send_contexts
 from opslib.errors import BadSettings
 from opslib.images.build import build, to_build
-from opslib.images.info import images_of
+from opslib.images.builder import build_secrets
+from opslib.images.info import ImageInfo, images_of
 from opslib.run.step import AnyStep, Recovery, Run, Step
+from opslib.settings.decode import nearest
+from opslib.settings.model import Build
 from opslib.state import releases
 from opslib.target.base import Target
 
 Memo = dict[str, Any]
 
 
-def steps(run: Run, options: DeployOptions) -> list[AnyStep]:
-    """One step. The result has `images`: service -> image, bytes and the bytes of the image before (None: there was
-    none). Raises BadSettings where nothing is to be built, or only `inv deploy` can bring the files where it is."""
-    target, host = run.target, run.target.host
-    if host.build.on == "remote" and not in_place(target, options.root):
-        raise BadSettings(
-            f"{host.name} builds on the server, from the files that a deploy sends",
-            host=host.name,
-            next=f"inv deploy --host {host.name} --build",
-        )
-    place = target if in_place(target, options.root) else options.here
-    project = _project(target, place, options)
-    services = to_build(project, host.build.services)
-    if not services:
-        raise BadSettings("no service has a `build:` in the compose files", host=host.name)
+def steps(run: Run, options: BuildOptions) -> list[AnyStep]:
+    """One step. The result has `version` (None: no commit) and `images`: service -> image, id, bytes and the bytes of
+    the image before (None: there was none). Raises BadSettings where nothing is to be built."""
+    target = run.target
+    settings = settings_of(target, options)
+    builder = builder_of(target, options, settings)
+    project, config = project_here(target, options)
+    services = chosen(project, options.services or settings.services, target.host.name)
+    found = sources.git(options.here, options.root)
+    revision = found.revision if found else None
+    staged = builder is target and not in_place(target, options.root)
 
     def look(run: Run) -> Memo | None:
-        return {"services": services}
+        advise(run, project, services, revision)
+        return {"services": services, "stage": f"{target.state}/staging/{run.id}.build" if staged else ""}
 
     def do(run: Run, memo: Memo) -> str:
         names = {name: project.services[name].image for name in services}
-        before = images_of(place, names.values())
-        built = build(place, project, services, platform=host.build.platform)
+        before = images_of(builder, names.values())
+        more: dict[str, Any] = {"settings": settings, "revision": revision, "no_cache": options.no_cache,
+                                "keep": target.host.deploy.keep_releases}  # fmt: skip
+        if staged:
+            more["secrets"] = build_secrets(options.here, project, services)
+            built = _build_there(run, memo["stage"], project, config, services, more)
+        else:
+            built = build(builder, project, services, **more)
+        builder.run(keep.prune_untagged(builder.host, project.name))
+        run.result["version"] = revision.version if revision else None
         run.result["images"] = {
             name: {"image": names[name], "bytes": image.size, "id": image.id,
                    "before": before[names[name]].size if names[name] in before else None}
@@ -50,19 +63,63 @@ def steps(run: Run, options: DeployOptions) -> list[AnyStep]:
         }  # fmt: skip
         return ", ".join(f"{name} {image.size / 1e6:.0f} MB" for name, image in built.items())
 
-    return [Step("build", look, do, show=lambda memo: f"build {', '.join(memo['services'])}")]
+    where = f"on {builder.host.name}"
+    return [Step("build", look, do, discard, show=lambda memo: f"build {', '.join(memo['services'])} {where}")]
 
 
-def _project(target: Target, place: Target, options: DeployOptions) -> Project:
-    """The project as its compose files here have it, under the name that it has on the host."""
-    root = options.root.resolve()
+def settings_of(target: Target, options: BuildOptions) -> Build:
+    """The host file's `build:` with what was typed."""
+    build = target.host.build
+    return msgspec.structs.replace(build, on=options.on or build.on, platform=options.platform or build.platform)
+
+
+def builder_of(target: Target, options: BuildOptions, settings: Build) -> Target:
+    """The machine whose engine builds."""
+    return target if in_place(target, options.root) or settings.on == "remote" else options.here
+
+
+def chosen(project: Project, named: tuple[str, ...], host: str) -> list[str]:
+    """The services to build. Raises BadSettings where there is none, or one of those named is not built."""
+    services = to_build(project)
+    for name in named:
+        if name not in services:
+            what = "has no `build:`" if name in project.services else f"is not there{nearest(name, services)}"
+            raise BadSettings(f"service {name!r} {what}", host=host, left="everything")
+    if not services:
+        raise BadSettings("no service has a `build:` in the compose files", host=host)
+    return [name for name in services if not named or name in named]
+
+
+def project_here(target: Target, options: BuildOptions) -> tuple[Project, Config]:
+    """The project as its compose files here have it, under the name that it has on the host; and as Compose resolved
+    it."""
+    root, host = options.root.resolve(), target.host
     last = releases.current(releases.read(target))
-    named = references.project_name(root, target.host.compose)
-    name = target.host.project or (last.project if last else recognise_project(target, target.host, named))
-    env = target.host.env_file or (".env" if (root / ".env").is_file() else None)
-    if place.root != str(root):
-        raise BadSettings(f"the project's folder {root} is not the place to build in", host=target.host.name)
-    return dataclasses.replace(wanted(place, name, target.host.compose, env), root=str(root))
+    named = references.project_name(root, host.compose)
+    name = host.project or (last.project if last else recognise_project(target, host, named))
+    env = host.env_file or (".env" if (root / ".env").is_file() else None)
+    here = target if in_place(target, root) else options.here
+    config, _ = resolved(here, name, host.compose, env, root=str(root))
+    return parse_project(config, root=str(root), files=host.compose, env_file=env), config
 
 
-RECOVERIES: dict[str, Recovery] = {"build": Recovery()}
+def _build_there(
+    run: Run, stage: str, project: Project, config: Config, services: list[str], more: dict[str, Any]
+) -> dict[str, ImageInfo]:
+    """Build on the server from a copy of the contexts, which goes again."""
+    try:
+        root = send_contexts(run.target, stage, project, services)
+        there = parse_project(moved(config, project.root, root), root=root, files=project.files)
+        return build(run.target, there, services, **more)
+    finally:
+        if not run.target.lost and not run.target.cancelled:
+            place.discard(run.target, stage)
+
+
+def discard(run: Run, memo: Memo) -> None:
+    """Remove the copies that a build on a server has left."""
+    if memo.get("stage"):
+        place.discard(run.target, memo["stage"])
+
+
+RECOVERIES: dict[str, Recovery] = {"build": Recovery(undo=discard)}

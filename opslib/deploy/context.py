@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,8 @@ def build_key(build: Mapping[str, Any], root: Path, platform: str | None) -> str
     dockerfile = context / str(build.get("dockerfile") or "Dockerfile")
     _add(digest, "Dockerfile", dockerfile)
     for folder in folders:
-        ignore = _ignore_file(folder, dockerfile)
-        for path in sorted(files_in(folder, Ignore(ignore))):
+        ignore = ignore_file(folder, dockerfile)
+        for path in sorted(files_in(folder, Ignore(ignore or ""))):
             _add(digest, path, folder / path)
     return digest.hexdigest()
 
@@ -40,13 +40,14 @@ def _more_contexts(build: Mapping[str, Any]) -> list[Path]:
     return [Path(str(one)) for one in more.values() if Path(str(one)).is_dir()] if isinstance(more, dict) else []
 
 
-def _ignore_file(folder: Path, dockerfile: Path) -> str:
+def ignore_file(folder: Path, dockerfile: Path) -> str | None:
+    """The text of the ignore file that counts for a context; None where there is none."""
     for path in (dockerfile.with_name(f"{dockerfile.name}.dockerignore"), folder / ".dockerignore"):
         try:
             return path.read_text(encoding="utf-8", errors="surrogateescape")
         except OSError:
             continue
-    return ""
+    return None
 
 
 def _add(digest: hashlib._Hash, name: str, path: Path) -> None:
@@ -70,8 +71,9 @@ def _digest_of(path: Path) -> bytes:
     return digest.digest()
 
 
-def files_in(folder: Path, ignore: Ignore) -> Iterator[str]:
-    """The files and links below a folder, by their relative paths, that the ignore file lets through."""
+def files_in(folder: Path, ignore: Ignore, never: Collection[str] = _NEVER) -> Iterator[str]:
+    """The files and links below a folder, by their relative paths, that the ignore file lets through. Folders at its
+    top that are called like one of `never` are left out."""
     for at, folders, names in os.walk(folder):
         below = os.path.relpath(at, folder)
         prefix = "" if below == "." else f"{below}/"
@@ -80,7 +82,7 @@ def files_in(folder: Path, ignore: Ignore) -> Iterator[str]:
             if os.path.islink(os.path.join(at, name)):
                 names.append(name)
                 folders.remove(name)
-            elif (not prefix and name in _NEVER) or ignore.prunes(path):
+            elif (not prefix and name in never) or ignore.prunes(path):
                 folders.remove(name)
         yield from (prefix + name for name in names if not ignore.ignores(prefix + name))
 

@@ -96,8 +96,10 @@ def survey(run: Run, options: DeployOptions) -> Seen:
     result.reconsider(run.id)
     result.changes = _changes(result)
     if result.changes:
-        _preflight(run, result, new_volumes=options.name is not None)
+        _preflight(run, result, options)
         tell(run, result.files, left_out)
+        if git is not None and git.dirty and not result.images.build:  # a build says it itself, with the version
+            run.note(f"there are changes that are not committed: not all of this is in {git.commit}", warning=True)
     return result
 
 
@@ -201,12 +203,15 @@ def _changes(seen: Seen) -> changes.Changes:
     )
 
 
-def _preflight(run: Run, seen: Seen, *, new_volumes: bool) -> None:
-    """`new_volumes`: they are meant to be new, because their data come from elsewhere."""
+def _preflight(run: Run, seen: Seen, options: DeployOptions) -> None:
     target, host = run.target, run.host
     engine = look_at_engine(target)
+    new_volumes = options.name is not None  # they are meant to be new, because their data come from elsewhere
     if seen.last is None and not seen.adopts and target.host.project is None and not new_volumes:
         preflight.refuse_new_volumes(seen.project, seen.stack, host)
     write = sum(seen.sources[path].size for path in seen.files.write)
     preflight.refuse_full_disk(engine.free_bytes, write + sum(seen.changes.build.values()), host)
+    if seen.images.build and not in_place(target, seen.root) and target.host.build.on == "local":
+        wanted = target.host.build.platform or f"linux/{look_at_engine(options.here).arch}"
+        preflight.refuse_other_platform(seen.project, seen.images.build.values(), wanted, engine.arch, host)
     preflight.refuse_taken_ports(target, seen.project, seen.recreate)

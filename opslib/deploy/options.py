@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from opslib.deploy.sources import Git
+from opslib.images.registry import Pushes
 from opslib.run.step import AnyStep, Run
 from opslib.target.base import Target
 
@@ -20,7 +21,7 @@ class DeployOptions:
     recreates what has not changed too, `build` builds although nothing of the build's context has changed. `env` says
     whose env file counts when it was changed on the server. `backup` gives the steps of a backup, for
     `backup_first`. Where the project comes from a backup set, `name` is the one that it had, and `git` tells which
-    files came with it."""
+    files came with it. `pushes` is what the run has pushed to registries."""
 
     root: Path
     here: Target
@@ -30,6 +31,20 @@ class DeployOptions:
     backup: Callable[[Run], list[AnyStep]] | None = None
     name: str | None = None
     git: Git | None = None
+    pushes: Pushes = field(default_factory=Pushes)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """`root` and `here` as for a deploy. `services`: only these. `platform` and `on` in place of the host file's.
+    `no_cache`: nothing of an earlier build counts."""
+
+    root: Path
+    here: Target
+    services: tuple[str, ...] = ()
+    no_cache: bool = False
+    platform: str | None = None
+    on: Literal["local", "remote"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

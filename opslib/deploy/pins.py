@@ -50,7 +50,7 @@ def choose(
             else:
                 build[name] = services[name]
         elif name in there:
-            pins[name] = pin(name, there[name], kept, release, pins)
+            pins[name] = pin(name, there, kept, release, pins)
         elif kept is not None:
             pins[name] = kept
         else:
@@ -58,9 +58,11 @@ def choose(
     return Images(pins, build, tuple(fetch))
 
 
-def pin(name: str, image: ImageInfo, kept: Pin | None, release: str, taken: Mapping[str, Pin]) -> Pin:
-    """The image under the tag that it has already if it is the last release's, else under this release's."""
-    if kept is not None and kept.id == image.id:
+def pin(name: str, there: Mapping[str, ImageInfo], kept: Pin | None, release: str, taken: Mapping[str, Pin]) -> Pin:
+    """The image of that name under the tag that it has already if it is the last release's, else under this release's.
+    One that differs from the last release's in nothing but the commit that it was built from is that one."""
+    image = there[name]
+    if kept is not None and there[kept.tag].content == image.content:
         return kept
     return Pin(name, image.id, tag_for(name, release, {one.tag for one in taken.values()}), image.diff_ids)
 

@@ -63,6 +63,19 @@ def refuse_full_disk(free: int, needed: int, host: str) -> None:
         )
 
 
+def refuse_other_platform(project: Project, services: Iterable[str], built_for: str, arch: str, host: str) -> None:
+    """Raises OpsError where an image would be built for another kind of processor than the server's. Where the compose
+    files name a platform they are believed: the server may emulate it."""
+    names = sorted(name for name in services if not project.services[name].platform)
+    if names and built_for.split("/")[1] != arch:
+        raise OpsError(
+            f"{', '.join(names)} would be built for {built_for}, and the server is linux/{arch}",
+            host=host,
+            left="everything",
+            next=f"`build: {{platform: linux/{arch}}}` in the host file, or `build: {{on: remote}}` to build there",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Listener:
     """Somebody who listens: `container` "" for a process, whose socket is `inode`."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from opslib.compose.project import Project
 from opslib.deploy.files import relative
+from opslib.images.info import split_name
 
 FILES = "opslib.files"
 Config = dict[str, Any]
@@ -19,10 +20,7 @@ Config = dict[str, Any]
 def tag_for(name: str, release: str, taken: Iterable[str] = ()) -> str:
     """The tag that keeps an image for a release: `NAME:opslib-ID`, and the old tag behind it where another image of
     the same name is in the release too."""
-    plain = name.split("@", 1)[0]
-    head, colon, tag = plain.rpartition(":")
-    if not colon or "/" in tag:
-        head, tag = plain, "latest"
+    head, tag = split_name(name)
     wanted = f"{head}:opslib-{release}"
     if wanted not in taken:
         return wanted

@@ -61,20 +61,20 @@ def in_a_copy(
     finally:
         if not target.lost and not target.cancelled:
             place.discard(target, stage)
-    moved: Config = _moved(config, copy, target.root)
-    return moved
+    there: Config = moved(config, copy, target.root)
+    return there
 
 
-def _moved(value: Any, old: str, new: str) -> Any:
+def moved(value: Any, old: str, new: str) -> Any:
     """The same with every path below `old` below `new` instead."""
     if isinstance(value, str):
         return new + value[len(old) :] if value == old or value.startswith(f"{old}/") else value
     if isinstance(value, dict):
-        return {key: _moved(one, old, new) for key, one in value.items()}
-    return [_moved(one, old, new) for one in value] if isinstance(value, list) else value
+        return {key: moved(one, old, new) for key, one in value.items()}
+    return [moved(one, old, new) for one in value] if isinstance(value, list) else value
 
 
 def build_here(build: Mapping[str, Any], there: str, here: str) -> dict[str, Any]:
     """A service's `build:` with its folders on this machine."""
-    found: dict[str, Any] = _moved(dict(build), there, here)
+    found: dict[str, Any] = moved(dict(build), there, here)
     return found

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from opslib.command import bash
 from opslib.deploy.context import Ignore, files_in
 from opslib.errors import BadSettings, OpsError
+from opslib.images.revision import Revision
 
 if TYPE_CHECKING:
     from opslib.settings.model import Host
@@ -22,18 +23,29 @@ if TYPE_CHECKING:
 _GIT = """cd -- "$1" || exit 3
 command -v git >/dev/null || exit 4
 git rev-parse --is-inside-work-tree >/dev/null || exit
-printf '%s\\0' "$(git rev-parse --quiet --verify HEAD)" "$(git status --porcelain -uno -- . | head -n 1)"
+printf '%s\\0' "$(git rev-parse --quiet --verify HEAD)" "$(git status --porcelain -uno -- . | head -n 1)" \
+  "$(git log -1 --format=%ct 2>/dev/null)" "$(git remote get-url origin 2>/dev/null)"
 git ls-files -z --recurse-submodules"""
 _LISTED = 'cd -- "$1" && git ls-files -z --cached --others --exclude-standard -- "$2"'
 
 
 @dataclass(frozen=True, slots=True)
 class Git:
-    """What git says of the project's folder. `commit` is None before the first one."""
+    """What git says of the project's folder. `commit` is None before the first one, `time` its own in seconds since
+    1970, `source` the address that the repository was cloned from. `dirty`: tracked files differ from the commit."""
 
     commit: str | None
     dirty: bool
     tracked: tuple[str, ...]
+    time: int | None = None
+    source: str | None = None
+
+    @property
+    def revision(self) -> Revision | None:
+        """The commit, for the images that are built of it; None before the first."""
+        if self.commit is None or self.time is None:
+            return None
+        return Revision(self.commit, self.time, self.dirty, self.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +79,9 @@ def git(here: Target, root: Path) -> Git | None:
                 next=f"git config --global --add safe.directory {root}",
             ) from None
         return None
-    commit, status, *paths = out.split(b"\0")
-    tracked = tuple(os.fsdecode(bytes(path)) for path in paths if path)
-    return Git(os.fsdecode(bytes(commit)) or None, bool(status), tracked)
+    commit, status, time, source, *paths = (os.fsdecode(bytes(one)) for one in out.split(b"\0"))
+    tracked = tuple(path for path in paths if path)
+    return Git(commit or None, bool(status), tracked, int(time) if time else None, source or None)
 
 
 def chosen(here: Target, root: Path, host: Host, found: Git | None) -> list[str]:

@@ -24,14 +24,18 @@ for ref in "$@"; do
   i=$((i + 1))
 done"""
 
-_RUNS_AS = ("Env", "Cmd", "Entrypoint", "WorkingDir", "User", "Labels", "ExposedPorts", "Volumes", "Healthcheck",
-            "StopSignal", "Shell", "OnBuild")  # fmt: skip
+_RUNS_AS = ("Env", "Cmd", "Entrypoint", "WorkingDir", "User", "ExposedPorts", "Volumes", "Healthcheck", "StopSignal",
+            "Shell", "OnBuild")  # fmt: skip
+ORIGIN = "org.opencontainers.image."
+"""What the labels begin with that say where an image comes from."""
+_ASIDE = {*(f"{ORIGIN}{key}" for key in ("revision", "created", "source", "version")), "com.docker.compose.version"}
 
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
     """An image on one engine. `id` is that engine's own; `content` is the same wherever the layers and the settings
-    of the image are the same. `size` in bytes, unpacked. `listed`: the engine counts it as whole."""
+    of the image are the same, whatever its labels say of the commit that it was built from. `size` in bytes, unpacked.
+    `listed`: the engine counts it as whole."""
 
     id: str
     diff_ids: tuple[str, ...]
@@ -65,11 +69,31 @@ def parse_images(refs: list[str], text: str) -> dict[str, ImageInfo]:
     return found
 
 
+def split_name(name: str) -> tuple[str, str]:
+    """An image's name without its tag and digest, and the tag (`latest` where it has none)."""
+    plain = name.split("@", 1)[0]
+    head, colon, tag = plain.rpartition(":")
+    return (head, tag) if colon and "/" not in tag else (plain, "latest")
+
+
+def with_tag(name: str) -> str:
+    """The name with its tag said: `docker image save` of a name alone takes every tag that it has."""
+    return name if "@" in name else ":".join(split_name(name))
+
+
+def of_registry(name: str) -> bool:
+    """Whether an image's name begins with a registry's address; any other is one of Docker Hub."""
+    first, slash, _ = name.partition("/")
+    return bool(slash) and (first == "localhost" or "." in first or ":" in first)
+
+
 def parse_image(seen: Mapping[str, Any], *, listed: bool = True) -> ImageInfo:
     """An image from the JSON of `docker image inspect`."""
     diff_ids = tuple((seen.get("RootFS") or {}).get("Layers") or ())
     config = seen.get("Config") or {}
     runs_as = {key: config[key] for key in _RUNS_AS if config.get(key)}
+    if labels := {key: text for key, text in (config.get("Labels") or {}).items() if key not in _ASIDE}:
+        runs_as["Labels"] = labels
     arch = f"{seen.get('Os', '')}/{seen.get('Architecture', '')}"
     text = json.dumps([diff_ids, runs_as, arch], sort_keys=True)
     return ImageInfo(

@@ -1,39 +1,55 @@
-"""Sending images from this machine's engine to another one over the line, without a registry."""
+"""Sending images from this machine's engine to another one over the line, without a registry: only what it lacks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opslib.command import Command, bash, command, pipe
-from opslib.errors import CommandFailed, OpsError
+from opslib.compose.script import read_all
+from opslib.errors import Cancelled, CommandFailed, HostLost, OpsError
 from opslib.events import Note, Progress
+from opslib.images import slim, staged
+from opslib.images.cache import Cache
 from opslib.images.info import ImageInfo, images_of
-from opslib.target.base import BLOCK
-from opslib.target.docker import docker
-from opslib.target.transfer import stream_in
+from opslib.images.pieces import Codec, Piece, in_memory
+from opslib.images.saved import NotUnderstood
+from opslib.images.stream import load_failed, no_room, stream
 
 if TYPE_CHECKING:
-    from opslib.settings.model import Host
     from opslib.target.base import Target
-    from opslib.target.process import Process
-
-LIMIT = 6 * 3600.0  # seconds for one transfer: gigabytes over a slow line
 
 
-def save_command(host: Host, refs: Iterable[str], *, zstd: bool) -> Command:
-    """The images as one compressed stream; `docker load` undoes gzip by itself."""
-    packed = command("zstd", "-q", "-3", "-T0", "-c") if zstd else command("gzip", "-1", "-c")
-    return pipe(docker(host, "image", "save", *refs, limit=LIMIT), packed)
+@dataclass(frozen=True, slots=True)
+class Cargo:
+    """What would go to a server for images that it lacks: `layers` are those that it has not, by their digests."""
+
+    layers: Mapping[str, Piece]
+    rest: Piece
+    codec: Codec
+
+    @property
+    def size(self) -> int:
+        """Bytes to send, when nothing of it is there yet."""
+        return sum(piece.size for piece in self.pieces)
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """All of it, in order."""
+        return [*self.layers.values(), self.rest]
 
 
-def load_command(host: Host, *, zstd: bool) -> Command:
-    """The other end of `save_command`."""
-    load = docker(host, "image", "load", "--quiet", limit=LIMIT)
-    return pipe(command("zstd", "-q", "-d", "-c"), load) if zstd else load
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """The tags that were sent, the bytes that went (None: by way of a registry, where nobody counts them), and why they
+    went whole ("": only what was lacking did)."""
+
+    refs: tuple[str, ...] = ()
+    size: int | None = None
+    whole: str = ""
 
 
-def missing(here: dict[str, ImageInfo], there: dict[str, ImageInfo], refs: Iterable[str]) -> list[str]:
+def missing(here: Mapping[str, ImageInfo], there: Mapping[str, ImageInfo], refs: Iterable[str]) -> list[str]:
     """The references whose image there is absent, another one, or not whole."""
     return [
         ref
@@ -42,104 +58,121 @@ def missing(here: dict[str, ImageInfo], there: dict[str, ImageInfo], refs: Itera
     ]
 
 
-def ship(here: Target, target: Target, refs: Iterable[str]) -> list[str]:
-    """Bring the images of these tags to the target's engine, unless it has them; returns those that were sent.
+def ship(here: Target, target: Target, refs: Iterable[str]) -> Shipped:
+    """Bring the images of these tags to the target's engine, unless it has them.
 
-    Every image is compared afterwards by its layers and settings, and must be listed. Raises OpsError (absent here,
-    disk full there, not the same afterwards), HostLost, Cancelled.
+    Only the layers that it lacks are sent; what arrived before a cut is not sent again. Every image is compared
+    afterwards by its layers and settings, must be listed and must start. Where that fails, images go whole. Raises
+    OpsError (absent here, disk full there, not the same afterwards), HostLost, Cancelled.
     """
+    lacking = lacked(here, target, refs)
+    if not lacking:
+        return Shipped()
+    send = list(lacking)
+    try:
+        went, why = _ship_layers(here, target, lacking), ""
+        broken = missing(lacking, images_of(target, send), send)
+        if broken:
+            why = f"{', '.join(broken)} is not the same there"
+    except (Cancelled, HostLost, _Full):
+        raise
+    except (OpsError, NotUnderstood, OSError) as error:
+        went, why = 0, error.what if isinstance(error, OpsError) else str(error)
+    if why:
+        went += _ship_whole(here, target, lacking, why)
+    return Shipped(tuple(send), went, why)
+
+
+def lacked(here: Target, target: Target, refs: Iterable[str]) -> dict[str, ImageInfo]:
+    """The images here that the target's engine has not, by tag. Raises OpsError where one is not here."""
     refs = list(dict.fromkeys(refs))
     if same_engine(here, target) or not refs:
-        return []
+        return {}
     mine = images_of(here, refs)
     absent = [ref for ref in refs if ref not in mine]
     if absent:
         raise OpsError(f"this machine has no image {', '.join(absent)} to send to {target.host.name}")
-    send = missing(mine, images_of(target, refs), refs)
-    if not send:
-        return []
-    _send(here, target, send, sum({mine[ref].id: mine[ref].size for ref in send}.values()))
-    broken = missing(mine, images_of(target, send), send)
+    return {ref: mine[ref] for ref in missing(mine, images_of(target, refs), refs)}
+
+
+def load_up(here: Target, target: Target, images: Mapping[str, ImageInfo]) -> Cargo:
+    """What has to go to the target for these images; nothing is changed there. Reads them from the engine here where
+    they are not in the cache. Raises NotUnderstood, OpsError."""
+    shelf = slim.parse_shelf(read_all(target, slim.look_command(target.host, target.state)))
+    codec: Codec = "zst" if shelf.zstd else "gz"
+    cache, layers, listed = Cache(), dict[str, Piece](), []
+    with cache.alone(here):
+        for tags in _same(images):
+            image = images[tags[0]]
+            config, pieces = cache.read(here, tags[0], image, codec)
+            layers |= {one: pieces[one] for one in shelf.lacks(image.diff_ids)}
+            listed.append(slim.Listed(tags, config, tuple((one, pieces[one].raw) for one in image.diff_ids)))
+        cache.clean()
+    return Cargo(layers, in_memory(slim.last_members(listed), codec), codec)
+
+
+def _same(images: Mapping[str, ImageInfo]) -> list[tuple[str, ...]]:
+    """The tags of each image."""
+    found: dict[str, list[str]] = {}
+    for ref, image in images.items():
+        found.setdefault(image.id, []).append(ref)
+    return [tuple(tags) for tags in found.values()]
+
+
+class _Full(OpsError):
+    """There is no room there for what is sent: all of it would find none either."""
+
+
+def _ship_layers(here: Target, target: Target, images: Mapping[str, ImageInfo]) -> int:
+    name, host, cargo = ", ".join(images), target.host.name, load_up(here, target, images)
+    every = {one for image in images.values() for one in image.diff_ids}
+    target.tell(Note(host, f"sending {name}: {len(cargo.layers)} of {len(every)} layers, {amount(cargo.size)}"))
+
+    def moved(done: int) -> None:
+        target.tell(Progress(host, f"send {name}", done, cargo.size))
+
+    try:
+        return staged.load(target, list(images), cargo.pieces, cargo.codec, moved)
+    except HostLost as error:
+        raise HostLost(
+            f"the connection broke while {name} was sent", host=host, next="run it again: what has arrived stays there"
+        ) from error
+    except CommandFailed as error:
+        code = error.codes[0] if error.codes else 0
+        if code == staged.NOT_WRITTEN:
+            raise _Full(
+                f"{target.state}/ship cannot be written, so {name} was not sent: {error.stderr}",
+                host=host,
+                next="make room there, and run this again: what has arrived stays there",
+            ) from None
+        if no_room(error):
+            full = load_failed(target, name, error)
+            raise _Full(full.what, host=host, next=full.next) from None
+        if code == staged.DAMAGED:
+            Cache().forget(cargo.layers)
+        raise
+
+
+def _ship_whole(here: Target, target: Target, images: Mapping[str, ImageInfo], why: str) -> int:
+    send = list(images)
+    target.tell(Note(target.host.name, f"{', '.join(send)}: all of it is sent, because {why}", warning=True))
+    target.run(staged.clear_command(target.host, target.state), check=False)
+    went = stream(here, target, send, sum({image.id: image.size for image in images.values()}.values()))
+    broken = missing(images, images_of(target, send), send)
     if broken:
         raise OpsError(
             f"{', '.join(broken)}: the engine loaded the stream, but the image there is not the one that was sent",
             host=target.host.name,
             next=f"docker image rm {' '.join(broken)} there, and run this again",
         )
-    return send
+    return went
 
 
-def _send(here: Target, target: Target, refs: list[str], size: int) -> None:
-    name = ", ".join(refs)
-    host = target.host.name
-    target.tell(Note(host, f"sending {name}: {size / 1e6:.0f} MB before compression"))
-    zstd = _has_zstd(here) and _has_zstd(target)
-    source = Reader(here, save_command(here.host, refs, zstd=zstd))
-    try:
-        stream_in(
-            target,
-            load_command(target.host, zstd=zstd),
-            source,  # type: ignore[arg-type]
-            lambda done: target.tell(Progress(host, f"send {name}", done)),
-        )
-    except OpsError as error:
-        if source.failed is not None:
-            raise source.failed from None
-        if isinstance(error, CommandFailed):
-            raise _load_failed(target, name, error) from None
-        raise
-    finally:
-        source.close()
-
-
-class Reader:
-    """What a command prints, as a file to read from; a command that fails is an error and never an end of file, which
-    the other side would load as whole."""
-
-    def __init__(self, target: Target, cmd: Command) -> None:
-        self._target, self._cmd = target, cmd
-        self._process: Process | None = target.start(cmd)
-        self.failed: OpsError | None = None
-
-    def read(self, n: int = BLOCK) -> bytes:
-        """Up to `n` bytes; empty only when the command has ended well. Raises CommandFailed, HostLost, Cancelled."""
-        if self._process is None:
-            return b""
-        got = self._process.read(n)
-        if not got:
-            process, self._process = self._process, None
-            ended = self._target.finish(process)
-            if not ended.ok:
-                self.failed = OpsError(f"docker image save failed here: {self._target.failure(self._cmd, ended).what}")
-                raise self.failed
-        return got
-
-    def close(self) -> None:
-        """Break the command off if it still runs."""
-        if self._process is not None:
-            process, self._process = self._process, None
-            process.kill()
-            try:
-                self._target.finish(process)
-            except OpsError:
-                pass
+def amount(count: int) -> str:
+    """Bytes as a person reads them."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"
 
 
 def same_engine(here: Target, target: Target) -> bool:
     """Whether both are this machine and the same engine on it."""
     return here.host.is_local and target.host.is_local and here.host.docker == target.host.docker
-
-
-def _has_zstd(target: Target) -> bool:
-    return target.run(bash("command -v zstd >/dev/null"), check=False).ended.ok
-
-
-def _load_failed(target: Target, name: str, error: CommandFailed) -> OpsError:
-    said = error.stderr.lower()
-    if "no space left" in said:
-        return OpsError(
-            f"the disk of the Docker engine is full: {name} was not loaded",
-            host=target.host.name,
-            next="docker system df there, then `docker image prune` (it leaves images that are in use)",
-        )
-    return OpsError(f"{name} was not loaded: {error.what}", host=target.host.name)

@@ -12,13 +12,16 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Struct, field
 
 from opslib.command import Secret
-from opslib.settings import globs, schedule, units
+from opslib.settings import caches, globs, schedule, units
 from opslib.settings.keep import Count, Keep
+from opslib.settings.registry import Registry
 from opslib.settings.stores import StoreSpec
 from opslib.settings.units import Address, Parse, Reserve
 
 Seconds = Annotated[float, Parse(units.seconds)]
 Words = Annotated[tuple[str, ...], Parse(units.words)]
+Size = Annotated[int, Parse(units.size)]
+CachePlace = Annotated[caches.Cache, Parse(caches.cache)]
 Recipient = Annotated[str, Parse(units.recipient)]
 ProjectPath = Annotated[str, Parse(units.project_path)]
 ProjectGlob = Annotated[str, Parse(globs.path)]
@@ -35,11 +38,15 @@ class HealthSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Build(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How images are built. No services: all that have `build:` in the compose file."""
+    """How images are built. No services: all that have `build:` in the compose file. `size_limit`: bytes that the image
+    of a service may have, `*` for every other one."""
 
     services: tuple[str, ...] = ()
     on: Literal["local", "remote"] = "local"
     platform: Annotated[str, Parse(units.platform)] | None = None
+    cache_from: Annotated[tuple[CachePlace, ...], Parse(caches.caches)] = ()
+    cache_to: CachePlace | None = None
+    size_limit: Annotated[dict[str, Size], Parse(units.limits)] = field(default_factory=dict)
 
 
 class Deploy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -255,6 +262,7 @@ class Host(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     groups: tuple[Annotated[str, Parse(units.group)], ...] = ()
     tools_image: str | None = None
     wait: Seconds = 0.0
+    registry: Registry | None = None
     build: Build = Build()
     deploy: Deploy = Deploy()
     migrate: Migrate | None = None

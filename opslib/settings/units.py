@@ -196,6 +196,11 @@ def platform(value: Scalar) -> str:
     return value
 
 
+def limits(value: Scalar) -> dict[str, int]:
+    """One size, for everything."""
+    return {"*": size(value)}
+
+
 def group(value: Scalar) -> str:
     """A group's name, what stands behind the @ of `--host @web`."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value):

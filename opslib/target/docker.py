@@ -107,6 +107,11 @@ def mount(kind: str, source: str, destination: str, *, readonly: bool = False) -
     fields = [f"type={kind}", f"src={source}", f"dst={destination}"]
     if readonly:
         fields.append("readonly")
+    return csv(*fields)
+
+
+def csv(*fields: str) -> str:
+    """Fields joined by commas as docker's options take them, quoted where they have to be."""
     return ",".join('"' + field.replace('"', '""') + '"' if _odd(field) else field for field in fields)
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 from invoke.collection import Collection
 
 from opslib.tasks.backup import TASKS as BACKUP
+from opslib.tasks.build import TASKS as BUILD
 from opslib.tasks.cron import TASKS as CRON
 from opslib.tasks.deploy import TASKS as DEPLOY
 from opslib.tasks.host import TASKS as HOST
 from opslib.tasks.restore import TASKS as RESTORE
 from opslib.tasks.signals import TASKS as SIGNALS
 
-_GROUPS = {"backup": BACKUP, "restore": RESTORE, "cron": CRON, "host": HOST, "signals": SIGNALS}
+_GROUPS = {"build": BUILD, "backup": BACKUP, "restore": RESTORE, "cron": CRON, "host": HOST, "signals": SIGNALS}
 
 
 def collection(root: str) -> Collection:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from opslib.ui.text import seconds, size
+from opslib.ui.text import seconds
 
 if TYPE_CHECKING:
     from opslib.run.record import HostRecord
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SEVERITY = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "bold red")}
 
 
-# -- deploy, build, migrate, releases, rollback, ps
+# -- deploy, migrate, releases, rollback, ps
 
 
 def released(ui: Ui, host: HostRecord) -> None:
@@ -28,16 +28,6 @@ def released(ui: Ui, host: HostRecord) -> None:
     if host.ok and host.changed:
         before = f", before it {result['previous']}" if result.get("previous") else ""
         ui.say(f"release {result['release']}{before}; the switch took {seconds(result['gap_seconds'])}")
-
-
-def images(ui: Ui, host: HostRecord) -> None:
-    """build."""
-    rows = [
-        [service, one["image"], size(one["bytes"]), size(one["before"]) if one["before"] is not None else ""]
-        for service, one in host.result.get("images", {}).items()
-    ]
-    if rows:
-        ui.table(["SERVICE", "IMAGE", "SIZE", "BEFORE"], rows, right=[2, 3])
 
 
 def migrated(ui: Ui, host: HostRecord) -> None:

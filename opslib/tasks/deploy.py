@@ -41,17 +41,6 @@ def deploy(call: Call, redeploy: bool = False, build: bool = False, env: str | N
     return call.carry_out(lambda run: steps(run, options), show=released)
 
 
-@task("build", changes=True, together=True)
-def build(call: Call) -> Record:
-    """Build the images as a deploy would; say their sizes."""
-    from opslib.deploy.build import steps
-    from opslib.deploy.options import DeployOptions
-    from opslib.tasks._show import images
-
-    options = DeployOptions(call.root, call.this_machine())
-    return call.carry_out(lambda run: steps(run, options), show=images)
-
-
 @task("migrate", changes=True, together=True)
 def migrate(call: Call) -> Record:
     """Run the migrations of the release that is live."""
@@ -131,7 +120,7 @@ def logs(
     return call.look(look)
 
 
-TASKS = (deploy, build, migrate, releases, rollback, ps, logs)
+TASKS = (deploy, migrate, releases, rollback, ps, logs)
 
 
 def _env(given: str | None) -> EnvFrom | None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from . import databases, machine, memory, report, starts, stores, transfers, trees
+from . import databases, machine, memory, report, shipping, starts, stores, transfers, trees
 from .engines import ENGINES
 from .measure import BenchError, Row, Sizes, call
 from .place import CHECKOUT, Place
@@ -21,6 +21,7 @@ BENCHES: dict[str, Callable[[Place, Sizes], list[Row]]] = {
     **{name: partial(databases.measured, engine=engine) for name, engine in ENGINES.items()},
     **{kind: partial(trees.measured, kind=kind) for kind in trees.KINDS},
     "download": lambda place, sizes: transfers.transfers(place, sizes.runs, sizes.size),
+    "ship": shipping.measured,
     "stores": stores.measured,
     "memory": memory.peaks,
 }

@@ -75,14 +75,35 @@ class Place:
         return str(self.lab["engine"]["docker"])
 
     @cached_property
-    def server(self) -> str:
-        """The ssh_config name of a server of the bench's own."""
+    def facts(self) -> dict[str, Any]:
+        """Of a server of the bench's own."""
         names = [name for name in self.lab["images"] if name.removeprefix(self.images) in PRELOADED]
         say(f"the lab's server {SERVER}")
         told = self._lab("server", SERVER, "--images", ",".join(names))
-        facts = next(server for server in told["servers"] if server["name"] == SERVER)
-        self.ssh_config.write_text(_SSH.format(**facts))
+        found: dict[str, Any] = next(server for server in told["servers"] if server["name"] == SERVER)
+        return found
+
+    @cached_property
+    def server(self) -> str:
+        """Its ssh_config name."""
+        self.ssh_config.write_text(_SSH.format(**self.facts))
         return SERVER
+
+    def by_port(self, port: int) -> str:
+        """The ssh_config name of that server as it is reached through another port of the loopback."""
+        name, known = f"{self.server}-{port}", self.path / f"known_hosts-{port}"
+        key = Path(self.facts["known_hosts"]).read_text().split(" ", 1)[1]
+        known.write_text(f"[{self.facts['address']}]:{port} {key}")
+        facts = {**self.facts, "name": name, "port": port, "known_hosts": known}
+        with self.ssh_config.open("a") as file:
+            file.write(_SSH.format(**facts))
+        return name
+
+    @cached_property
+    def registry(self) -> dict[str, str]:
+        """The lab's registry: its address, user and password."""
+        found: dict[str, str] = self._lab("registry", "--yes")["registry"]
+        return found
 
     def compose(self, folder: Path) -> list[str]:
         """The argv of `docker compose` for a project of the bench's own; its name is the folder's."""

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 
-from . import engine, faults, images, s3, servers
+from . import engine, faults, images, registry, s3, servers
 from .shell import LABEL, PREFIX, LabError, lines_to_stderr, one_at_a_time, run, say
 
 FIRST_SERVER = "one"
@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     add("engine", _engine, "only see to a Docker engine", yes)
     add("images", _images, "engine and images", yes)
     add("s3", _s3, "only see to the S3 server's program")
+    add("registry", _registry, "engine and an image registry, on the same loopback port here and on each server", yes)
     add("status", _status, "what is there")
     down = add("down", _down, "remove every server, volume and network of the lab")
     down.add_argument("--all", action="store_true", help="also the images, and stop the engine if the lab started it")
@@ -91,6 +92,12 @@ def _images(options: argparse.Namespace) -> None:
 
 def _s3(options: argparse.Namespace) -> None:
     s3.ensure()
+    _status(options)
+
+
+def _registry(options: argparse.Namespace) -> None:
+    engine.ensure(options.yes)
+    registry.ensure()
     _status(options)
 
 
@@ -141,7 +148,7 @@ def _status(options: argparse.Namespace, only: str = "") -> None:
     found = engine.running()
     refs = sorted(images.present()) if found else []
     reachable = servers.listed() if found else []
-    gateway = s3.program()
+    gateway, store = s3.program(), registry.facts() if found else None
     if options.json:
         facts = {
             "engine": found.facts() if found else None,
@@ -149,6 +156,7 @@ def _status(options: argparse.Namespace, only: str = "") -> None:
             "images": refs,
             "servers": [server.facts() for server in reachable],
             "s3": str(gateway) if gateway else None,
+            "registry": store,
         }
         print(json.dumps(facts, indent=2))
         return
@@ -163,6 +171,7 @@ def _status(options: argparse.Namespace, only: str = "") -> None:
         # the tags that deploys gave them for their releases are theirs, and many
         own = [ref for ref in refs if ref in {image.ref for image in images.IMAGES}]
         say(f"images: {' '.join(own) or 'none'}")
+        say(f"registry: {store['address'] if store else 'not started: scripts/lab registry'}")
     for one in [server for server in reachable if only in ("", server.name)]:
         say(f"server {one.name}: {one.state}, {one.user}@{one.address} port {one.port}, {one.store} image store")
         say(f"  ssh -i {one.key} -o UserKnownHostsFile={one.known_hosts} -p {one.port} {one.user}@{one.address}")

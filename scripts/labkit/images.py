@@ -44,6 +44,7 @@ DEBIAN = Image("debian", "bookworm-slim", 40)
 PYTHON = Image("python", "3.11-slim", 40)
 BUSYBOX = Image("busybox", "1", 10)
 SERVER = Image("server", "1", 60, official=False, preloaded=False)
+REGISTRY = Image("registry", "lab", 25, official=False, preloaded=False)
 # In the order in which they are made: every recipe begins with the first.
 IMAGES = (
     DEBIAN,
@@ -57,6 +58,7 @@ IMAGES = (
     Image("mariadb", "10.11", 35, preloaded=False),
     Image("qdrant", "v1.15.4", 15, registry="qdrant/qdrant:v1.15.4", preloaded=False, real="OPSLIB_QDRANT_BINARY"),
     SERVER,
+    REGISTRY,
 )
 
 

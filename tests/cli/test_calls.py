@@ -122,6 +122,23 @@ def test_where_stacks_stand_below_it_says_where(project):
     assert "next: cd examples/rag\n" in project.inv("deploy").err
 
 
+# -- build
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["build", "--on", "moon"], "--on 'moon': expected local or remote"),
+        (["build", "--platform", "arm"], "--platform 'arm': expected a platform like linux/amd64"),
+        (["build.sizes", "--service", ","], "--service ',': expected a service's name"),
+    ],
+)
+def test_a_build_of_what_is_none(project, words, said):
+    done = project.inv(*words)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+
+
 # -- restore's host
 
 

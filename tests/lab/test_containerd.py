@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,15 +38,22 @@ def site(lab: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def test_the_line_is_cut_while_an_image_is_sent(site: Site) -> None:
     name = f"{site.name}-web"
+    part = f"{site.folder}/.opslib/ship/*.part"
+    assert f"send {name}: " in (plan := site.inv("deploy", "--plan")), plan
+    assert re.search(r"1[34]\d\.\d MB as the images here are now", plan), plan
     deploy = site.start("deploy")
-    until(lambda: site.inside("pgrep -f 'docker image load'"), 60, "no image was sent")
+    until(lambda: int(site.inside(f"cat {part} | wc -c") or 0) > 10_000_000, 60, "no image was sent")
     fault(SERVER, "cut")
-    until(lambda: not site.inside("pgrep -f 'docker image load'"), 60, "the server goes on waiting for the rest")
+    until(lambda: not site.inside("pgrep head"), 60, "the server goes on waiting for the rest")
+    there = int(site.inside(f"cat {part} | wc -c"))
     assert site.inside(f"docker image ls -q {name}") == "", "half an image"
     fault(SERVER, "heal")
     assert "the connection" in ended(deploy, 1)
     assert site.left() == []
-    site.inv("deploy", "--wait", "1m")
+    (sent,) = json.loads(site.inv("deploy", "--wait", "1m", "--json").splitlines()[-1])["hosts"][0]["result"]["sent"]
+    assert sent["bytes"] < MEGABYTES * 1024 * 1024 - there + 10_000_000, "what had arrived was sent again"
+    assert sent["whole"] is None
+    assert site.inside(f"ls -A {site.folder}/.opslib/ship") == ""
     assert site.served() == "blue"
     digest = f"exec {site.container('web')} sha256sum /large"
     here = site.here(f"docker run --rm --network none {name} sha256sum /large")

@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
+import subprocess
+import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from opslib.command import bash
+from opslib.command import Secret, bash
 from opslib.deploy import history
 from opslib.deploy.build import steps as build_steps
 from opslib.deploy.logs import logs
-from opslib.deploy.options import DeployOptions
+from opslib.deploy.options import BuildOptions
 from opslib.deploy.ps import ps
+from opslib.deploy.push import steps as push_steps
+from opslib.deploy.sizes import sizes
 from opslib.errors import BadSettings
 from opslib.events import Output
+from opslib.images.revision import PATTERN
 from opslib.images.ship import ship
 from opslib.migrate.steps import RECOVERIES as MIGRATIONS
 from opslib.migrate.steps import steps as migrate_steps
 from opslib.run.fleet import carry_out, look_on
+from opslib.run.record import Record
 from opslib.run.task import Task
 from opslib.settings.model import Build, Migrate
+from opslib.settings.registry import Registry
 from opslib.state import releases
 from opslib.target.docker import docker
 from opslib.target.transfer import put_bytes
-from tests.conftest import missing
+from tests.conftest import ROOT, missing
 from tests.lab.deploying import COMPOSE, DOCKERFILE, SECRET, Trial, killed_in, wait_for, with_
 
 pytestmark = pytest.mark.lab
@@ -57,6 +67,14 @@ def test_first_deploy_then_nothing_to_do(trial: Trial) -> None:
     assert (trial.steps(record), trial.ids(), record.hosts[0].changed) == ([], before, False)
     assert record.hosts[0].result["release"] == result["release"]
     print("no-change", record.seconds)
+    trial.git("commit", "-q", "--allow-empty", "-m", "nothing")
+    assert trial.steps(trial.deploy()) == [], "a commit that changes nothing"
+    trial.good(trial.deploy(build=True))
+    assert trial.ids() == before, "an image that says another commit, and is the same"
+    if trial.kind == "ssh":
+        tags = trial.docker("image", "ls", "--format", "{{.Tag}}", f"{trial.name}-web").split()
+        assert not any(re.fullmatch(PATTERN, tag) for tag in tags), "versions stay where they were built"
+    assert trial.steps(trial.deploy()) == []
 
 
 def test_changed_code_recreates_what_it_must(trial: Trial) -> None:
@@ -249,6 +267,11 @@ def test_what_is_refused_before_anything_is_touched(trial: Trial) -> None:
         what = trial.bad(trial.deploy(), code)
         assert words in what, what
         assert trial.look().containers == ()
+    trial.write("compose.yml", good)
+    if trial.kind == "ssh":
+        trial.change(build=Build(platform="linux/s390x"))
+        assert "web would be built for linux/s390x, and the server is" in trial.bad(trial.deploy())
+        trial.change(build=Build())
     (trial.root / "compose.yml").unlink()
     assert "no compose file" in trial.bad(trial.deploy(), 2)
     trial.write("compose.yml", good)
@@ -441,6 +464,11 @@ def test_a_migration_that_fails_leaves_the_old_release_alone(trial: Trial) -> No
 @pytest.mark.parametrize("trial", ["ssh"], indirect=True)
 def test_built_on_the_server(trial: Trial) -> None:
     ship(trial.here, trial.target, [f"{trial.images}busybox:1"])
+    given = BuildOptions(trial.root, trial.here, ("web",), on="remote")
+    record = carry_out(Task("build", lambda run: build_steps(run, given)), [trial.target])
+    assert trial.good(record)["images"]["web"]["before"] is None
+    assert trial.docker("run", "--rm", f"{trial.name}-web", "cat", "/srv/version") == "1"
+    assert trial.sh("ls -A; ls .opslib/staging") == ".opslib"
     trial.change(build=Build(on="remote"), files=())
     trial.good(trial.deploy())
     assert trial.page("version") == "1"
@@ -449,6 +477,39 @@ def test_built_on_the_server(trial: Trial) -> None:
     trial.good(trial.deploy())
     assert trial.page("version") == "2"
     assert trial.steps(trial.deploy()) == []
+
+
+@pytest.mark.parametrize("trial", ["in place"], indirect=True)
+def test_what_was_built_is_pushed_under_its_tag_and_its_version(trial: Trial) -> None:
+    done = subprocess.run([str(ROOT / "scripts/lab"), "registry", "--json"], capture_output=True, text=True)
+    if done.returncode:
+        missing(f"no registry: {done.stderr}")
+    lab = json.loads(done.stdout)["registry"]
+    given = BuildOptions(trial.root, trial.here)
+
+    def run(name: str, steps: Callable[..., Any]) -> Record:
+        return carry_out(Task(name, lambda run: steps(run, given)), [trial.target])
+
+    assert "no registry is configured" in trial.bad(run("build.push", push_steps), 2)
+    address = f"{lab['address']}/{trial.name}"
+    trial.change(registry=Registry(address=address, user=lab["user"], password=Secret(lab["password"])))
+    assert "web has no image on local yet" in trial.bad(run("build.push", push_steps))
+    version = trial.good(run("build", build_steps))["version"]
+    pushed = trial.good(run("build.push", push_steps))["pushed"]
+    name = f"{trial.name}-web"
+    assert [one["image"] for one in pushed] == [f"{address}/{name}", f"{address}/{name}:{version}"]
+    assert len({one["digest"] for one in pushed}) == 1
+    base64ed = base64.b64encode(f"{lab['user']}:{lab['password']}".encode()).decode()
+    where = f"http://{lab['address']}/v2/{trial.name}/{name}"
+    headers = {
+        "Authorization": f"Basic {base64ed}",
+        "Accept": "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json",
+    }
+    for path in ("tags/list", f"manifests/{pushed[0]['digest']}"):
+        asked = urllib.request.Request(f"{where}/{path}", headers=headers)
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            said = json.load(answer)
+        assert path.startswith("manifests") or sorted(said["tags"]) == [version, "latest"]
 
 
 @pytest.mark.parametrize("trial", ["local"], indirect=True)
@@ -471,9 +532,22 @@ def test_ps_logs_build_and_releases(trial: Trial) -> None:
     assert list(logs(trial.target, service="web", since="1d")) == []
     with pytest.raises(BadSettings, match="did you mean 'side'"):
         list(logs(trial.target, service="sid"))
-    given = DeployOptions(trial.root, trial.here)
+    given = BuildOptions(trial.root, trial.here)
+    trial.write("web app/version", "2")
     record = carry_out(Task("build", lambda run: build_steps(run, given)), [trial.target])
     assert trial.good(record)["images"]["web"]["bytes"] > 0
+    assert re.fullmatch(PATTERN, trial.good(record)["version"])
+    assert "changes that are not committed" in trial.notes()
+    assert trial.page("version") == "1"
+    sized = look_on("build.sizes", [trial.target], lambda run: sizes(run, given)).hosts[0]
+    rows = {row["service"]: row for row in sized.result["images"]}
+    assert rows["web"]["bytes"] > 0
+    assert rows["web"]["released"] > 0
+    assert rows["web"]["base"]["name"] == f"{trial.images}busybox:1"
+    assert (rows["web"]["limit"], rows["side"]["base"], sized.code) == (None, None, 0)
+    trial.change(build=Build(size_limit={"*": 1000}))
+    record = look_on("build.sizes", [trial.target], lambda run: sizes(run, given))
+    assert "above `size_limit`: web " in trial.bad(record, 3)
     listed = look_on("releases", [trial.target], history.history).hosts[0].result["releases"]
     assert [(row["id"], row["current"]) for row in listed] == [(one, True)]
     shown = look_on("releases", [trial.target], lambda run: history.show(run, one)).hosts[0].result

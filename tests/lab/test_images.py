@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -10,17 +11,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from opslib.command import bash
+from opslib.command import Secret, bash
 from opslib.compose.wanted import wanted
-from opslib.errors import CommandFailed, OpsError
+from opslib.errors import BadSettings, Cancelled, CommandFailed, OpsError
 from opslib.events import Event, Note, Output, Progress
 from opslib.images.build import build, pull_missing
+from opslib.images.cache import Cache
 from opslib.images.info import images_of
-from opslib.images.ship import Reader, ship
+from opslib.images.registry import Pushes, by_registry
+from opslib.images.revision import Revision
+from opslib.images.ship import Shipped, ship
+from opslib.images.stream import Reader
 from opslib.images.tools import ensure_tools, tools_tag
-from opslib.settings.model import Host
+from opslib.settings.caches import cache
+from opslib.settings.model import Build, Host
+from opslib.settings.registry import Registry
 from opslib.settings.units import Address
 from opslib.target.base import Target
 from opslib.target.connect import connect
@@ -53,7 +61,8 @@ def containerd(ssh_config: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def here(lab: dict[str, Any], tmp_path: Path) -> Iterator[Target]:
+def here(lab: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     target = connect(Host(name="local", path=str(tmp_path / "here")))
     yield target
     target.close()
@@ -91,24 +100,114 @@ def events(target: Target) -> list[Event]:
     return seen
 
 
-def test_an_image_is_sent_once_and_again_when_it_changed(here: Target, server: Target, image: str) -> None:
+def noise(image: str, size: int = 3_000_000) -> str:
+    """A layer that no engine has had before, whatever build cache it has."""
+    return f"RUN head -c {size} /dev/urandom >/noise; : {image}"
+
+
+def test_an_image_is_sent_once_and_then_only_what_changed(here: Target, server: Target, image: str) -> None:
     seen = events(server)
-    make(here, image, "RUN head -c 3000000 /dev/urandom >/noise\nENV A=1\nCMD echo $A; wc -c </noise")
-    assert ship(here, server, [image, image]) == [image]
+    make(here, image, f"{noise(image)}\nENV A=1\nCMD echo $A; wc -c </noise")
+    first = ship(here, server, [image, image])
+    assert (first.refs, first.whole) == ((image,), "")
     progress = [event.done for event in seen if isinstance(event, Progress)]
     assert progress == sorted(progress)
-    assert progress[-1] > 3_000_000
+    assert progress[-1] == first.size > 3_000_000
     assert say(server, "run", "--rm", "--network", "none", image) == "1\n3000000"
     mine, theirs = images_of(here, [image])[image], images_of(server, [image])[image]
     assert (theirs.diff_ids, theirs.content, theirs.listed) == (mine.diff_ids, mine.content, True)
-    assert ship(here, server, [image]) == []
-    make(here, image, "RUN head -c 3000000 /dev/urandom >/noise\nENV A=2\nCMD echo $A; wc -c </noise")
+    assert ship(here, server, [image]) == Shipped()
+    make(here, image, f"{noise(image)}\nENV A=2\nCMD echo $A; wc -c </noise")
     assert images_of(here, [image])[image].diff_ids == mine.diff_ids  # only a variable is another one
-    assert ship(here, server, [image]) == [image]
-    assert say(server, "run", "--rm", "--network", "none", image) == "2\n3000000"
+    for change in ("", "\nRUN head -c 10000 /dev/urandom >/change"):
+        make(here, image, f"{noise(image)}\nENV A=2\nCMD echo $A; wc -c </noise{change}")
+        again = ship(here, server, [image])
+        assert (again.refs, again.whole) == ((image,), "")
+        assert again.size is not None and again.size < 20_000
+        assert say(server, "run", "--rm", "--network", "none", image) == "2\n3000000"
+    # what is there now is whole for the engine itself, too
+    assert len(server.run(docker(server.host, "image", "save", image, to="/dev/null")).text) == 0
+    assert not server.run(bash('ls -A "$1/ship" 2>/dev/null', server.state), check=False).text
 
 
-def test_several_images_where_there_is_no_zstd_here(
+def test_of_a_new_version_only_new_layers_are_read(here: Target, image: str, tmp_path: Path) -> None:
+    cache, came = Cache(), []
+    for version in range(3):
+        make(here, image, f"{noise(image)}\nRUN echo {version} >/version")
+        found = images_of(here, [image])[image]
+        before = {path.name for path in cache.folder.iterdir()} if version else set()
+        with cache.alone(here):
+            config, pieces = cache.read(here, image, found, "zst")
+        came.append({path.name for path in cache.folder.iterdir()} - before)
+        assert list(pieces) == list(dict.fromkeys(found.diff_ids))
+        assert json.loads(config)["rootfs"]["diff_ids"] == list(found.diff_ids)
+    # one layer and a configuration; what the engine calls its layers it tells with the second, and then only the new one
+    assert sorted(path.rpartition(".")[2] for path in came[2]) == ["json", "of", "zst"]
+    assert "127.0.0.1" not in say(here, "image", "ls", "--digests")
+
+
+def test_after_a_cut_it_goes_on_where_it_was(here: Target, server: Target, image: str) -> None:
+    make(here, image, noise(image, 60_000_000))
+    seen = []
+
+    def cut(event: Event) -> None:
+        if isinstance(event, Progress) and event.done > 40_000_000:
+            seen.append(event.done)
+            server.cancel()
+
+    server.tell = cut
+    with pytest.raises(Cancelled):
+        ship(here, server, [image])
+    assert images_of_after(server, image) == {}
+    server.tell = [].append
+    rest = ship(here, server, [image])
+    # what was under way on the line when it broke is sent again
+    assert rest.size is not None and rest.size < 50_000_000 and not rest.whole
+    assert say(server, "run", "--rm", "--network", "none", image, "sh", "-c", "wc -c </noise") == "60000000"
+
+
+def images_of_after(server: Target, image: str) -> dict[str, Any]:
+    server.resume()
+    return images_of(server, [image])
+
+
+LYING = """#!/bin/bash
+# The engine of a server, which says that it has layers that it has not.
+docker() {{ command docker exec -i opslib-lab-{name} docker "$@"; }}
+case "$*" in "image inspect --format {{{{.Id}}}} "*) printf '%s %s\\n' {id} '{layers}' ;; *) docker "$@" ;; esac
+"""
+
+
+def beside(server: Target, tmp_path: Path, text: str) -> Target:
+    """The server's engine as this machine's `docker` finds it, by a client of the test's own."""
+    client = tmp_path / "docker-there"
+    client.write_text(text)
+    client.chmod(0o755)
+    return connect(Host(name=server.host.name, path=str(tmp_path / "there"), docker=(str(client),)))
+
+
+def test_where_layers_are_missing_after_all_everything_is_sent(
+    here: Target, server: Target, image: str, tmp_path: Path
+) -> None:
+    make(here, image, f"{noise(image)}\nENV A=1")
+    mine = images_of(here, [image])[image]
+    lying = LYING.format(name=server.host.name, id=mine.id, layers=json.dumps(mine.diff_ids))
+    target = beside(server, tmp_path, lying)
+    Path(target.state).mkdir(parents=True)
+    (Path(target.state) / "shipped").write_text(mine.id + "\n")
+    seen = events(target)
+    sent = ship(here, target, [image])
+    target.close()
+    assert sent.refs == (image,)
+    assert sent.whole and sent.size is not None and sent.size > 3_000_000
+    assert any(
+        isinstance(event, Note) and event.warning and "all of it is sent, because" in event.text for event in seen
+    )
+    assert say(server, "run", "--rm", "--network", "none", image, "sh", "-c", "wc -c </noise") == "3000000"
+    assert images_of(server, [image])[image].listed
+
+
+def test_several_images_where_there_is_no_zstd_there(
     here: Target, server: Target, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for folder in os.environ["PATH"].split(":"):
@@ -116,16 +215,71 @@ def test_several_images_where_there_is_no_zstd_here(
             if program.name != "zstd" and not (tmp_path / program.name).exists():
                 (tmp_path / program.name).symlink_to(program)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert not here.run(bash("command -v zstd"), check=False).ended.ok
+    target = beside(server, tmp_path, f'#!/bin/bash\nexec docker exec -i opslib-lab-{server.host.name} docker "$@"\n')
+    assert not target.run(bash("command -v zstd"), check=False).ended.ok
     second = image.replace(":1", ":2")
     make(here, image, "ENV A=1")
     make(here, second, "ENV A=2")
     try:
-        assert ship(here, server, [image, second]) == [image, second]
+        sent = ship(here, target, [image, second])
+        assert (sent.refs, sent.whole) == ((image, second), "")
         assert say(server, "run", "--rm", "--network", "none", second, "sh", "-c", "echo $A") == "2"
     finally:
-        for target in (here, server):
-            say(target, "image", "rm", "-f", second)
+        for one in (here, server):
+            say(one, "image", "rm", "-f", second)
+        target.close()
+
+
+# -- by way of a registry
+
+
+@pytest.fixture(scope="module")
+def registry(containerd: str) -> Registry:
+    done = subprocess.run([str(ROOT / "scripts/lab"), "registry", "--json"], capture_output=True, text=True)
+    if done.returncode:
+        missing(f"no registry: {done.stderr}")
+    found = json.loads(done.stdout)["registry"]
+    return Registry(address=f"{found['address']}/team", user=found["user"], password=Secret(found["password"]))
+
+
+def alone(image: str, lines: str) -> str:
+    """The rest of a Dockerfile for an image that shares no layer with any other, and the same lines on top."""
+    return f"{noise(image)}\nFROM scratch\nCOPY --from=0 / /\n{lines}"
+
+
+def test_by_a_registry_it_is_pushed_once_and_nothing_of_the_login_stays(
+    here: Target, server: Target, image: str, registry: Registry
+) -> None:
+    make(here, image, alone(image, "ENV A=1\nCMD echo $A; wc -c </noise"))
+    pushes = Pushes()
+    assert by_registry(here, server, registry, [image], pushes) == Shipped((image,))
+    assert say(server, "run", "--rm", "--network", "none", image) == "1\n3000000"
+    mine, theirs = images_of(here, [image])[image], images_of(server, [image])[image]
+    assert (theirs.content, theirs.listed) == (mine.content, True)
+    assert by_registry(here, server, registry, [image], pushes) == Shipped()
+    for target in (here, server):
+        assert registry.server not in say(target, "image", "ls", "--digests")
+        found = target.run(bash('ls "$1"; cat ~/.docker/config.json', target.state), check=False).text
+        assert "login" not in found and registry.server not in found
+    # what was pulled is in containerd in a form that an image which was sent cannot refer to
+    containerd = server.host.name == SERVER
+    make(here, image, alone(image, "ENV A=2\nCMD echo $A; wc -c </noise"))
+    sent = ship(here, server, [image])
+    assert sent.size is not None and (sent.size > 3_000_000) == containerd and not sent.whole
+    assert say(server, "run", "--rm", "--network", "none", image) == "2\n3000000"
+    # and the other way round
+    make(here, image, alone(image, "ENV A=3\nCMD echo $A; wc -c </noise"))
+    say(server, "image", "rm", "-f", image)
+    ship(here, server, [image])
+    make(here, image, alone(image, "ENV A=4\nCMD echo $A; wc -c </noise"))
+    sent = by_registry(here, server, registry, [image], Pushes())
+    assert (sent.size is not None) == containerd and not sent.whole
+    assert images_of(server, [image])[image].listed
+    assert say(server, "run", "--rm", "--network", "none", image) == "4\n3000000"
+    wrong = Registry(address=registry.address, user=registry.user, password=Secret("not-this-one"))
+    say(server, "image", "rm", "-f", image)
+    with pytest.raises(OpsError, match=f"did not let {registry.user} in"):
+        by_registry(here, server, wrong, [image], pushes)
 
 
 def test_nothing_is_sent_to_the_same_engine(here: Target, lab: dict[str, Any]) -> None:
@@ -177,7 +331,7 @@ def test_a_save_that_breaks_off_loads_nothing(
         ship(dying, server, [image])
     dying.close()
     assert images_of(server, [image]) == {}
-    assert ship(here, server, [image]) == [image]
+    assert ship(here, server, [image]).refs == (image,)
 
 
 def test_a_sender_that_dies_is_an_error_and_no_end_of_file(here: Target) -> None:
@@ -196,8 +350,8 @@ def test_a_sender_that_dies_is_an_error_and_no_end_of_file(here: Target) -> None
 def project_name(target: Target) -> Iterator[str]:
     name = f"cmp-{uuid.uuid4().hex[:8]}"
     yield name
-    for ref in (f"{name}-api:latest", f"{name}:rel1"):
-        say(target, "image", "rm", "-f", ref, check=False)
+    refs = say(target, "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"{name}-api").split()
+    say(target, "image", "rm", "-f", *refs, check=False)
 
 
 COMPOSE = """
@@ -222,21 +376,110 @@ def project_files(place: Place, target: Target, lab: dict[str, Any], name: str, 
     return wanted(target, name, ["compose.yml"], ".env")
 
 
-def test_build_and_tag(place: Place, target: Target, lab: dict[str, Any], project_name: str) -> None:
+def shown(place: Place) -> list[str]:
+    return [event.line for event in place.events if isinstance(event, Output)]
+
+
+def test_build_and_version(place: Place, target: Target, lab: dict[str, Any], project_name: str) -> None:
     project = project_files(place, target, lab, project_name, "COPY data /data\nRUN echo token $SECRET_TOKEN")
-    built = build(target, project, tag_as={"api": f"{project_name}:rel1", "worker": "unused:1"})
+    first = Revision("a" * 40, 1_700_000_000, source="https://me:hunter3@example.com/x")
+    built = build(target, project, revision=first, keep=1)
     assert list(built) == ["api"]
-    found = images_of(target, [f"{project_name}-api", f"{project_name}:rel1", "unused:1"])
-    assert {ref: image.id for ref, image in found.items()} == {
-        f"{project_name}-api": built["api"].id, f"{project_name}:rel1": built["api"].id,
-    }  # fmt: skip
+    tag = f"{project_name}-api:20231114-221320.aaaaaaa"
+    assert images_of(target, [tag, f"{project_name}-api"]) == {tag: built["api"], f"{project_name}-api": built["api"]}
+    labels = json.loads(say(target, "image", "inspect", "--format", "{{json .Config.Labels}}", tag))
+    assert labels["org.opencontainers.image.version"] == "20231114-221320.aaaaaaa"
+    assert labels["org.opencontainers.image.source"] == "https://example.com/x"
+    assert labels["com.docker.compose.project"] == project_name
     assert built["api"].size > 0
-    assert target.run(run_in(target.host, f"{project_name}:rel1", "cat", "/data")).text == "some data"
-    lines = [event.line for event in place.events if isinstance(event, Output)]
-    assert any("COPY data /data" in line for line in lines)
-    assert not any("hunter2" in line for line in lines)
+    assert target.run(run_in(target.host, tag, "cat", "/data")).text == "some data"
+    assert any("COPY data /data" in line for line in shown(place))
+    assert not any("hunter" in line for line in shown(place))
+    assert build(target, project, revision=first)["api"].id == built["api"].id  # the same commit is the same image
+    place.events.clear()
+    other = build(target, project, revision=Revision("b" * 40, 1_700_000_001), keep=1)["api"]
+    assert sum("CACHED" in line for line in shown(place)) == 2, "labels are no part of a layer"
+    assert (other.id == built["api"].id, other.content == built["api"].content) == (False, True)
+    tags = say(target, "image", "ls", "--format", "{{.Tag}}", f"{project_name}-api").split()
+    assert sorted(tags) == ["20231114-221321.bbbbbbb", "latest"], "one version stays"
     assert build(target, project, ["cache"]) == {}
     assert pull_missing(target, project) == []
+
+
+SECRETS = """
+services:
+  api: {build: {context: my api, secrets: [token, {source: key, target: other}]}}
+secrets:
+  token: {environment: TOKEN}
+  key: {file: ./the key}
+"""
+READS = """RUN --mount=type=secret,id=token --mount=type=secret,id=other \
+  cat /run/secrets/token /run/secrets/other | sha256sum >/sum; cat /run/secrets/*"""
+WITHOUT_BUILDX = """#!/bin/bash
+if [[ $1 == buildx ]]; then echo "docker: 'buildx' is not a docker command." >&2; exit 1; fi
+exec docker "$@"
+"""
+
+
+@pytest.mark.parametrize("buildx", [True, False])
+def test_build_secrets_leave_no_trace(
+    place: Place, target: Target, lab: dict[str, Any], project_name: str, buildx: bool
+) -> None:
+    project_files(place, target, lab, project_name, READS)
+    put_bytes(target, SECRETS.encode(), f"{target.root}/compose.yml", mode=0o644)
+    put_bytes(target, b"hunter3", f"{target.root}/the key")
+    put_bytes(target, WITHOUT_BUILDX.encode(), f"{target.root}/docker", mode=0o755)
+    if not buildx:
+        target.host = msgspec.structs.replace(target.host, docker=(f"{target.root}/docker",))
+    build(target, wanted(target, project_name, ["compose.yml"], ".env"), no_cache=True)
+    said = target.run(run_in(target.host, f"{project_name}-api", "cat", "/sum")).text
+    assert said.split()[0] == hashlib.sha256(b"hunter2hunter3").hexdigest()
+    history = say(target, "history", "--no-trunc", f"{project_name}-api")
+    assert "sha256sum" in history
+    assert "hunter" not in history + say(target, "image", "inspect", f"{project_name}-api")
+    assert shown(place)
+    assert not any("hunter2" in line for line in shown(place))
+
+
+def test_a_build_secret_that_is_not_set(place: Place, target: Target, lab: dict[str, Any], project_name: str) -> None:
+    project_files(place, target, lab, project_name, "")
+    put_bytes(target, SECRETS.replace("TOKEN", "ABSENT").encode(), f"{target.root}/compose.yml", mode=0o644)
+    with pytest.raises(BadSettings, match="build secret token of service api is read from the variable ABSENT"):
+        build(target, wanted(target, project_name, ["compose.yml"], ".env"))
+
+
+def test_a_cache_that_the_engine_cannot_write(place: Place, target: Target, lab: dict[str, Any]) -> None:
+    project = project_files(place, target, lab, "cmp-none", "")
+    with pytest.raises(BadSettings, match="cannot write a cache to a folder while its image store is overlay2") as told:
+        build(target, project, settings=Build(cache_to=cache("./c")))
+    assert "docker-container" in (told.value.next or "")
+
+
+def test_caches_in_the_image_and_in_a_folder(containerd: str, lab: dict[str, Any]) -> None:
+    """On a server of their own: what the builder itself knows is forgotten each time."""
+    name = f"cmp-{uuid.uuid4().hex[:8]}"
+    place = Place("ssh", f"opslib-test-{name}")
+    place.host = Host(name=containerd, path=place.host.path, address=Address(containerd))
+    target = place.connect()
+    project = project_files(place, target, lab, name, "RUN echo one >/a\nRUN echo two >/b")
+
+    def cached(**caches: Any) -> int:
+        say(target, "builder", "prune", "-af")
+        place.events.clear()
+        build(target, project, settings=Build(**caches))
+        return sum("CACHED" in line for line in shown(place))
+
+    inline, folder = cache("inline"), cache("./c, d")
+    try:
+        assert cached(cache_to=inline) == 0
+        assert cached(cache_from=(inline,), cache_to=folder) == 2
+        say(target, "image", "rm", "-f", f"{name}-api")
+        assert cached(cache_from=(folder,), cache_to=folder) == 2
+        assert target.run(bash('cd -- "$1" && ls', f"{target.root}/c, d")).lines == ["api"]
+    finally:
+        say(target, "image", "rm", "-f", f"{name}-api", check=False)
+        target.run(bash('rm -rf -- "$1"', target.root))
+        target.close()
 
 
 def test_a_build_that_fails_shows_its_last_lines(

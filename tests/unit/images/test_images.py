@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from opslib.compose.project import Build, Project, Service
-from opslib.images.build import build_command, pull_command, pull_failed, tag_command, to_build, to_pull
-from opslib.images.info import images_command, parse_image, parse_images
-from opslib.images.ship import load_command, missing, save_command
+from opslib.images.build import pull_command, pull_failed, tag_command, to_build, to_pull
+from opslib.images.info import images_command, parse_image, parse_images, with_tag
+from opslib.images.revision import Revision
+from opslib.images.ship import missing
+from opslib.images.stream import load_command, save_command
 from opslib.images.tools import build_command as build_tools
 from opslib.images.tools import recipe, tools_tag
 from opslib.settings.model import Host
@@ -47,6 +49,32 @@ def test_the_same_image_has_the_same_content_whatever_its_id() -> None:
     # the same layers with other settings: a release that changes a variable only
     assert parse_image(inspected(Env=["A=2"])).content != one.content
     assert parse_image({**inspected(), "Architecture": "arm64"}).content != one.content
+    assert parse_image(inspected(Labels={"a": "1"})).content != one.content
+
+
+@pytest.mark.parametrize(
+    "name, said",
+    [
+        ("shop-api", "shop-api:latest"),
+        ("shop-api:2", "shop-api:2"),
+        ("reg.example.com:5000/api", "reg.example.com:5000/api:latest"),
+        ("api@sha256:1", "api@sha256:1"),
+    ],
+)
+def test_a_name_with_its_tag(name: str, said: str) -> None:
+    assert with_tag(name) == said
+
+
+def test_the_commit_that_an_image_was_built_from_is_no_content() -> None:
+    """A commit that changes nothing must not recreate anything."""
+    labels = Revision("a" * 40, 1_700_000_000, source="https://example.com/x").labels()
+    assert len(labels) == 4
+    assert parse_image(inspected(Labels=labels)).content == parse_image(inspected()).content
+    assert (
+        parse_image(inspected(Labels={**labels, "mine": "1"})).content
+        == parse_image(inspected(Labels={"mine": "1"})).content
+        != parse_image(inspected()).content
+    )
 
 
 def test_images_are_found_by_their_place_in_the_list() -> None:
@@ -83,12 +111,7 @@ def test_references_are_words_of_their_own() -> None:
     )  # fmt: skip
 
 
-def test_build() -> None:
-    cmd = build_command(HOST, PROJECT, ["api"], "linux/arm64")
-    assert cmd.masked() == (
-        f"""DOCKER_DEFAULT_PLATFORM=linux/arm64 bash -c 'exec "$@" 2>&1' opslib docker {COMPOSE} build -- api"""
-    )
-    assert cmd.limit == 7200
+def test_pull() -> None:
     assert pull_command(SUDO, PROJECT, "db").masked() == f"sudo -n docker {COMPOSE} pull --quiet -- db"
 
 
