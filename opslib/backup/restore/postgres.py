@@ -19,7 +19,7 @@ from opslib.engines.postgres_inplace import FORGET_SUBSCRIPTIONS
 from opslib.engines.sqltext import role_statements, roles_created
 from opslib.errors import CommandFailed, OpsError
 
-# $1 the artifact, $2 a line that is printed behind it if it could be unpacked to its end ("" for none), then the loader.
+# $1 the artifact, $2 what is printed behind it if it could be unpacked to its end ("" for nothing), then the loader.
 # Both exit codes count: it takes a dead decompressor for the end.
 _LOAD = f"""set -o pipefail; {UNPACK}file=$1 end=$2; shift 2
 {{ unpack "$file" && {{ [ -z "$end" ] || printf '\\n%s\\n' "$end"; }}; }} | "$@" """
