@@ -139,7 +139,7 @@ class PostgresGlobals:
         if options:
             facts["warnings"] = [f"user {self.at.env['PGUSER']} may not read pg_authid: no role's password is in it"]
         program = inside(self.at, "pg_dumpall", "--globals-only", "-w", *options)
-        cmd = pack_command(stage, self.file, program, options=beside(self.at), env=_env(self.at, postgres.DOOR))
+        cmd = pack_command(stage, self.file, program, options=beside(self.at), env=environment(self.at, postgres.DOOR))
         packed = pack(stage, self.title, self.file, cmd)
         at = self.at
         psql = ("psql", "-X", "-U", str(at.env["PGUSER"]), "-d", postgres.DOOR)
@@ -156,7 +156,7 @@ class PostgresGlobals:
 def dump_command(stage: Stage, source: PostgresDatabase, snapshot: str) -> Command:
     """pg_dump of the server's own image, beside its container. Uncompressed inside: zstd does that better."""
     program = inside(source.at, "pg_dump", "--format=custom", "--compress=0", "--no-password", f"--snapshot={snapshot}")
-    env = _env(source.at, source.database)
+    env = environment(source.at, source.database)
     return pack_command(stage, source.file, program, options=beside(source.at), env=env)
 
 
@@ -225,7 +225,8 @@ def _again(target: Target, at: Instance, artifact: Artifact, tools: str) -> Fing
 DATABASE = Database("postgres", find, _reading, again=_again)
 
 
-def _env(at: Instance, database: str) -> dict[str, str | Secret]:
+def environment(at: Instance, database: str) -> dict[str, str | Secret]:
+    """The variables of a program that runs beside the server and is logged in to the database."""
     variables = {name: value for name, value in at.env.items() if name != "PATH"}
     return {**variables, "PGDATABASE": database, **postgres.session(at)}
 

@@ -46,7 +46,7 @@ free=$(df -PB1 . | awk 'NR == 2 {{ print $4 }}'); room=$(( (free - $2) / 1024 ))
 ulimit -f "$room"; [ ! -e "$1" ] || {{ echo "two artifacts are called $1" >&2; exit 1; }}
 tar -C /src --null --no-recursion --verbatim-files-from --owner=0 --group=0 --numeric-owner -T - -cf - | gzip -n >"$t"
 if ((${{#to[@]}})); then age "${{to[@]}}" <"$t" >"$1"; else cat "$t" >"$1"; fi; sealed "$1"
-chown --reference=. -- "$1"; chmod 0440 -- "$1"; sync -- "$1"
+chown --reference=. -- "$1"; chmod 0440 -- "$1"
 raw=$(gzip -dc "$t" | wc -c); sum=$(digest <"$1")
 printf 'packed %s %s %s\\n' "$(stat -c %s -- "$1")" "$raw" "${{sum%% *}}" """
 

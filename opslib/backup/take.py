@@ -199,8 +199,10 @@ def _publish() -> Step[Any]:
 
 
 def _read_back(run: Run, folder: str, artifacts: Sequence[Artifact]) -> None:
-    """What stands on the disk must be what was made, before a manifest says so."""
-    wrong = [f"{file}: {what}" for file, what in digests(run.target, folder, artifacts).items() if what]
+    """What stands on the disk must be what was made, before a manifest says so. It is read while the rest of it goes
+    there."""
+    read = digests(run.target, folder, artifacts, syncing=True)
+    wrong = [f"{file}: {what}" for file, what in read.items() if what]
     if wrong:
         raise OpsError(
             "the backup was written, and reads back as something else: " + "\n    ".join(wrong),

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from . import databases, machine, memory, report, shipping, starts, stores, transfers, trees
+from . import databases, encrypted, machine, memory, peers, report, shipping, starts, stores, transfers, trees
 from .engines import ENGINES
 from .measure import BenchError, Row, Sizes, call
 from .place import CHECKOUT, Place
@@ -19,7 +19,9 @@ BENCHES: dict[str, Callable[[Place, Sizes], list[Row]]] = {
     "list": lambda place, sizes: starts.listing(place, sizes.runs),
     "nochange": lambda place, sizes: starts.nochange(place, sizes.runs),
     **{name: partial(databases.measured, engine=engine) for name, engine in ENGINES.items()},
+    "encrypted": encrypted.measured,
     **{kind: partial(trees.measured, kind=kind) for kind in trees.KINDS},
+    "peers": peers.measured,
     "download": lambda place, sizes: transfers.transfers(place, sizes.runs, sizes.size),
     "ship": shipping.measured,
     "stores": stores.measured,

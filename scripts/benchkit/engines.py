@@ -54,7 +54,8 @@ UNPACK_VOLUME = (
 @dataclass(frozen=True, slots=True)
 class Engine:
     """`name` is that of the group and of opslib's tasks. `keep` makes the bare dump that `load` reads and prints its
-    bytes; `tidy` goes before every load and is not timed. `share`: its dump has SIZE / share bytes."""
+    bytes; `tidy` goes before every load and is not timed. `share`: its dump has SIZE / share bytes. `loading` are the
+    steps of opslib's restore in which the data are loaded and compared."""
 
     name: str
     image: str
@@ -72,6 +73,7 @@ class Engine:
     tidy: str = ":"
     service: Mapping[str, Any] = field(default_factory=dict)
     share: int = 1
+    loading: tuple[str, ...] = ("swap",)
 
 
 ENGINES = {
@@ -79,6 +81,7 @@ ENGINES = {
     for engine in (
         Engine(
             name="postgres",
+            loading=("load", "swap"),
             image="postgres:15",
             data="/var/lib/postgresql/data",
             ready="pg_isready -q -h 127.0.0.1 -U postgres -d bench",
@@ -136,6 +139,7 @@ ENGINES = {
         ),
         Engine(
             name="redis",
+            loading=("load", "swap"),
             image="redis:7",
             data="/data",
             ready="redis-cli ping | grep -qx PONG",

@@ -1,4 +1,5 @@
-"""The memory of `inv` and of its tools containers at large sizes: it must not grow with them."""
+"""The memory of `inv`, of its tools containers, and of what it runs in a database's container, at large sizes: it must
+not grow with them."""
 
 from __future__ import annotations
 
@@ -6,11 +7,12 @@ import contextlib
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from . import trees
 from .databases import database
+from .encrypted import HOST, sealed
 from .engines import ENGINES
 from .measure import MIB, BenchError, Row, Sizes, call, say
 from .place import Place
@@ -29,20 +31,24 @@ def peaks(place: Place, sizes: Sizes) -> list[Row]:
     rows = []
     for name, folder in folders.items():
         size = sizes.volume if name == "volumes" else sizes.size // ENGINES[name].share
-        rows += [
-            _task(place, folder, size, f"backup.{name}"),
-            _task(place, folder, size, f"restore.{name}", "--file", "latest", "--host", "local", "--yes"),
-        ]
+        environ = sealed(place, folder)
+        for host in ("local", HOST) if name == "postgres" else ("local",):
+            for words in ((f"backup.{name}",), (f"restore.{name}", "--file", "latest", "--yes")):
+                rows.append(_task(place, folder, size, environ, *words, "--host", host))
     return [*rows, *_moves(place, sizes.size)]
 
 
-def _task(place: Place, folder: Path, size: int, *words: str) -> Row:
-    with tools() as seen:
-        inv = place.inv(folder, *words).peak
+def _task(place: Place, folder: Path, size: int, environ: Mapping[str, str], *words: str) -> Row:
+    engine = _id(place, f"{folder.name}-one-1")
+    with watching(place, engine) as seen:
+        inv = place.inv(folder, *words, environ=environ).peak
+    added = seen.pop(engine, 0)
     if not seen:
         raise BenchError(f"inv {words[0]} was too short for the memory of its tools container to be seen: more --size")
     ours = f"`inv` {inv / MIB:.0f} MiB, a tools container {max(seen.values()) / MIB:.0f} MiB"
-    return Row(f"peak memory of `inv {words[0]}`, {size >> 20} MiB", ours, "", AIM)
+    ours += f", in the database's container {added / MIB:.0f} MiB" if added else ""
+    what = f"peak memory of `inv {words[0]}`{', encrypted' if words[-1] == HOST else ''}, {size >> 20} MiB"
+    return Row(what, ours, "", AIM)
 
 
 def _moves(place: Place, size: int) -> list[Row]:
@@ -57,9 +63,10 @@ def _moves(place: Place, size: int) -> list[Row]:
 
 
 @contextlib.contextmanager
-def tools() -> Iterator[dict[str, int]]:
+def watching(place: Place, engine: str) -> Iterator[dict[str, int]]:
     """The most bytes that the processes of each tools container had resident together, by its id, of those containers
-    that a `docker run` below this process started meanwhile. Pages that processes share count for each of them."""
+    that a `docker run` below this process started meanwhile; and of those that were put into the container `engine`,
+    beside its own. Pages that processes share count for each of them."""
     peaks: dict[str, int] = {}
     done = threading.Event()
 
@@ -67,9 +74,9 @@ def tools() -> Iterator[dict[str, int]]:
         names: dict[str, str] = {}
         while not done.wait(EVERY):
             for name in _started() - names.keys():
-                if found := _id(name):
+                if found := _id(place, name):
                     names[name] = found
-            for container, resident in _resident(set(names.values())).items():
+            for container, resident in _resident({*names.values()}, engine).items():
                 peaks[container] = max(resident, peaks.get(container, 0))
 
     thread = threading.Thread(target=watch)
@@ -101,20 +108,42 @@ def _below(pid: int, parents: dict[int, int]) -> bool:
     return pid == os.getpid()
 
 
-def _id(name: str) -> str:
-    done = subprocess.run(["docker", "inspect", "-f", "{{.Id}}", name], capture_output=True, text=True, check=False)
-    return done.stdout.strip()
+def _id(place: Place, name: str) -> str:
+    words = [place.docker, "inspect", "-f", "{{.Id}}", name]
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def _resident(containers: set[str]) -> dict[str, int]:
-    found = dict.fromkeys(containers, 0)
-    for pid in _pids() if containers else ():
-        with contextlib.suppress(OSError):
+def _resident(tools: set[str], engine: str) -> dict[str, int]:
+    found = dict.fromkeys(tools, 0)
+    inside: dict[int, int] = {}  # the parents of the processes in the engine's container
+    own: set[int] = set()
+    for pid in _pids():
+        with contextlib.suppress(OSError, IndexError):
             group = Path(f"/proc/{pid}/cgroup").read_text()
-            for container in containers:
+            for container in tools:
                 if container in group:
-                    found[container] += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+                    found[container] += _pages(pid)
+            if engine and engine in group:
+                status = Path(f"/proc/{pid}/status").read_text()
+                inside[pid] = int(status.split("\nPPid:", 1)[1].split()[0])
+                if status.split("\nNSpid:", 1)[1].split("\n")[0].split()[-1] == "1":
+                    own.add(pid)
+    for pid in inside:
+        if _first(pid, inside) not in own:
+            with contextlib.suppress(OSError):
+                found[engine] = found.get(engine, 0) + _pages(pid)
     return found
+
+
+def _first(pid: int, parents: Mapping[int, int]) -> int:
+    """The first of a process's ancestors in the container: its process 1, or what `docker exec` put there."""
+    while parents[pid] in parents:
+        pid = parents[pid]
+    return pid
+
+
+def _pages(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
 
 
 def _pids() -> Iterator[int]:

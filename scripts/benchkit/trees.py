@@ -27,21 +27,32 @@ def volume(place: Place, kind: str, sizes: Sizes) -> Path:
     }
     folder, there = place.up(f"bench-{kind}", service, mark)
     if not there:
-        say(f"{kind}: {_what(kind, sizes)}, about 10 s per GB")
+        say(f"{kind}: {named(kind, sizes)}, about 10 s per GB")
         run = [place.docker, "run", "--rm", "-i", "-v", f"{folder.name}_data:/data"]
         call([*run, f"{place.images}python:3.11-slim", "python", "-", *words], stdin=FILL)
         (folder / mark).touch()
     return folder
 
 
+def mountpoint(place: Place, folder: Path) -> str:
+    """Where the files of a project's volume are on this machine."""
+    mount = call([place.docker, "volume", "inspect", "-f", "{{.Mountpoint}}", f"{folder.name}_data"]).out.strip()
+    if not os.access(mount, os.R_OK | os.X_OK):
+        raise BenchError(f"the peer reads {mount} by hand, and this user may not: run scripts/bench as root")
+    return mount
+
+
+def disk_usage(folder: str | Path) -> int:
+    """The bytes of the files in a folder."""
+    return int(call(["du", "-sb", folder]).out.split()[0])
+
+
 def measured(place: Place, sizes: Sizes, kind: str) -> list[Row]:
     """`inv backup.volumes` and `inv restore.volumes`, each beside its peers."""
     folder = volume(place, kind, sizes)
-    mount = call([place.docker, "volume", "inspect", "-f", "{{.Mountpoint}}", f"{folder.name}_data"]).out.strip()
-    if not os.access(mount, os.R_OK | os.X_OK):
-        raise BenchError(f"the peer reads {mount} by hand, and this user may not: run scripts/bench {kind} as root")
-    bytes_ = int(call(["du", "-sb", mount]).out.split()[0])
-    what = f"{_what(kind, sizes)}, {bytes_ / 1e9:.2f} GB"
+    mount = mountpoint(place, folder)
+    bytes_ = disk_usage(mount)
+    what = f"{named(kind, sizes)}, {bytes_ / 1e9:.2f} GB"
     say(f"inv backup.volumes, {what}")
 
     def sh(script: str) -> Callable[[], float]:
@@ -92,7 +103,8 @@ def measured(place: Place, sizes: Sizes, kind: str) -> list[Row]:
     return rows
 
 
-def _what(kind: str, sizes: Sizes) -> str:
+def named(kind: str, sizes: Sizes) -> str:
+    """How the volume is called in a table."""
     return f"{sizes.volume >> 20} MiB of mixed files" if kind == "volume" else f"{sizes.files} small files"
 
 

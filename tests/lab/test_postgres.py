@@ -19,13 +19,13 @@ from opslib.backup.restore.options import Options
 from opslib.backup.restore.steps import steps
 from opslib.backup.take import Options as Taking
 from opslib.backup.take import steps as taking
-from opslib.command import Secret
+from opslib.command import Secret, bash
 from opslib.events import Note, Progress, StepStarted
 from opslib.run.record import Record
 from opslib.settings.model import Backup, Postgres
 from opslib.target.base import Target
 from opslib.target.connect import connect
-from opslib.target.docker import exec_in, mount, run_in
+from opslib.target.docker import docker, exec_in, mount, run_in
 from opslib.target.transfer import put_bytes
 from tests.lab.postgres_stack import APP, IN_PLACE, OWNED, RUIN, SWAPPED, Databases
 from tests.lab.restore_stack import USER, brought_up, docker_says, ident
@@ -310,6 +310,34 @@ def test_a_fingerprint_is_the_same_after_a_restore_and_sees_what_changed(
         assert changed() == ["public.odd: other contents", "columns: other definitions", "indexes: other definitions"]
     finally:
         stack.sql("postgres", f"alter database {ident(copy)} is_template false;\ndrop database {ident(copy)}")
+
+
+def test_a_load_whose_container_is_killed_changes_nothing(stack: Databases, saved: tuple[str, dict[str, str]]) -> None:
+    """The one beside the server, which the server does not notice. It is loaded in place, and waits for a lock."""
+    now, crashes = stack.look_at(IN_PLACE), crashed(stack)
+    target, records = connect(stack.host), []
+    only = {"kinds": ("postgres",), "service": "db", "database": IN_PLACE}
+    thread = threading.Thread(target=lambda: records.append(stack.restore(saved[0], target, **only)))
+    with locked(stack, IN_PLACE, "people in access share mode"):
+        thread.start()
+        stack.wait_until(lambda: stack.sql("postgres", WAITING) != ["0"], 90)
+        stack.target.run(bash(
+            'for c in $(docker ps -q --filter label=opslib=1); do docker inspect -f "{{json .Mounts}}" "$c" | '
+            'grep -qF "$1" && docker kill "$c"; done; true', f"{sets.directory(stack.target)}/{saved[0]}",
+        ))  # fmt: skip
+        thread.join(60)
+        assert not thread.is_alive()
+    target.close()
+    assert "could not be loaded" in failed(records[0])
+    assert stack.look_at(IN_PLACE) == now
+    assert stack.running() == ALL
+    assert crashed(stack) == crashes
+
+
+def crashed(stack: Databases) -> int:
+    """How often the server says that one of its processes was killed."""
+    said = stack.target.run(docker(stack.host, "logs", stack.container("db"))).ended.stderr
+    return said.count("terminated by signal")
 
 
 def killing(stack: Databases, harm: Callable[[], None]) -> Target:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,7 +17,7 @@ from opslib.backup.restore import runkey
 from opslib.backup.unpack import UNPACK
 from opslib.command import Command, Secret, bash, command
 from opslib.errors import Cancelled, HostLost, OpsError
-from opslib.target.docker import docker, exec_in, mount, run_in
+from opslib.target.docker import Env, docker, exec_in, mount, run_in
 from opslib.target.transfer import stream_out
 
 if TYPE_CHECKING:
@@ -143,10 +143,11 @@ class Context:
         options = ["--security-opt", "label=disable"]
         return run_in(self.target.host, self.tools, *argv, mounts=mounts, options=options, env=self.keys, limit=limit)
 
-    def reading(self, folder: str, *argv: str) -> Command:
+    def reading(self, folder: str, *argv: str, options: Sequence[str] = (), env: Env | None = None) -> Command:
         """A program of the tools container that reads files of the set in `folder`, which is there as SET."""
         mounts = [mount("bind", folder, SET, readonly=True)]
-        return run_in(self.target.host, self.tools, *argv, mounts=mounts, env=self.keys, limit=LONG)
+        return run_in(self.target.host, self.tools, *argv, mounts=mounts, options=options,
+                      env={**(env or {}), **self.keys}, limit=LONG)  # fmt: skip
 
     @property
     def keys(self) -> Mapping[str, str | Secret]:

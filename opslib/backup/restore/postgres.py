@@ -6,16 +6,23 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from opslib.backup.pack import LONG
-from opslib.backup.restore.context import Context, read_artifact, unpacked
+from opslib.backup.pack import LONG, beside, inside
+from opslib.backup.postgres import environment
+from opslib.backup.restore.context import SET, Context, read_artifact
 from opslib.backup.restore.part import Part, differing
-from opslib.command import Command, Secret, pipe
+from opslib.backup.unpack import UNPACK
+from opslib.command import Command, Secret
 from opslib.engines import postgres_restore as pg
 from opslib.engines.instance import Instance
-from opslib.engines.postgres import COUNT, LARGE, PROPERTIES, counts_from, major, psql, session
+from opslib.engines.postgres import COUNT, DOOR, LARGE, PROPERTIES, counts_from, major, psql, session
 from opslib.engines.postgres_inplace import FORGET_SUBSCRIPTIONS
 from opslib.engines.sqltext import role_statements, roles_created
 from opslib.errors import CommandFailed, OpsError
+
+# $1 the artifact, $2 what is printed behind it if it could be unpacked to its end ("" for nothing), then the loader.
+# Both exit codes count: it takes a dead decompressor for the end.
+_LOAD = f"""set -o pipefail; {UNPACK}file=$1 end=$2; shift 2
+{{ unpack "$file" && {{ [ -z "$end" ] || printf '\\n%s\\n' "$end"; }}; }} | "$@" """
 
 
 class PostgresPart(Part, frozen=True, kw_only=True, tag="postgres"):
@@ -163,12 +170,15 @@ def loader_env(db: Instance) -> dict[str, str | Secret]:
     return {**session(db), "PGCLIENTENCODING": "UTF8"}
 
 
-def load_command(ctx: Context, db: Instance, folder: str, file: str, program: Sequence[str]) -> Command:
-    """The artifact, unpacked, into a program of the engine's container. Both exit codes count: the program takes a
-    dead decompressor for the end. (A container that shares the engine's process ids would be faster and is no way:
-    PostgreSQL takes the violent end of any process that is left to it for a crash of its own.)"""
-    into = db.tool(ctx.target.host, *program, env=loader_env(db), streams=True)
-    return pipe(unpacked(ctx, folder, file), into)
+def load_command(ctx: Context, db: Instance, folder: str, file: str, program: Sequence[str], *, database: str = DOOR,
+                 end: str = "") -> Command:  # fmt: skip
+    """The artifact, unpacked, into a program of the engine's own image, which runs beside its container as a dump does:
+    what passes the stream of `docker exec` is slower than PostgreSQL. `database` is what it connects to where its words
+    do not say it."""
+    words = ("bash", "-c", _LOAD, "opslib", f"{SET}/{file}", end, *inside(db, *program))
+    options = ["--security-opt", "label=disable", "--env", "TINI_SUBREAPER=1", *beside(db)]
+    env = {**environment(db, database), "PGCLIENTENCODING": "UTF8"}
+    return ctx.reading(folder, *words, options=options, env=env)
 
 
 def count_tables(ctx: Context, db: Instance, database: str) -> dict[str, int]:

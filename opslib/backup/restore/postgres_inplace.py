@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from opslib.backup.manifest import Artifact
 from opslib.backup.restore import postgres
-from opslib.backup.restore.context import SET, Context, unpacked
+from opslib.backup.restore.context import Context
 from opslib.backup.restore.part import differing
 from opslib.backup.restore.postgres import PostgresPart
 from opslib.backup.restore.reload import safety_copy
-from opslib.backup.unpack import UNPACK
-from opslib.command import Command, pipe
 from opslib.engines import postgres_inplace as place
 from opslib.engines import postgres_restore as pg
 from opslib.engines.instance import Instance
@@ -71,13 +69,13 @@ class PostgresInPlace(PostgresPart, frozen=True, kw_only=True, tag="postgres-in-
 
     def _put(self, ctx: Context, db: Instance, folder: str, file: str, form: str, counts: dict[str, Any] | None,
              properties: Mapping[str, Any], settings: Sequence[Mapping[str, Any]]) -> None:  # fmt: skip
-        program = place.loader(form, self.mark, atomic=self.atomic)
+        program, end = place.loader(form, self.mark, atomic=self.atomic), place.END if form == "plain" else ""
         try:
-            said = ctx.target.run(load_command(ctx, db, self.live, folder, file, form, program)).ended.stderr
+            done = ctx.target.run(postgres.load_command(ctx, db, folder, file, program, database=self.live, end=end))
         except CommandFailed as error:
             said = error.stderr or error.what
         else:
-            said = "" if self._marked(ctx, db) else f"the dump was not read to its end: {said}"
+            said = "" if self._marked(ctx, db) else f"the dump was not read to its end: {done.ended.stderr}"
         if said:
             raise OpsError(f"{self.title} could not be loaded: {said.strip()}", host=ctx.target.host.name)
         seen = postgres.count_tables(ctx, db, self.live)
@@ -103,18 +101,6 @@ class PostgresInPlace(PostgresPart, frozen=True, kw_only=True, tag="postgres-in-
                 raise
             text = f"{self.title}: its settings and rights are as they were: {error.stderr.strip()}"
             ctx.target.tell(Note(ctx.target.host.name, text, warning=True))
-
-
-def load_command(ctx: Context, db: Instance, database: str, folder: str, file: str, form: str,
-                 program: Sequence[str]) -> Command:  # fmt: skip
-    """The artifact, unpacked, into the loader. Plain SQL is followed by END, if it could be unpacked to its end."""
-    if form == "plain":
-        words = ("bash", "-c", f'{UNPACK}unpack "$1" && printf "\\n%s\\n" "$2"', "opslib", f"{SET}/{file}", place.END)
-        raw = ctx.reading(folder, *words)
-    else:
-        raw = unpacked(ctx, folder, file)
-    env = {**postgres.loader_env(db), "PGDATABASE": database}
-    return pipe(raw, db.tool(ctx.target.host, *program, env=env, streams=True))
 
 
 def _recorded(artifact: Artifact) -> tuple[dict[str, Any], tuple[dict[str, Any], ...]]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from opslib.backup import redis
 from opslib.backup.byhand import decompress
-from opslib.backup.pack import _INSIDE, _PACK, _PACK_SEALED, beside, embedded_command, inside, pack_command
+from opslib.backup.pack import _INSIDE, _PACK, _PACK_SEALED, KEEP, beside, embedded_command, inside, pack_command
 from opslib.backup.postgres import PostgresDatabase, _by_hand, dump_command
 from opslib.backup.redis import RedisServer
 from opslib.backup.source import Stage
@@ -186,3 +188,23 @@ def test_what_went_in_is_known_or_there_is_no_artifact(
             assert told[-4:-3] + told[-2:-1] == ["packed", "7"], done.stderr
         else:
             assert (done.returncode, "the dump is empty" in done.stderr) == (1, True)
+
+
+def test_what_is_kept_is_digested(tmp_path: Path) -> None:
+    data = b"x" * 3_000_001
+    ran = kept(tmp_path / "f", data)
+    assert (ran.returncode, ran.stdout.decode().strip()) == (0, hashlib.sha256(data).hexdigest())
+    assert (tmp_path / "f").read_bytes() == data
+
+
+def test_what_cannot_be_kept_is_said(tmp_path: Path) -> None:
+    """Where there is a file already, and at the limit that keeps the disk's reserve."""
+    (tmp_path / "f").touch()
+    assert (kept(tmp_path / "f", b"x").returncode, kept(tmp_path / "f", b"x").stdout) == (1, b"")
+    ran = kept(tmp_path / "g", b"x" * 3_000_001, "ulimit -f 1000;")
+    assert (ran.returncode, ran.stderr.decode().strip()) == (1, f"{tmp_path}/g: File too large")
+
+
+def kept(file: Path, data: bytes, before: str = "") -> subprocess.CompletedProcess[bytes]:
+    words = ["bash", "-c", f'{before} exec "$@"', "bash", sys.executable, "-c", KEEP, str(file)]
+    return subprocess.run(words, input=data, capture_output=True, timeout=30, check=False)
