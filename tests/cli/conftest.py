@@ -25,7 +25,7 @@ class Done:
     @property
     def json(self) -> dict[str, Any]:
         """The one object on standard output."""
-        assert self.out.count("\n") == 1, self.out
+        assert self.out.count("\n") == 1, (self.code, self.out, self.err)
         record: dict[str, Any] = json.loads(self.out)
         return record
 

@@ -283,7 +283,7 @@ def test_by_a_registry_it_is_pushed_once_and_nothing_of_the_login_stays(
 
 
 def test_nothing_is_sent_to_the_same_engine(here: Target, lab: dict[str, Any]) -> None:
-    assert ship(here, here, ["whatever:1"]) == []
+    assert ship(here, here, ["whatever:1"]) == Shipped()
 
 
 def test_an_image_that_is_not_here_cannot_be_sent(here: Target, server: Target) -> None:
