@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from opslib.engines.mongo_bson import program
-from tests.unit.engines.test_mongo_archive import META, ORDERS, USERS
+from tests.programs.test_mongo_archive import META, ORDERS, USERS
 
 ARCHIVE, FOLDER = program("mongo_archive"), program("mongo_folder")
 LONG = "é" * 120  # escaped longer than a file's name may be
