@@ -138,6 +138,11 @@ class _Version(Struct):
     version: int
 
 
+# Made while the module is loaded, by one thread: msgspec learns a type when it is first used, and two that do so at the
+# same time end the process by SIGSEGV (seen with 0.22: several hosts, each with a manifest to read).
+_VERSION_IN, _MANIFEST_IN = msgspec.json.Decoder(_Version), msgspec.json.Decoder(Manifest)
+
+
 def encode(manifest: Manifest) -> bytes:
     """The manifest as the text of its file."""
     return seal(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
@@ -158,14 +163,14 @@ def decode(data: bytes, where: str) -> Manifest:
     that is not as it was written.
     """
     try:
-        version = msgspec.json.decode(data, type=_Version).version
+        version = _VERSION_IN.decode(data).version
         if version not in (VERSION, UNSEALED):
             raise BadManifest(
                 f"{where} is of version {version}, this opslib reads versions up to {VERSION}",
                 left="everything",
                 next="use the opslib that made it, or a newer one: pip install --upgrade opslib",
             )
-        manifest = msgspec.json.decode(data, type=Manifest)
+        manifest = _MANIFEST_IN.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadManifest(f"{where} cannot be read: {error}", left="everything", next="inv backup.list") from None
     wrong = _contradiction(manifest)

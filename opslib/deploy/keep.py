@@ -59,7 +59,7 @@ def replaced(target: Target, release: str, stage: str, paths: Iterable[str]) -> 
 def read_one(target: Target, release: str) -> Release | None:
     """One release's record, or None."""
     text = read_file(target, f"{releases.folder(target, release)}/release.json")
-    return msgspec.json.decode(text, type=Release) if text else None
+    return releases.decode(text) if text else None
 
 
 def failed(run: Run, memo: Memo) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from opslib.backup.restore.context import Place
 from opslib.backup.restore.files import TreePart
 from opslib.backup.restore.part import Part
@@ -34,3 +36,5 @@ AnyPart = (
     | SqlitePart
     | ColdPart
 )
+
+msgspec.json.Decoder(list[AnyPart])  # learned by one thread, while the module is loaded, as of manifests
