@@ -13,6 +13,7 @@ from opslib.backup.database import Counts
 from opslib.backup.manifest import Artifact, Fingerprint
 from opslib.backup.pack import LONG, beside, inside, pack_command, script
 from opslib.engines import mysql
+from opslib.errors import OpsError
 from opslib.target.docker import run_in
 
 if TYPE_CHECKING:
@@ -79,4 +80,9 @@ def again(target: Target, at: Instance, artifact: Artifact, tools: str) -> Finge
         return None
     words = script(THROUGH, program("mysql_count"), "read", *_words(at, artifact.name, programs=False))
     options = ["--security-opt", "label=disable", "--env", "TINI_SUBREAPER=1", *beside(at)]
-    return fingerprint(target.run(run_in(target.host, tools, *words, options=options, env=env(at), limit=LONG)).lines)
+    lines = target.run(run_in(target.host, tools, *words, options=options, env=env(at), limit=LONG)).lines
+    seen = fingerprint(lines)
+    if seen is None:
+        raise OpsError(f"what was restored of {artifact.title} could not be hashed", host=target.host.name,
+                       next="run it again")  # fmt: skip
+    return seen

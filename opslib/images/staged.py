@@ -9,7 +9,7 @@ from opslib.command import Command
 from opslib.compose.script import docker_script
 from opslib.images.pieces import Codec, Piece
 from opslib.target.base import BLOCK
-from opslib.target.transfer import Moved
+from opslib.target.transfer import Moved, talk
 
 if TYPE_CHECKING:
     from opslib.settings.model import Host
@@ -60,28 +60,21 @@ def load(target: Target, tags: Sequence[str], pieces: Sequence[Piece], codec: Co
     `moved` is called with the bytes that are there. Raises CommandFailed with one of the codes above, HostLost,
     Cancelled, OSError.
     """
-    cmd = load_command(target.host, target.state, tags, pieces, codec)
-    process = target.start(cmd.with_(streams=True))
-    try:
+    went = 0
+
+    def give(process: Process) -> None:
+        nonlocal went
         there = _numbers(process, len(pieces))
-        done = sum(there)
         for piece, have in zip(pieces, there, strict=False):
             with piece.open() as file:
                 file.seek(have)
                 while block := file.read(BLOCK):
                     process.write(block)
-                    done += len(block)
-                    moved(done)
-        process.end_input()
-        while process.read():
-            pass
-    except BaseException:
-        target.abandon(process)
-        raise
-    ended = target.finish(process)
-    if not ended.ok:
-        raise target.failure(cmd, ended)
-    return done - sum(there)
+                    went += len(block)
+                    moved(sum(there) + went)
+
+    talk(target, load_command(target.host, target.state, tags, pieces, codec), give)
+    return went
 
 
 def clear_command(host: Host, state: str) -> Command:

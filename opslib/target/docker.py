@@ -113,7 +113,8 @@ def whole(target: Target, lines: Sequence[str]) -> Sequence[str]:
     """
     if lines and lines[-1] == "end":
         return lines[:-1]
-    raise OpsError("docker run lost a part of what its program said", host=target.host.name, next="run it again")
+    what = "an answer broke off before its end (docker run may lose what its program prints), so it is not believed"
+    raise OpsError(what, host=target.host.name, next="run it again")
 
 
 def mount(kind: str, source: str, destination: str, *, readonly: bool = False) -> str:

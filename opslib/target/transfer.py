@@ -12,6 +12,7 @@ from typing import BinaryIO
 from opslib.command import Command, bash
 from opslib.errors import CommandFailed, OpsError
 from opslib.target.base import BLOCK, Target
+from opslib.target.process import Process
 
 Moved = Callable[[int], None]
 
@@ -63,9 +64,14 @@ def relay(source: Target, cmd: Command, target: Target, into: Command, moved: Mo
 def fill(target: Target, into: Command, give: Callable[[Callable[[bytes], None]], object]) -> None:
     """What `give` hands to the function that it is called with goes to a command's standard input, and ends when `give`
     returns. Raises CommandFailed, HostLost, Cancelled; when `give` raises, the command is broken off."""
+    talk(target, into, lambda process: give(process.write))
+
+
+def talk(target: Target, into: Command, give: Callable[[Process], object]) -> None:
+    """The same where `give` also reads what the command answers."""
     process = target.start(into.with_(streams=True))
     try:
-        give(process.write)
+        give(process)
         process.end_input()
         while process.read():
             pass

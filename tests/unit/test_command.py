@@ -70,5 +70,5 @@ def test_an_answer_without_its_end_is_refused(tmp_path: Path, lines: list[str]) 
     target = Local(Host(name="local", path=str(tmp_path)))
     assert whole(target, ["end"]) == []
     assert whole(target, [*lines, "end"]) == lines
-    with pytest.raises(OpsError, match="lost a part"):
+    with pytest.raises(OpsError, match="broke off before its end"):
         whole(target, lines)

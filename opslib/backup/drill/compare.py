@@ -62,8 +62,9 @@ def _same_bytes(ctx: Context, part: TreePart | SqlitePart) -> bool:
     if not ctx.tools:
         return False
     text, words = (_TREE, []) if isinstance(part, TreePart) else (_FILE, [part.path])
-    cmd = ctx.script(text, part.place, ctx.set_path(part.folder, part.file), *words, set_folder=part.folder)
-    _refuse(ctx, part, ctx.target.run(cmd).lines)
+    words = [ctx.set_path(part.folder, part.file), *words]
+    said = ctx.answer(text, part.place, *words, set_folder=part.folder)
+    _refuse(ctx, part, [line for line in said.split("\n") if line])
     return True
 
 

@@ -17,7 +17,7 @@ from opslib.backup.restore import runkey
 from opslib.backup.unpack import UNPACK
 from opslib.command import Command, Secret, bash, command
 from opslib.errors import Cancelled, HostLost, OpsError
-from opslib.target.docker import Env, docker, exec_in, mount, run_in
+from opslib.target.docker import Env, docker, exec_in, mount, run_in, whole
 from opslib.target.transfer import stream_out
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ ANSWER = 60.0  # seconds that an engine may take to answer after its start
 STARTS = 3  # an engine that ends again so often does not start
 INSIDE = "/opslib-data"
 SET = "/opslib-set"
+
+# A script, and a line behind what it prints. Its own `exit` and `set -e` end it alone.
+_ENDED = """( {}
+); code=$?; [ "$code" != 0 ] || printf '\\nend\\n'; exit "$code\""""
 
 
 class Place(Struct, frozen=True, kw_only=True):
@@ -142,6 +146,12 @@ class Context:
             return exec_in(self.target.host, there, *argv, limit=limit)
         options = ["--security-opt", "label=disable"]
         return run_in(self.target.host, self.tools, *argv, mounts=mounts, options=options, env=self.keys, limit=limit)
+
+    def answer(self, text: str, place: Place, *words: str, set_folder: str = "") -> str:
+        """All that a `script` prints, where nothing printed is an answer too. Raises CommandFailed, and OpsError where
+        it broke off."""
+        result = self.target.run(self.script(_ENDED.format(text), place, *words, set_folder=set_folder))
+        return "\n".join(whole(self.target, result.text.split("\n")))
 
     def reading(self, folder: str, *argv: str, options: Sequence[str] = (), env: Env | None = None) -> Command:
         """A program of the tools container that reads files of the set in `folder`, which is there as SET."""

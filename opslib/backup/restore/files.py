@@ -14,7 +14,7 @@ from opslib.backup.restore.part import Part, differing
 from opslib.backup.unpack import UNPACK
 from opslib.command import Command, bash
 from opslib.engines import sqlite, tree
-from opslib.errors import OpsError
+from opslib.errors import CommandFailed, OpsError
 from opslib.settings import globs
 from opslib.target.docker import docker
 
@@ -150,7 +150,7 @@ class TreePart(Part, frozen=True, kw_only=True, tag="tree"):
     def back(self, ctx: Context) -> None:
         if self.create is not None and self.place.kind == "folder" and _missing(ctx, self.place.source):
             return
-        moved = ctx.target.run(ctx.script(exchange.BACK, self.place, self.id, *(self.moved or self.paths))).text
+        moved = ctx.answer(exchange.BACK, self.place, self.id, *(self.moved or self.paths))
         if self.before is not None and moved:
             ctx.target.run(ctx.script(exchange.DISCARD, self.place, self.id))
             seen = count(ctx, self.place, self.paths)
@@ -187,12 +187,12 @@ def picked(ctx: Context, part: TreePart, found: Sequence[Picked], *, elsewhere: 
 
 
 def _ways(ctx: Context, place: Place, paths: Sequence[str]) -> list[str]:
-    result = ctx.target.run(ctx.script(_WAY, place, *paths), check=False)
-    if not result.ended.ok:
-        raise OpsError(f"what is to be put back has no place: {result.ended.stderr.strip()}",
+    try:
+        return [way for way in ctx.answer(_WAY, place, *paths).split("\0") if way]
+    except CommandFailed as error:
+        raise OpsError(f"what is to be put back has no place: {error.stderr.strip()}",
                        host=ctx.target.host.name, left="everything",
-                       next="move it away first, or restore --into another place")  # fmt: skip
-    return [way for way in result.out.decode("utf-8", "surrogateescape").split("\0") if way]
+                       next="move it away first, or restore --into another place") from None  # fmt: skip
 
 
 def _missing(ctx: Context, folder: str) -> bool:
@@ -202,7 +202,7 @@ def _missing(ctx: Context, folder: str) -> bool:
 def used(ctx: Context, place: Place, paths: Sequence[str] = ()) -> int:
     """Bytes of the disk that the place (or the paths in it that are there) takes: a file with holes takes less."""
     words = present(ctx, place, paths) if paths else ["."]
-    return int(ctx.target.run(ctx.script(_USED, place, *words)).text or 0) if words else 0
+    return int(ctx.answer(_USED, place, *words).strip() or 0) if words else 0
 
 
 def more(ctx: Context, place: Place, paths: Sequence[str], patterns: Sequence[str],
@@ -241,5 +241,4 @@ def count(ctx: Context, place: Place, paths: Sequence[str] = (), *, below: str =
 def present(ctx: Context, place: Place, paths: Sequence[str]) -> list[str]:
     """Those of the paths that are there."""
     words = [tree.inside(path) for path in paths]
-    printed = ctx.target.run(ctx.script(_PRESENT, place, *words)).out.decode("utf-8", "surrogateescape")
-    return [path for path in printed.split("\0") if path]
+    return [path for path in ctx.answer(_PRESENT, place, *words).split("\0") if path]

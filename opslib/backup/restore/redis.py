@@ -98,7 +98,7 @@ class RedisPart(RedisFiles, frozen=True, kw_only=True, tag="redis"):
         self._users_again(ctx, at)
 
     def back(self, ctx: Context) -> None:
-        if not ctx.target.run(ctx.script(exchange.MOVED, self.place, self.id)).text:
+        if not ctx.answer(exchange.MOVED, self.place, self.id):
             if self._users_before(ctx) is not None:  # it may have been stopped
                 self._users_again(ctx, ctx.instance(self.service, fresh=True))
             return  # people may have written since: their services were not kept down

@@ -128,7 +128,7 @@ def some(ctx: Context, part: SqlitePart, tables: tuple[str, ...]) -> SqlitePart:
         raise OpsError(f"{part.title} is not there, or cannot be read: it has no place for a table", left="everything",
                        host=ctx.target.host.name, next="restore it whole, without --only")  # fmt: skip
     words = [part.path, ctx.python, program("sqlite_tables"), *tables]
-    hanging = [json.loads(line) for line in ctx.target.run(ctx.script(HANG, part.place, *words)).lines]
+    hanging = [json.loads(line) for line in ctx.answer(HANG, part.place, *words).split("\n") if line]
     said = {
         "foreign key": "a foreign key of {} points at it: every row of it must find its own, or nothing is changed",
         "view": "view {} reads it, and stays", "trigger": "trigger {} works on it, and stays",

@@ -48,13 +48,12 @@ def refuse_data(ctx: Context, chosen: Chosen, seen: Seen) -> tuple[str, ...]:
     full: list[str] = []
     for volume in _volumes(ctx, chosen, seen):
         place = Place(kind="volume", source=volume.name)
-        (full if ctx.target.run(ctx.script(_SOME, place)).text else empty).append(volume.name)
+        (full if ctx.answer(_SOME, place) else empty).append(volume.name)
     if full:
         raise _there(ctx, f"volume {', '.join(full)}", f"docker volume rm {' '.join(full)}")
     for base, paths in _folders(ctx, chosen):
         place = Place(kind="folder", source=base)
-        found = ctx.target.run(ctx.script(_FILES, place, *(inside(path) for path in paths))).out
-        for name in found.decode("utf-8", "surrogateescape").split("\0"):
+        for name in ctx.answer(_FILES, place, *(inside(path) for path in paths)).split("\0"):
             full_path = posixpath.normpath(posixpath.join(base, name))
             if name and relative(full_path, ctx.target.root) not in seen.sources:
                 raise _there(ctx, full_path, f"mv {', '.join(paths)} elsewhere")
