@@ -22,10 +22,11 @@ done"""
 
 def facts() -> dict[str, str] | None:
     """Where it is and who may use it, while it runs."""
-    said = attempt([engine.client(), "port", CONTAINER, "5000/tcp"])
-    if said.returncode != 0 or not said.stdout.strip():
-        return None
-    return {"address": said.stdout.split()[0], "user": USER, "password": _password()}
+    # Not `docker port` alone: it goes on naming the port of a container that an engine's end took along.
+    docker = engine.client()
+    running = attempt([docker, "inspect", "-f", "{{.State.Running}}", CONTAINER]).stdout.strip()
+    address = attempt([docker, "port", CONTAINER, "5000/tcp"]).stdout.split() if running == "true" else []
+    return {"address": address[0], "user": USER, "password": _password()} if address else None
 
 
 def ensure() -> None:
