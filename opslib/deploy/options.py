@@ -21,13 +21,15 @@ class DeployOptions:
     recreates what has not changed too, `build` builds although nothing of the build's context has changed. `env` says
     whose env file counts when it was changed on the server. `backup` gives the steps of a backup, for
     `backup_first`. Where the project comes from a backup set, `name` is the one that it had, and `git` tells which
-    files came with it. `pushes` is what the run has pushed to registries."""
+    files came with it. `pushes` is what the run has pushed to registries. `orphan` names data that services may lose
+    sight of."""
 
     root: Path
     here: Target
     redeploy: bool = False
     build: bool = False
     env: EnvFrom | None = None
+    orphan: tuple[str, ...] = ()
     backup: Callable[[Run], list[AnyStep]] | None = None
     name: str | None = None
     git: Git | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from opslib.compose.project import Project, parse_project
 from opslib.compose.stack import Container, Stack, look
-from opslib.deploy import changes
+from opslib.deploy import changes, losses
 from opslib.deploy.env import difference, refused
 from opslib.deploy.files import FileChanges, below, decide, mounts_of, relative
 from opslib.deploy.options import RollbackOptions, in_place
@@ -76,10 +76,11 @@ def survey(run: Run, options: RollbackOptions) -> Back:
     env_write, env_there, reread = _env_back(run, old, newest, options, local)
     if reread:  # the server's variables stay, so the old files are read with them
         stack = _reread(target, old, stack, local)
+    seen, mounting = look(target, newest.project), parse_project(stack, root=target.root)
+    losses.tell(run, losses.losses(target, losses.held(seen, None), mounting, seen, recorded))
     if local:
         stack = moved(stack, _copies(target, folder, stack, options))
     project = parse_project(stack, root=target.root)
-    seen = look(target, newest.project)
     recreate = changes.to_recreate(project, seen, stack, last_stack, newest, ())
     return Back(
         began, newest, old, stack, project, seen, files, written, tree, env_write, env_there, recreate,

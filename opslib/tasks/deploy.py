@@ -24,9 +24,12 @@ _ENV = "When the env file was changed on the server: here or there, whose counts
         "redeploy": "Recreate also what has not changed",
         "build": "Build also images whose sources have not changed",
         "env": _ENV,
+        "orphan": "Volumes, folders or services whose data may be left unseen (commas between)",
     },
 )
-def deploy(call: Call, redeploy: bool = False, build: bool = False, env: str | None = None) -> Record:
+def deploy(
+    call: Call, redeploy: bool = False, build: bool = False, env: str | None = None, orphan: str | None = None
+) -> Record:
     """Bring what is here live; a failure puts the old back.
 
     Preflight, backup (where the host file asks for one), files, images, migration, the new containers, health. What
@@ -37,7 +40,8 @@ def deploy(call: Call, redeploy: bool = False, build: bool = False, env: str | N
     from opslib.tasks._show import released
 
     here = call.this_machine()
-    options = DeployOptions(call.root, here, redeploy, build, _env(env), backup=_backup(call))
+    given_up = tuple(orphan.split(",")) if orphan is not None else ()
+    options = DeployOptions(call.root, here, redeploy, build, _env(env), given_up, backup=_backup(call))
     return call.carry_out(lambda run: steps(run, options), show=released)
 
 

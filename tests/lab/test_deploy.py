@@ -313,6 +313,19 @@ def test_data_stay(trial: Trial) -> None:
     trial.good(trial.deploy())
     trial.good(trial.rollback())
     assert trial.sh("cat uploads/photo other/thing") == "minemine"
+    before, compose = trial.ids(), (trial.root / "compose.yml").read_text()
+    trial.write("compose.yml", compose.replace("data:/data", "fresh:/data").replace("{data: {}}", "{fresh: {}}"))
+    what = trial.bad(trial.deploy())
+    assert f"empty volume {trial.name}_fresh in place of volume {trial.name}_data" in what
+    trial.write("compose.yml", compose.replace(', "./uploads:/srv/uploads"', ""))
+    assert f"no service would have {trial.target.root}/uploads" in trial.bad(trial.deploy())
+    assert trial.ids() == before
+    trial.good(trial.deploy(orphan=("uploads",)))
+    trial.write("compose.yml", compose)
+    trial.change(project=f"{trial.name}x")
+    record = trial.deploy()
+    assert f"{trial.name}x_data in place of volume {trial.name}_data" in trial.bad(record)
+    assert f"`project: {trial.name}`" in record.hosts[0].error["next"]  # type: ignore[index]
 
 
 def test_rollback_and_back_again(trial: Trial) -> None:
