@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from opslib.deploy import keep, switch
+from opslib.deploy.diff import diff
 from opslib.deploy.files_step import files_step, put_back
 from opslib.deploy.images import build_step, pin_step, ship_step
 from opslib.deploy.look import survey
@@ -19,6 +20,8 @@ def steps(run: Run, options: DeployOptions) -> list[AnyStep]:
     run.result.update(project=seen.name, release=seen.previous, changes=seen.changes.as_json())
     if not seen.changes:
         return []
+    if run.plan:
+        run.result["diff"] = diff(seen, run.target.host, options.here, run.id)
     return [
         *backup_steps(run, seen, options),
         adopt_step(seen),

@@ -84,8 +84,17 @@ def test_changed_code_recreates_what_it_must(trial: Trial) -> None:
     (trial.root / "gone.txt").unlink()
     trial.write("new file", "new")
     trial.git("add", "-A")
+    trial.git("commit", "-qm", "Second version")
+    trial.write("web app/more", "not committed")
+    trial.git("add", "-A")
     plan = trial.good(trial.deploy(plan=True))
     assert set(plan["changes"]["recreate"]) == {"web"}
+    found = plan["diff"]["services"]["web"]
+    assert [found["what"], found["commits"]["count"], found["commits"]["newest"][0][8:]] == [
+        "recreate", 1, "Second version",
+    ]  # fmt: skip
+    assert plan["diff"]["unchecked"] == ["side"]
+    assert (plan["diff"]["send"]["images"] or 0) < 20_000, "the image here is the one that is there"
     assert any(one["step"] == "tag" and "after the build" in one["what"] for one in plan["plan"])
     assert trial.ids() == before
     result = trial.good(trial.deploy())
@@ -313,6 +322,7 @@ def test_data_stay(trial: Trial) -> None:
     trial.good(trial.deploy())
     trial.good(trial.rollback())
     assert trial.sh("cat uploads/photo other/thing") == "minemine"
+    trial.sh("printf new >uploads/later")
     before, compose = trial.ids(), (trial.root / "compose.yml").read_text()
     trial.write("compose.yml", compose.replace("data:/data", "fresh:/data").replace("{data: {}}", "{fresh: {}}"))
     what = trial.bad(trial.deploy())

@@ -1,0 +1,64 @@
+"""What a deploy would change, as a person reads it under `--plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from opslib.ui.text import seconds, size
+
+if TYPE_CHECKING:
+    from opslib.ui import Ui
+
+
+def diff(ui: Ui, changes: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    """Service by service, then what concerns all of them. `changes` and `found` are the result's own of a deploy."""
+    width = max(map(len, found["services"]), default=0)
+    for name, one in found["services"].items():
+        ui.say(
+            f"{one['what']}{': ' if one['why'] else ''}{one['why']}", mark=f"{name.ljust(width)}  ", mark_style="bold"
+        )
+        for line in _service(one):
+            ui.say(f"{' ' * (width + 2)}{line}", "dim")
+    for line in _all(changes, found):
+        ui.say(line)
+    ui.say()
+
+
+def _service(one: Mapping[str, Any]) -> Iterator[str]:
+    if one.get("image_before"):
+        yield f"image: {one['image_before']} → {one['image']}"
+    yield from one.get("compose") or ()
+    if one.get("commits"):
+        yield from _commits(one["commits"], "built from")
+
+
+def _commits(found: Mapping[str, Any], what: str) -> Iterator[str]:
+    newest = found["newest"]
+    yield f"{what} {found['count']} {'commit' if found['count'] == 1 else 'commits'} since {found['since']}"
+    yield from (f"  {line}" for line in newest)
+    if found["count"] > len(newest):
+        yield f"  … and {found['count'] - len(newest)} more"
+
+
+def _all(changes: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
+    counts = [f"{len(paths)} {what}" for what, paths in changes["files"].items()]
+    if counts:
+        yield f"files: {', '.join(counts)}"
+    keys = [f"{what} {', '.join(names)}" for what, names in (changes["env"] or {}).items() if names]
+    if keys:
+        yield f"variables: {'; '.join(keys)}"
+    if found["commits"]:
+        yield f"commits since {found['commits']['since']}: {found['commits']['count']}"
+    if found["unchecked"]:
+        names, after = ", ".join(found["unchecked"]), seconds(found["stable"])
+        yield f"without any health check: {names}; healthy after running for {after}"
+    send = found["send"]
+    images = "unknown" if send["images"] is None else size(send["images"])
+    yield f"to send: {size(send['files'])} of files; of images {images}, as those here are now"
+    gap = changes["gap_seconds"]
+    yield (
+        f"nobody is served for about {seconds(gap)}, as the last time"
+        if gap
+        else "how long nobody is served is not known: it was never measured here"
+    )
