@@ -51,12 +51,14 @@ class BuildOptions:
 
 @dataclass(frozen=True, slots=True)
 class RollbackOptions:
-    """`to` is a release's id, None the good one before the current. `env` as for a deploy."""
+    """`to` is a release's id, None the good one before the current. `env` as for a deploy. `confirm` asks a person, and
+    raises where the answer is no."""
 
     root: Path
     to: str | None = None
     env: EnvFrom | None = None
     backup: Callable[[Run], list[AnyStep]] | None = None
+    confirm: Callable[[str, Target], None] | None = None
 
 
 def in_place(target: Target, root: Path) -> bool:

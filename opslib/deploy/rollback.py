@@ -4,6 +4,7 @@ a release of its own. Migrations are named and not undone; data stay as they are
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from opslib.run import watchdog
 from opslib.run.record import holder, now
 from opslib.run.step import AnyStep, Run, Step
 from opslib.state import releases
+from opslib.state.releases import Release
 from opslib.target.base import Target
 from opslib.target.transfer import put_bytes
 
@@ -37,7 +39,7 @@ def steps(run: Run, options: RollbackOptions) -> list[AnyStep]:
     if not (back.recreate or back.files or back.env_write or back.orphans):
         run.note(f"release {back.current.id} is the same as {back.old.id}: nothing to do")
         return []
-    _name_migrations(run, back)
+    _ask_about_migrations(run, back, options)
     wanted = run.target.host.deploy.backup_first and options.backup is not None
     return [
         *(options.backup(run) if wanted and options.backup is not None else []),
@@ -49,13 +51,38 @@ def steps(run: Run, options: RollbackOptions) -> list[AnyStep]:
     ]
 
 
-def _name_migrations(run: Run, back: Back) -> None:
-    if back.current.revision != back.old.revision:
-        run.note(
-            f"the schema stays at {back.current.revision or 'an unknown revision'}; release {back.old.id} was made "
-            f"with {back.old.revision or 'an unknown one'}: migrations are not undone",
-            warning=True,
-        )
+def _ask_about_migrations(run: Run, back: Back, options: RollbackOptions) -> None:
+    """A schema is never turned back by itself: older code would meet the newer one, which a person has to want."""
+    crossed = migrations_between(back.known, back.old, back.current)
+    if not crossed:
+        return
+    how = "; ".join(f"release {one.id}: {_revisions(one)}" for one in crossed)
+    run.result["crosses"] = [{"release": one.id, "migration": one.migration} for one in crossed]
+    run.note(
+        f"the schema stays at {back.current.revision or 'an unknown revision'}; release {back.old.id} was made with "
+        f"{back.old.revision or 'an unknown one'}: migrations are not undone ({how})",
+        warning=True,
+    )
+    if options.confirm is not None:
+        question = f"Start the code of {back.old.id} on {run.host} with the newer schema?"
+        options.confirm(question, run.target)
+
+
+def _revisions(release: Release) -> str:
+    before, after = ((release.migration or {}).get(key) or "unknown" for key in ("before", "after"))
+    return f"{before} → {after}"
+
+
+def migrations_between(known: Iterable[Release], old: Release, current: Release) -> list[Release]:
+    """The releases since `old` that migrated, where the schema that runs is not known to be that of `old`."""
+    if old.revision is not None and old.revision == current.revision:
+        return []
+    return [
+        one
+        for one in known
+        if one.outcome == "good" and one.id > (old.restored or old.id) and one.id <= current.id and one.migration
+        and (one.migration["after"] is None or one.migration["after"] != one.migration["before"])
+    ]  # fmt: skip
 
 
 # -- the steps

@@ -28,9 +28,11 @@ from opslib.target.transfer import read_file
 
 @dataclass(slots=True)
 class Back:
-    """What a rollback knows: the release that runs, the one to bring back, and what differs between them."""
+    """What a rollback knows: the project's releases, the one that runs, the one to bring back, and what differs between
+    them."""
 
     began: float
+    known: list[Release]
     current: Release
     old: Release
     stack: Config
@@ -83,7 +85,7 @@ def survey(run: Run, options: RollbackOptions) -> Back:
     project = parse_project(stack, root=target.root)
     recreate = changes.to_recreate(project, seen, stack, last_stack, newest, ())
     return Back(
-        began, newest, old, stack, project, seen, files, written, tree, env_write, env_there, recreate,
+        began, known, newest, old, stack, project, seen, files, written, tree, env_write, env_there, recreate,
         changes.orphans(project, seen.containers), tools_tag() if tools_tag() in images else None, local,
     )  # fmt: skip
 

@@ -43,10 +43,21 @@ def releases(ui: Ui, host: HostRecord) -> None:
         ui.say("nothing was deployed here yet")
         return
     rows = [
-        [one["id"], "live" if one["current"] else one["outcome"], _commit(one), one["by"], _origin(one)]
+        [one["id"], "live" if one["current"] else one["outcome"], "" if one["adopted"] else one["strategy"],
+         _commit(one), one["by"], _images(one["brought"]), _schema(one), _origin(one)]
         for one in host.result["releases"]
-    ]
-    ui.table(["RELEASE", "STATE", "COMMIT", "BY", ""], rows)
+    ]  # fmt: skip
+    ui.table(["RELEASE", "STATE", "STRATEGY", "COMMIT", "BY", "NEW IMAGES", "SCHEMA", ""], rows)
+
+
+def drift(ui: Ui, host: HostRecord) -> Mapping[str, str]:
+    """releases --check."""
+    found = host.result["drift"]
+    if not found:
+        ui.say(f"{host.host} is as release {host.result['release']} was", mark="✓ ", mark_style="green")
+    else:
+        ui.table(["WHAT", "NAME", ""], [[one["kind"], one["name"], one["what"]] for one in found])
+    return {"DIFFERS": str(len(found))}
 
 
 def release(ui: Ui, host: HostRecord) -> None:
@@ -54,7 +65,7 @@ def release(ui: Ui, host: HostRecord) -> None:
     one = host.result["release"]
     facts = {
         "release": f"{one['id']}, {one['outcome']}", "made": f"{one['at']} by {one['by']}", "commit": _commit(one),
-        "what": _origin(one), "schema": one["revision"] or "",
+        "strategy": one["strategy"], "what": _origin(one), "schema": _schema(one) or one["revision"] or "",
         "backup": f"{one['backup']}, the data before it" if one["backup"] else "",
     }  # fmt: skip
     for name, text in facts.items():
@@ -84,6 +95,18 @@ def services(ui: Ui, host: HostRecord) -> None:
 
 def _commit(one: dict[str, Any]) -> str:
     return f"{(one['commit'] or '')[:12]}{' and changes' if one['dirty'] else ''}"
+
+
+def _images(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _schema(one: dict[str, Any]) -> str:
+    """What its migration made of the schema; nothing where there was none."""
+    if not one["migration"]:
+        return ""
+    before, after = (one["migration"][key] or "unknown" for key in ("before", "after"))
+    return after if before == after else f"{before} → {after}"
 
 
 def _origin(one: dict[str, Any]) -> str:

@@ -54,12 +54,23 @@ def migrate(call: Call) -> Record:
     return call.carry_out(steps, show=migrated)
 
 
-@task("releases", help={"show": "A release's id: all about it, and how to bring it back by hand"})
-def releases(call: Call, show: str | None = None) -> Record:
+@task(
+    "releases",
+    help={
+        "show": "A release's id: all about it, and how to bring it back by hand",
+        "check": "Say what on the server is not as the live release left it",
+    },
+)
+def releases(call: Call, show: str | None = None, check: bool = False) -> Record:
     """List the releases, newest first; or show one."""
-    from opslib.deploy import history
+    from opslib.deploy import drift, history
+    from opslib.errors import BadSettings
     from opslib.tasks import _show
 
+    if check and show is not None:
+        raise BadSettings("--check looks at the live release: give it or --show", left="everything")
+    if check:
+        return call.look(drift.check, show=_show.drift)
     if show is not None:
         return call.look(lambda run: history.show(run, show), show=_show.release)
     return call.look(history.history, show=_show.releases)
@@ -72,12 +83,15 @@ def releases(call: Call, show: str | None = None) -> Record:
     help={"to": "A release's id; default: the good one before the one that is live", "env": _ENV},
 )
 def rollback(call: Call, to: str | None = None, env: str | None = None) -> Record:
-    """Go back to an earlier release; data stay as they are."""
+    """Go back to an earlier release; data stay as they are.
+
+    Where releases since then have migrated the schema it asks, because the schema does not go back.
+    """
     from opslib.deploy.options import RollbackOptions
     from opslib.deploy.rollback import steps
     from opslib.tasks._show import released
 
-    options = RollbackOptions(call.root, to, _env(env), backup=_backup(call))
+    options = RollbackOptions(call.root, to, _env(env), backup=_backup(call), confirm=call.confirm)
     return call.carry_out(lambda run: steps(run, options), show=released)
 
 

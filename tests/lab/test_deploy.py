@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from opslib.command import Secret, bash
-from opslib.deploy import history
+from opslib.deploy import drift, history
 from opslib.deploy.build import steps as build_steps
 from opslib.deploy.logs import logs
 from opslib.deploy.options import BuildOptions
@@ -576,3 +576,15 @@ def test_ps_logs_build_and_releases(trial: Trial) -> None:
     shown = look_on("releases", [trial.target], lambda run: history.show(run, one)).hosts[0].result
     assert SECRET not in str(shown)
     assert any("up --detach --no-build" in line for line in shown["by_hand"])
+    assert (listed[0]["strategy"], listed[0]["brought"]) == ("recreate", ["side", "web"])
+    checked = look_on("releases", [trial.target], drift.check)
+    assert trial.good(checked)["drift"] == []
+    trial.docker("rm", "-f", trial.ids()["side"])
+    wanted = [{"kind": "service", "name": "side", "what": "has 0 of 1 containers"}]
+    if trial.kind == "ssh":
+        trial.sh("echo x >>new; echo >>gone.txt; echo B=1 >>.env")
+        wanted += [{"kind": "file", "name": "gone.txt", "what": "was changed"},
+                   {"kind": "env file", "name": ".env", "what": "was changed"}]  # fmt: skip
+    checked = look_on("releases", [trial.target], drift.check)
+    assert f"not as release {one} was: service side" in trial.bad(checked, 3)
+    assert checked.hosts[0].result["drift"] == wanted
