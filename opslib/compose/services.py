@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from opslib.command import Command
+from opslib.compose.checks import Check
 from opslib.compose.health import explain, wait_healthy
 from opslib.compose.project import COMPLETED, Project
 from opslib.compose.script import docker_script
 from opslib.compose.stack import Container, look
-from opslib.compose.verdict import HttpCheck
 from opslib.errors import CommandFailed, OpsError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def start(
     project: Project,
     containers: Iterable[Container],
     *,
-    checks: Mapping[str, HttpCheck] = {},
+    checks: Mapping[str, Check] = {},
     stable: float = 5.0,
     timeout: float = 120.0,
 ) -> None:

@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opslib.command import Command
+from opslib.compose.checks import Check, check_of
 from opslib.compose.health import wait_healthy
 from opslib.compose.project import Project
 from opslib.compose.script import docker_script
 from opslib.compose.services import remove_created_command, up, up_command
 from opslib.compose.stack import Container, look
-from opslib.compose.verdict import HttpCheck
 from opslib.compose.wanted import wanted
 from opslib.deploy import place
 from opslib.errors import OpsError
 from opslib.run import watchdog
 from opslib.run.step import Run
-from opslib.settings.model import Host
+from opslib.settings.model import Deploy, Host
 from opslib.state import releases
 from opslib.target.base import Target
 from opslib.target.transfer import read_file
@@ -106,14 +106,20 @@ def healthy(target: Target, project: Project) -> None:
     deploy = target.host.deploy
     wait_healthy(
         target, project, list(project.services), checks=checks(target.host, project.services), stable=deploy.stable,
-        timeout=deploy.timeout,
+        timeout=patience(deploy, project),
     )  # fmt: skip
 
 
-def checks(host: Host, services: Mapping[str, object]) -> dict[str, HttpCheck]:
-    """The HTTP checks of the host file, for the services that there are."""
-    spec = host.deploy.health
-    return {name: HttpCheck.from_url(one.url, one.seconds) for name, one in spec.items() if name in services}
+def patience(deploy: Deploy, project: Project) -> float:
+    """How long services may take: what the host file says, else the usual time, or what their own health checks give
+    them (start_period, and interval times retries) where that is longer."""
+    own = max((service.patience for service in project.services.values() if service.healthcheck), default=0.0)
+    return max(deploy.timeout, own) if deploy.timeout == Deploy().timeout else deploy.timeout
+
+
+def checks(host: Host, services: Mapping[str, object]) -> dict[str, Check]:
+    """The checks of the host file, for the services that there are."""
+    return {name: check_of(one) for name, one in host.deploy.health.items() if name in services}
 
 
 def remove_command(host: Host, containers: Sequence[Container]) -> Command:
