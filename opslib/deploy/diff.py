@@ -12,12 +12,17 @@ from opslib.deploy.render import FILES, Config, essence
 from opslib.deploy.resolve import build_here
 from opslib.deploy.seen import Seen
 from opslib.images.info import ImageInfo
+from opslib.migrate.tools import migrations_among, suggestion
 from opslib.settings.model import Host
 from opslib.target.base import Target
 
 MOST = 20  # commits that are named
 _LOG = """cd -- "$1" || exit; range=$2..HEAD n=$3; shift 3
 git rev-list --count "$range" -- "$@" && git log -n "$n" --format='%h %s' "$range" -- "$@" """
+
+_NEW = """cd -- "$1" || exit
+if [[ $2 ]] && git cat-file -e "$2^{commit}" 2>/dev/null
+then git diff -z --name-only --diff-filter=A --relative "$2" -- .; else git ls-files -z; fi"""
 
 # What may be shown with its value: nobody puts a password there.
 _PLAIN = ("container_name", "cpus", "hostname", "init", "mem_limit", "network_mode", "platform", "privileged",
@@ -26,9 +31,14 @@ _NAMED = ("environment", "labels", "sysctls", "extra_hosts")
 
 
 def diff(seen: Seen, host: Host, here: Target, release: str) -> dict[str, Any]:
-    """For the plan: `services` (by name, for those that change: `what`, `why`, `compose`, `image` and `commits`),
+    """For the plan.
+
+    `services` (by name, for those that change: `what`, `why`, `compose`, `image`, `image_before` and `commits`),
     `commits` of the whole project, `unchecked` (services that no health check watches; they are healthy after running
-    for `stable` seconds), and `send`: the bytes of files, and of images (None: not known)."""
+    for `stable` seconds), `migrations` (files of new ones since the last release), `migrate` (what to write into a host
+    file that says nothing of migrations, where a tool is plain to see), and `send`: the bytes of files, and of images
+    (None: not known).
+    """
     new, old = seen.pinned(release), seen.last_stack or {}
     services: dict[str, Any] = {}
     for name in sorted({*seen.recreate, *(one.service for one in seen.orphans)}):
@@ -44,6 +54,8 @@ def diff(seen: Seen, host: Host, here: Target, release: str) -> dict[str, Any]:
         "commits": commits(here, seen.root, _since(seen), ()) if seen.git else None,
         "unchecked": unchecked(seen.project, _known(seen), host),
         "stable": host.deploy.stable,
+        "migrations": new_migrations(here, seen.root, _since(seen)) if host.migrate else [],
+        "migrate": None if host.migrate else suggestion(seen.root),
         "send": {"files": sum(seen.sources[path].size for path in seen.files.write), "images": 0},
     }
 
@@ -134,6 +146,13 @@ def commits(here: Target, root: Path, since: str | None, paths: Iterable[str]) -
         return None
     count, *newest = result.lines
     return {"since": since[:12], "count": int(count), "newest": newest}
+
+
+def new_migrations(here: Target, root: Path, since: str | None) -> list[str]:
+    """The files of migrations that git tracks and that the last release did not have; all of them where there was none
+    of it, or git does not know it any more."""
+    result = here.run(bash(_NEW, str(root), since or "", limit=60), check=False)
+    return migrations_among(result.out.decode("utf-8", "replace").split("\0")) if result.ended.ok else []
 
 
 def unchecked(project: Project, images: Mapping[str, ImageInfo], host: Host) -> list[str]:

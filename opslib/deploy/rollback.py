@@ -54,13 +54,13 @@ def steps(run: Run, options: RollbackOptions) -> list[AnyStep]:
 def _ask_about_migrations(run: Run, back: Back, options: RollbackOptions) -> None:
     """A schema is never turned back by itself: older code would meet the newer one, which a person has to want."""
     crossed = migrations_between(back.known, back.old, back.current)
-    if not crossed:
+    if not crossed and back.old.revision == back.current.revision:
         return
     how = "; ".join(f"release {one.id}: {_revisions(one)}" for one in crossed)
     run.result["crosses"] = [{"release": one.id, "migration": one.migration} for one in crossed]
     run.note(
         f"the schema stays at {back.current.revision or 'an unknown revision'}; release {back.old.id} was made with "
-        f"{back.old.revision or 'an unknown one'}: migrations are not undone ({how})",
+        f"{back.old.revision or 'an unknown one'}: migrations are not undone{f' ({how})' if how else ''}",
         warning=True,
     )
     if options.confirm is not None:

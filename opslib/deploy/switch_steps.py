@@ -16,8 +16,10 @@ from opslib.deploy.render import moved, to_text
 from opslib.deploy.seen import Seen
 from opslib.migrate import run as migration
 from opslib.migrate.steps import told
+from opslib.migrate.tools import commands
 from opslib.run import watchdog
 from opslib.run.step import Run, Step
+from opslib.settings.model import Migrate
 from opslib.state import releases
 from opslib.state.sums import parse_sums
 from opslib.target.transfer import put_bytes, read_file
@@ -77,21 +79,31 @@ def migrate_step(seen: Seen) -> Step[Memo]:
         if spec is None or not _migrates(seen, spec.service):
             return None
         migration.check(seen.project, spec, run.host)
-        before = None
-        if not run.plan:
-            before = migration.revision(run.target, _new(run, seen), spec, run.id)
-        return {"project": seen.name, "release": run.id, "before": before, "command": " ".join(spec.up)}
+        project = _migrated_so_far(run, seen, spec) if run.plan else _new(run, seen)
+        before = migration.revision(run.target, project, spec, run.id) if project is not None else None
+        return {"project": seen.name, "release": run.id, "before": before, "command": " ".join(commands(spec).up)}
 
     def do(run: Run, memo: Memo) -> str:
         spec = run.target.host.migrate
         assert spec is not None
         project = _new(run, seen)
-        migration.migrate(run, project, spec)
+        migration.migrate(run, project, spec, memo["before"])
         after = migration.revision(run.target, project, spec, run.id)
         seen.migration = {"before": memo["before"], "after": after}
         return told(spec, memo["before"], after)
 
-    return Step("migrate", look, do, not_undone, show=lambda memo: f"{memo['command']} in the new image")
+    def show(memo: Memo) -> str:
+        at = f"; the schema is at {memo['before']}" if memo["before"] else ""
+        return f"{memo['command']} in the new image{at}"
+
+    return Step("migrate", look, do, not_undone, show=show)
+
+
+def _migrated_so_far(run: Run, seen: Seen, spec: Migrate) -> Project | None:
+    """The live release, whose image can say where the schema is before the new one is there; None where it cannot."""
+    if seen.last is None or spec.service not in seen.last.images or not seen.stack.running:
+        return None
+    return switch.released(run.target, seen.name, seen.last.id)
 
 
 def not_undone(run: Run, memo: Memo) -> None:
@@ -101,7 +113,7 @@ def not_undone(run: Run, memo: Memo) -> None:
         return
     project = switch.released(run.target, memo["project"], memo["release"])
     after = migration.revision(run.target, project, spec, run.id)
-    if spec.status is None:
+    if commands(spec).status is None:
         run.note(f"the migration ({memo['command']}) may have changed the schema; it is not undone", warning=True)
     elif after != memo["before"]:
         run.note(

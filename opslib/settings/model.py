@@ -75,12 +75,20 @@ class Deploy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Migrate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The commands, as words, that bring the schema forward and tell its revision, run in `service`'s new image."""
+    """The commands, as words, that bring the schema forward, tell where it is, turn it back (`{to}`: to where) and fill
+    it, run in the image of `service`. A `tool` brings its own, for those that are not given."""
 
     service: str
-    up: Words
+    tool: Literal["alembic", "django", "prisma", "flyway"] | None = None
+    up: Words | None = None
     status: Words | None = None
+    down: Words | None = None
+    seed: Words | None = None
     timeout: Seconds = 3600.0
+
+    def __post_init__(self) -> None:
+        if self.up is None and self.tool is None:
+            raise ValueError("give `up`, or a `tool`: alembic, django, prisma or flyway")
 
 
 class DatabaseSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):

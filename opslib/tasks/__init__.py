@@ -12,10 +12,14 @@ from opslib.tasks.build import TASKS as BUILD
 from opslib.tasks.cron import TASKS as CRON
 from opslib.tasks.deploy import TASKS as DEPLOY
 from opslib.tasks.host import TASKS as HOST
+from opslib.tasks.migrate import TASKS as MIGRATE
 from opslib.tasks.restore import TASKS as RESTORE
 from opslib.tasks.signals import TASKS as SIGNALS
 
-_GROUPS = {"build": BUILD, "backup": BACKUP, "restore": RESTORE, "cron": CRON, "host": HOST, "signals": SIGNALS}
+_GROUPS = {
+    "build": BUILD, "migrate": MIGRATE, "backup": BACKUP, "restore": RESTORE, "cron": CRON, "host": HOST,
+    "signals": SIGNALS,
+}  # fmt: skip
 
 
 def collection(root: str) -> Collection:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SEVERITY = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "bold red")}
 
 
-# -- deploy, migrate, releases, rollback, ps
+# -- deploy, migrate.…, releases, rollback, ps
 
 
 def released(ui: Ui, host: HostRecord) -> None:
@@ -35,6 +35,20 @@ def migrated(ui: Ui, host: HostRecord) -> None:
     if "after" in host.result:
         before, after = (host.result[key] or "an unknown revision" for key in ("before", "after"))
         ui.say(f"the schema is at {after}" + (f", it was at {before}" if before != after else ""))
+
+
+def schema(ui: Ui, host: HostRecord) -> Mapping[str, str]:
+    """migrate.status."""
+    found = host.result
+    ui.say(f"the schema is at {found['revision'] or 'no revision'}")
+    if found["recorded"] and found["recorded"] != found["revision"]:
+        ui.say(f"the live release left it at {found['recorded']}", mark="! ", mark_style="yellow")
+    if found["pending"] is not None:
+        ui.say(f"pending: {', '.join(found['pending']) or 'nothing'}")
+    return {
+        "SCHEMA": found["revision"] or "",
+        "PENDING": "" if found["pending"] is None else str(len(found["pending"])),
+    }
 
 
 def releases(ui: Ui, host: HostRecord) -> None:

@@ -41,17 +41,8 @@ def deploy(
 
     here = call.this_machine()
     given_up = tuple(orphan.split(",")) if orphan is not None else ()
-    options = DeployOptions(call.root, here, redeploy, build, _env(env), given_up, backup=_backup(call))
+    options = DeployOptions(call.root, here, redeploy, build, _env(env), given_up, backup=backup_first(call))
     return call.carry_out(lambda run: steps(run, options), show=released)
-
-
-@task("migrate", changes=True, together=True)
-def migrate(call: Call) -> Record:
-    """Run the migrations of the release that is live."""
-    from opslib.migrate.steps import steps
-    from opslib.tasks._show import migrated
-
-    return call.carry_out(steps, show=migrated)
 
 
 @task(
@@ -91,7 +82,7 @@ def rollback(call: Call, to: str | None = None, env: str | None = None) -> Recor
     from opslib.deploy.rollback import steps
     from opslib.tasks._show import released
 
-    options = RollbackOptions(call.root, to, _env(env), backup=_backup(call), confirm=call.confirm)
+    options = RollbackOptions(call.root, to, _env(env), backup=backup_first(call), confirm=call.confirm)
     return call.carry_out(lambda run: steps(run, options), show=released)
 
 
@@ -138,7 +129,7 @@ def logs(
     return call.look(look)
 
 
-TASKS = (deploy, migrate, releases, rollback, ps, logs)
+TASKS = (deploy, releases, rollback, ps, logs)
 
 
 def _env(given: str | None) -> EnvFrom | None:
@@ -150,7 +141,8 @@ def _env(given: str | None) -> EnvFrom | None:
     return choices[given]
 
 
-def _backup(call: Call) -> Steps:
+def backup_first(call: Call) -> Steps:
+    """The steps of a backup, for what the host file wants one before."""
     here = call.this_machine()
 
     def steps(run: Run) -> list[AnyStep]:

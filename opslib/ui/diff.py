@@ -53,6 +53,10 @@ def _all(changes: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
     if found["unchecked"]:
         names, after = ", ".join(found["unchecked"]), seconds(found["stable"])
         yield f"without any health check: {names}; healthy after running for {after}"
+    if found["migrations"]:
+        yield f"new migrations: {', '.join(found['migrations'])}"
+    if found["migrate"]:
+        yield f"no migration is run; {found['migrate']}"
     send = found["send"]
     images = "unknown" if send["images"] is None else size(send["images"])
     yield f"to send: {size(send['files'])} of files; of images {images}, as those here are now"

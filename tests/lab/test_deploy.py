@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from opslib.command import Secret, bash
@@ -27,6 +28,8 @@ from opslib.events import Output
 from opslib.images.revision import PATTERN
 from opslib.images.ship import ship
 from opslib.migrate.steps import RECOVERIES as MIGRATIONS
+from opslib.migrate.steps import Options as MigrateOptions
+from opslib.migrate.steps import status as migrate_status
 from opslib.migrate.steps import steps as migrate_steps
 from opslib.run.fleet import carry_out, look_on
 from opslib.run.record import Record
@@ -469,8 +472,25 @@ def test_a_migration_runs_in_the_new_image_and_is_named_when_the_deploy_fails(tr
     assert trial.good(trial.deploy())["migration"] == {"before": "2", "after": "2"}
     trial.good(trial.rollback())
     assert "the schema stays at 2" in trial.notes()
-    record = carry_out(Task("migrate", migrate_steps, known=MIGRATIONS), [trial.target])
-    assert trial.good(record)["after"] == "1"
+    asked: list[str] = []
+
+    def migrate(**given: Any) -> Record:
+        options = MigrateOptions(trial.root, confirm=lambda question, target: asked.append(question), **given)
+        task = Task("migrate.up", lambda run: migrate_steps(run, options), known=MIGRATIONS)
+        return carry_out(task, [trial.target])
+
+    assert trial.good(migrate())["after"] == "1"
+    live = trial.releases()[-1]
+    assert (live.revision, live.migration) == ("1", {"before": "2", "after": "1"})
+    assert "has no `migrate: {down: …}`" in trial.bad(migrate(kind="down"), 2)
+    spec = msgspec.structs.replace(trial.host.migrate, down=("sh", "-c", "echo $0 >/data/revision", "{to}"))
+    trial.change(migrate=spec)
+    assert "needs --to" in trial.bad(migrate(kind="down"), 2)
+    trial.good(migrate(kind="down", to="0"))
+    assert "is at 1. Turn it back with sh -c" in asked[0]
+    found = look_on("migrate.status", [trial.target], lambda run: migrate_status(run, MigrateOptions(trial.root)))
+    result = trial.good(found)
+    assert (result["revision"], result["recorded"], result["pending"]) == ("0", "0", None)
 
 
 def test_a_migration_that_fails_leaves_the_old_release_alone(trial: Trial) -> None:
@@ -479,7 +499,7 @@ def test_a_migration_that_fails_leaves_the_old_release_alone(trial: Trial) -> No
     before = trial.ids()
     trial.write("web app/version", "2")
     what = trial.bad(trial.deploy())
-    assert "the migration ended with 1" in what
+    assert "the migration ended with 1; the schema is as it was, at no revision" in what
     assert "| 2" in what
     assert trial.ids() == before
 

@@ -55,7 +55,7 @@ def _go(run: Run, memo: Memo, began: float) -> str:
     if spec is not None:
         migration.check(project, spec, run.host)
         revisions["before"] = migration.revision(target, project, spec, run.id)
-        migration.migrate(run, project, spec)
+        migration.migrate(run, project, spec, revisions["before"])
         revisions["after"] = migration.revision(target, project, spec, run.id)
     started = time.monotonic()
     up(target, project, orphans=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from opslib.compose.project import parse_project
-from opslib.deploy.diff import commits, compose_differences, unchecked
+from opslib.deploy.diff import commits, compose_differences, new_migrations, unchecked
 from opslib.images.info import ImageInfo, parse_image
 from opslib.settings.model import Deploy, HealthSpec, Host
 from opslib.target.connect import connect
@@ -67,6 +67,7 @@ def test_commits_of_a_path(tmp_path: Path) -> None:
     git(root, "init", "-q")
 
     def commit(path: str, subject: str) -> str:
+        (root / path).parent.mkdir(exist_ok=True)
         (root / path).write_text(subject)
         git(root, "add", "-A")
         git(root, "commit", "-qm", subject)
@@ -82,6 +83,14 @@ def test_commits_of_a_path(tmp_path: Path) -> None:
     assert (commits(here, root, last, ()) or {}) == {"since": last[:12], "count": 0, "newest": []}
     assert commits(here, root, None, ()) is None
     assert commits(here, root, "0" * 40, ()) is None
+    commit("web app/versions/1_a.py", "one")
+    before = commit("migrations/0001.sql", "two")
+    commit("web app/versions/2 'b'.py", "three")
+    commit("db/V2__more.sql", "four")
+    commit("web app/versions/1_a.py", "changed")
+    assert new_migrations(here, root, before) == ["db/V2__more.sql", "web app/versions/2 'b'.py"]
+    everything = ["db/V2__more.sql", "migrations/0001.sql", "web app/versions/1_a.py", "web app/versions/2 'b'.py"]
+    assert new_migrations(here, root, None) == new_migrations(here, root, "0" * 40) == everything
 
 
 def test_services_that_nothing_watches() -> None:
