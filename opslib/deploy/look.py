@@ -11,7 +11,7 @@ from opslib.compose.engine import look_at_engine
 from opslib.compose.project import Project, parse_project
 from opslib.compose.recognise import recognise_project
 from opslib.compose.stack import look
-from opslib.deploy import changes, losses, pins, preflight, references, sources
+from opslib.deploy import changes, gate, losses, pins, preflight, references, sources
 from opslib.deploy.context import Ignore, build_key, files_in
 from opslib.deploy.files import FileChanges, Mounts, below, decide, mounts_of
 from opslib.deploy.later import Later
@@ -57,6 +57,7 @@ def survey(run: Run, options: DeployOptions) -> Seen:
     if not host.compose:
         raise BadSettings(f"there is no compose file in {root}", host=host.name, next="see `compose:` in the host file")
     env_name = host.env_file or ".env"
+    gate.refuse(run, options)
     referred = references.compose_files(root, host.compose)
     named = [path for path in referred.files if not sources.excluded(path, host, env_name)]
     before = _before(target, root, options.name)

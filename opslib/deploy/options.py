@@ -22,7 +22,7 @@ class DeployOptions:
     whose env file counts when it was changed on the server. `backup` gives the steps of a backup, for
     `backup_first`. Where the project comes from a backup set, `name` is the one that it had, and `git` tells which
     files came with it. `pushes` is what the run has pushed to registries. `orphan` names data that services may lose
-    sight of."""
+    sight of. `anyway`: also outside of the window, and on a frozen host."""
 
     root: Path
     here: Target
@@ -30,6 +30,7 @@ class DeployOptions:
     build: bool = False
     env: EnvFrom | None = None
     orphan: tuple[str, ...] = ()
+    anyway: bool = False
     backup: Callable[[Run], list[AnyStep]] | None = None
     name: str | None = None
     git: Git | None = None

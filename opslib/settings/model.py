@@ -17,6 +17,7 @@ from opslib.settings.keep import Count, Keep
 from opslib.settings.registry import Registry
 from opslib.settings.stores import StoreSpec
 from opslib.settings.units import Address, Parse, Reserve
+from opslib.settings.window import Window, window, windows
 
 Seconds = Annotated[float, Parse(units.seconds)]
 Words = Annotated[tuple[str, ...], Parse(units.words)]
@@ -24,6 +25,7 @@ Status = Annotated[int, Meta(ge=100, le=599)]
 Size = Annotated[int, Parse(units.size)]
 CachePlace = Annotated[caches.Cache, Parse(caches.cache)]
 Recipient = Annotated[str, Parse(units.recipient)]
+DeployWindow = Annotated[Window, Parse(window)]
 ProjectPath = Annotated[str, Parse(units.project_path)]
 ProjectGlob = Annotated[str, Parse(globs.path)]
 Exclude = Annotated[str, Parse(globs.exclude)]
@@ -64,7 +66,8 @@ class Build(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Deploy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a release goes live. `stable`: how long a service without any check must run to count as healthy."""
+    """How a release goes live. `stable`: how long a service without any check must run to count as healthy. `window`:
+    when deploys are welcome (none: always)."""
 
     strategy: Literal["recreate"] = "recreate"
     backup_first: bool = False
@@ -72,6 +75,7 @@ class Deploy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     health: dict[str, HealthSpec] = field(default_factory=dict)
     stable: Seconds = 5.0
     timeout: Seconds = 120.0
+    window: Annotated[tuple[DeployWindow, ...], Parse(windows)] = ()
 
 
 class Migrate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -18,6 +18,8 @@ from opslib.tasks._connections import Connections
 from opslib.ui import Show, Ui
 
 if TYPE_CHECKING:
+    from invoke.context import Context
+
     from opslib.run.step import Run
     from opslib.run.task import Steps
     from opslib.settings.model import Host
@@ -27,11 +29,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Call:
-    """What a task's body works with: where the project is, which hosts, which of the shared options."""
+    """What a task's body works with: where the project is, which hosts, which of the shared options; and Invoke's
+    context, for hooks."""
 
     spec: Spec
     root: Path
     ui: Ui
+    context: Context
     host: str | None = None
     plan: bool = False
     yes: bool = False

@@ -21,13 +21,13 @@ class Recoveries(Mapping[str, Recovery]):
         from opslib.backup.drill import steps as drill
         from opslib.backup.offsite import pull, remove
         from opslib.backup.restore import steps as restore
-        from opslib.deploy import build, push
+        from opslib.deploy import build, gate, push
         from opslib.deploy import steps as deploy
         from opslib.deploy.bare import steps as bare
         from opslib.migrate import steps as migrate
 
         found: dict[str, Recovery] = {}
-        for part in (build, push, deploy, migrate, take, drill, pull, remove, restore, bare):
+        for part in (build, gate, push, deploy, migrate, take, drill, pull, remove, restore, bare):
             found.update(part.RECOVERIES)
         return found
 

@@ -25,24 +25,43 @@ _ENV = "When the env file was changed on the server: here or there, whose counts
         "build": "Build also images whose sources have not changed",
         "env": _ENV,
         "orphan": "Volumes, folders or services whose data may be left unseen (commas between)",
+        "anyway": "Also outside of the window of the host file, and on a frozen host",
+        "freeze": "Deploy nothing, and let nobody else, for this reason",
+        "unfreeze": "Deploy nothing, and let others do it again",
     },
 )
 def deploy(
-    call: Call, redeploy: bool = False, build: bool = False, env: str | None = None, orphan: str | None = None
+    call: Call,
+    redeploy: bool = False,
+    build: bool = False,
+    env: str | None = None,
+    orphan: str | None = None,
+    anyway: bool = False,
+    freeze: str | None = None,
+    unfreeze: bool = False,
 ) -> Record:
     """Bring what is here live; a failure puts the old back.
 
     Preflight, backup (where the host file asks for one), files, images, migration, the new containers, health. What
     goes wrong on the way puts the release before back. Where nothing has changed nothing is done.
     """
+    from opslib.deploy import gate
     from opslib.deploy.options import DeployOptions
-    from opslib.deploy.steps import steps
+    from opslib.deploy.steps import RECOVERIES, steps
+    from opslib.errors import BadSettings
+    from opslib.tasks._hooks import hooked
     from opslib.tasks._show import released
 
+    if freeze is not None and (unfreeze or not freeze.strip()):
+        raise BadSettings("--freeze takes a reason, and no --unfreeze", left="everything")
+    if freeze is not None:
+        return call.carry_out(lambda run: gate.freeze_steps(freeze))
+    if unfreeze:
+        return call.carry_out(lambda run: gate.unfreeze_steps())
     here = call.this_machine()
     given_up = tuple(orphan.split(",")) if orphan is not None else ()
-    options = DeployOptions(call.root, here, redeploy, build, _env(env), given_up, backup=backup_first(call))
-    return call.carry_out(lambda run: steps(run, options), show=released)
+    options = DeployOptions(call.root, here, redeploy, build, _env(env), given_up, anyway, backup=backup_first(call))
+    return call.carry_out(hooked(call, lambda run: steps(run, options), RECOVERIES), show=released)
 
 
 @task(
@@ -80,10 +99,12 @@ def rollback(call: Call, to: str | None = None, env: str | None = None) -> Recor
     """
     from opslib.deploy.options import RollbackOptions
     from opslib.deploy.rollback import steps
+    from opslib.deploy.steps import RECOVERIES
+    from opslib.tasks._hooks import hooked
     from opslib.tasks._show import released
 
     options = RollbackOptions(call.root, to, _env(env), backup=backup_first(call), confirm=call.confirm)
-    return call.carry_out(lambda run: steps(run, options), show=released)
+    return call.carry_out(hooked(call, lambda run: steps(run, options), RECOVERIES), show=released)
 
 
 @task("ps")
