@@ -84,7 +84,7 @@ def _words(key: str, was: Any, now: Any) -> str:
         return f"{key}: {' '.join(words) or 'their options'}"
     if key in _PLAIN:
         return f"{key}: {'nothing' if was is None else was} → {'nothing' if now is None else now}"
-    return f"what is used of {key.removesuffix(' used')}" if key.endswith(" used") else key
+    return f"{key.removesuffix(' used')}: what the top of the file says of them" if key.endswith(" used") else key
 
 
 def _by_name(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

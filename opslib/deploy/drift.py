@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from opslib.compose.project import Project, parse_project
@@ -36,14 +36,16 @@ def check(run: Run) -> None:
     Raises BadSettings where nothing was deployed, Unhealthy where something differs.
     """
     target, host = run.target, run.host
-    last = releases.current(releases.read(target))
+    known = releases.read(target)
+    last = releases.current(known)
     if last is None:
         raise BadSettings("nothing was deployed here", host=host, next=f"inv deploy --host {host}")
     folder = releases.folder(target, last.id)
     project = parse_project(from_text(read_file(target, f"{folder}/stack.yml") or b"{}"), root=target.root)
     stack = look(target, last.project)
-    images = images_of(target, [pin.tag for pin in last.images.values()])
-    found = [*of_images(last, images), *of_containers(last, project, stack), *of_volumes(project, stack)]
+    good = [one for one in known if one.outcome == "good"]
+    images = images_of(target, [pin.tag for one in good for pin in one.images.values()])
+    found = [*of_images(good, images), *of_containers(last, project, stack), *of_volumes(project, stack)]
     if not last.in_place:
         recorded = parse_sums((read_file(target, f"{folder}/files.sha256") or b"").decode(errors="surrogateescape"))
         env = [last.env_file] if last.env_file else []
@@ -60,13 +62,14 @@ def check(run: Run) -> None:
         )
 
 
-def of_images(release: Release, images: Mapping[str, ImageInfo]) -> Iterator[Drift]:
-    """The release's images that are gone or are others under the same tag: it could not come back."""
-    for pin in {pin.tag: pin for pin in release.images.values()}.values():
-        if pin.tag not in images:
-            yield Drift("image", pin.tag, "is gone")
-        elif images[pin.tag].id != pin.id:
-            yield Drift("image", pin.tag, "is another image")
+def of_images(good: Iterable[Release], images: Mapping[str, ImageInfo]) -> Iterator[Drift]:
+    """The images of releases, this one's and those to go back to, that are gone or are others under the same tag."""
+    pins = {pin.tag: (pin, one) for one in good for pin in one.images.values()}
+    for tag, (pin, release) in pins.items():
+        if tag not in images:
+            yield Drift("image", tag, f"is gone; release {release.id} could not come back")
+        elif images[tag].id != pin.id:
+            yield Drift("image", tag, f"is another image than that of release {release.id}")
 
 
 def of_containers(release: Release, project: Project, stack: Stack) -> Iterator[Drift]:

@@ -20,7 +20,7 @@ from opslib.target.base import Target
 from opslib.target.transfer import stream_out
 
 _MACHINES_OWN = ("/proc", "/sys", "/dev", "/run", "/var/run", "/etc/localtime")
-_PLACEHOLDERS = (".gitkeep", ".gitignore", ".keep")
+_NO_DATA = (".gitkeep", ".gitignore", ".keep", "__pycache__", "node_modules", ".DS_Store")
 
 # For each path: where it really is, what it is, the number of names in it that follow, and those (200 at most).
 _FOLDERS = """shopt -s nullglob dotglob
@@ -56,13 +56,13 @@ class Folder:
 
     def holds_data(self, path: str, files: Iterable[str]) -> bool:
         """Whether there is anything that no release wrote; `files` are those that one did, absolute."""
-        mine = [one for one in files if os.path.basename(one) not in _PLACEHOLDERS]
+        mine = [one for one in files if os.path.basename(one) not in _NO_DATA]
         if self.what in ("none", "closed"):
             return self.what == "closed"
         if self.what == "file":
             return path not in mine
         return any(
-            name not in _PLACEHOLDERS and not any(f"{one}/".startswith(f"{path}/{name}/") for one in mine)
+            name not in _NO_DATA and not any(f"{one}/".startswith(f"{path}/{name}/") for one in mine)
             for name in self.names
         )
 
@@ -254,7 +254,7 @@ def refuse(
         keep = f"`project: {was}` in the host file goes on with them"
     names = ",".join(dict.fromkeys(one.held.name for one in serious))
     raise OpsError(
-        f"{'; '.join(map(said, serious))}: these data would no longer be seen",
+        f"{'; '.join(map(said, serious))}: these data would be lost sight of",
         host=host,
         left="everything",
         next=f"{keep}; where nobody needs them, inv deploy --host {host} --orphan {names} (they stay on the disk)",

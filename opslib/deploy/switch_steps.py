@@ -43,8 +43,8 @@ def databases_step(seen: Seen) -> Step[Memo]:
         _keep_way_back(run, seen, memo)
         switch.arm(run, memo, seen.tools)
         up(run.target, project, memo["services"])
-        checks = switch.checks(run.target.host, memo["services"])
-        wait_healthy(run.target, project, memo["services"], checks=checks, stable=deploy.stable, timeout=deploy.timeout)
+        checks, timeout = switch.checks(run.target.host, memo["services"]), switch.patience(deploy, project)
+        wait_healthy(run.target, project, memo["services"], checks=checks, stable=deploy.stable, timeout=timeout)
         seen.started.update(memo["services"])
 
     return Step("databases", look, do, switch.back, show=lambda memo: f"start {', '.join(memo['services'])}")

@@ -63,13 +63,13 @@ def steps(run: Run, options: Options) -> list[AnyStep]:
             migration.migrate(run, project, spec, before, words)
         finally:
             after = None if target.lost or target.cancelled else migration.revision(target, project, spec, run.id)
-            if options.kind != "seed" and after != before:
+            if options.kind != "seed" and (after is None or after != before):
                 _record(target, live, before, after)
         run.result.update(release=release.id, before=before, after=after)
         return told(spec, before, after)
 
     first = options.backup(run) if options.backup is not None and target.host.deploy.backup_first else []
-    return [*first, Step(STEP, look, do, show=lambda memo: f"{' '.join(words)} in {spec.service}")]
+    return [*first, Step(STEPS[options.kind], look, do, show=lambda memo: f"{' '.join(words)} in {spec.service}")]
 
 
 def status(run: Run, options: Options) -> None:
@@ -139,5 +139,5 @@ def told(spec: Migrate, before: str | None, after: str | None) -> str:
     return f"at {after or 'no revision'}" + ("" if before == after else f", before at {before or 'no revision'}")
 
 
-STEP = "migrate the live release"
-RECOVERIES: dict[str, Recovery] = {STEP: Recovery()}
+STEPS: dict[Kind, str] = {"up": "migrate the live release", "down": "turn the schema back", "seed": "seed"}
+RECOVERIES: dict[str, Recovery] = {name: Recovery() for name in STEPS.values()}

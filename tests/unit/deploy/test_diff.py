@@ -45,7 +45,7 @@ OLD: dict[str, Any] = {
             {"volumes": [{"type": "volume", "source": "data", "target": "/d", "read_only": True}]},
             ["volumes: -data:/data +data:/d:ro"],
         ),
-        ({"named": "other"}, ["what is used of volumes"]),
+        ({"named": "other"}, ["volumes: what the top of the file says of them"]),
         ({"restart": "no", "user": "app"}, ["restart: always → no", "user: nothing → app"]),
         ({"labels": {"a": "b"}, "healthcheck": {"test": "x hunter7"}}, ["healthcheck", "labels: +a"]),
     ],

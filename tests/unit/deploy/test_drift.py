@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from opslib.compose.project import parse_project
@@ -65,11 +66,15 @@ def test_containers(containers: list[Any], said: list[str]) -> None:
 
 
 def test_images() -> None:
+    older = msgspec.structs.replace(RELEASE, id="R0", images={"web": Pin("web", "w0", "web:opslib-R0")})
+
     def found(**there: str) -> list[str]:
         images = {f"web:opslib-{name}": ImageInfo(id, (), id, 1, "amd64") for name, id in there.items()}
-        return [one.what for one in drift.of_images(RELEASE, images)]
+        return [f"{one.name} {one.what}" for one in drift.of_images([older, RELEASE], images)]
 
-    assert (found(R1="w1"), found(R1="w2"), found(R0="w1")) == ([], ["is another image"], ["is gone"])
+    assert found(R0="w0", R1="w1") == []
+    assert found(R0="w0", R1="w2") == ["web:opslib-R1 is another image than that of release R1"]
+    assert found(R1="w1") == ["web:opslib-R0 is gone; release R0 could not come back"]
 
 
 def test_volumes() -> None:
