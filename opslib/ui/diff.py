@@ -58,8 +58,9 @@ def _all(changes: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
     if found["migrate"]:
         yield f"no migration is run; {found['migrate']}"
     send = found["send"]
-    images = "unknown" if send["images"] is None else size(send["images"])
-    yield f"to send: {size(send['files'])} of files; of images {images}, as those here are now"
+    images = "an unknown amount" if send["images"] is None else size(send["images"])
+    of_images = "" if send["images"] == 0 else f"; {images} of images, as those here are now"
+    yield f"to send: {size(send['files'])} of files{of_images}"
     gap = changes["gap_seconds"]
     yield (
         f"nobody is served for about {seconds(gap)}, as the last time"

@@ -325,17 +325,17 @@ def test_a_plan_of_a_deploy_says_what_changes(streams):
     commits = {"since": "abc", "count": 22, "newest": ["1234567 Mend it"]}
     web = {"what": "recreate", "why": "image", "compose": ["ports: +80:80"], "image": "web", "image_before": None,
            "commits": commits}  # fmt: skip
-    old = {"what": "remove", "why": ""}
+    old, new = {"what": "remove", "why": ""}, {"what": "new", "why": "new", "image": "x", "commits": None}
     changes = {"files": {"changed": ["a", "b"]}, "env": {"added": ["NEW"], "changed": []}, "gap_seconds": 12.0}
-    found = {"services": {"web": web, "old": old}, "commits": None, "unchecked": ["side"], "stable": 5.0,
+    found = {"services": {"web": web, "old": old, "new": new}, "commits": None, "unchecked": ["side"], "stable": 5.0,
              "migrations": ["versions/a.py"], "migrate": None,
              "send": {"files": 1200, "images": None}}  # fmt: skip
     Ui().end(record(HostRecord("prod", result={"plan": [], "changes": changes, "diff": found})), None)
     out = streams[0].text()
     for line in ("web  recreate: image", "     ports: +80:80", "     built from 22 commits since abc",
-                 "       1234567 Mend it", "       … and 21 more", "old  remove", "files: 2 changed",
+                 "       1234567 Mend it", "       … and 21 more", "old  remove", "new  new\n", "files: 2 changed",
                  "variables: added NEW", "without any health check: side; healthy after running for 5.0 s",
                  "new migrations: versions/a.py",
-                 "to send: 1.2 kB of files; of images unknown, as those here are now",
+                 "to send: 1.2 kB of files; an unknown amount of images, as those here are now",
                  "nobody is served for about 12 s, as the last time"):  # fmt: skip
         assert line in out, line
