@@ -15,9 +15,8 @@ def diff(ui: Ui, changes: Mapping[str, Any], found: Mapping[str, Any]) -> None:
     """Service by service, then what concerns all of them. `changes` and `found` are the result's own of a deploy."""
     width = max(map(len, found["services"]), default=0)
     for name, one in found["services"].items():
-        ui.say(
-            f"{one['what']}{': ' if one['why'] else ''}{one['why']}", mark=f"{name.ljust(width)}  ", mark_style="bold"
-        )
+        why = f": {one['why']}" if one["why"] not in ("", one["what"]) else ""
+        ui.say(f"{one['what']}{why}", mark=f"{name.ljust(width)}  ", mark_style="bold")
         for line in _service(one):
             ui.say(f"{' ' * (width + 2)}{line}", "dim")
     for line in _all(changes, found):
