@@ -11,7 +11,7 @@ from opslib.compose.stack import Container
 from opslib.errors import BadSettings
 
 if TYPE_CHECKING:
-    from opslib.settings.model import HealthSpec
+    from opslib.settings.health import HealthSpec
 
 _HERE = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 _REFUSED, _SILENT = 7, 124  # of the asking shell: no connection; no answer in time

@@ -11,7 +11,7 @@ from opslib.compose.engine import look_at_engine
 from opslib.compose.project import Project, parse_project
 from opslib.compose.recognise import recognise_project
 from opslib.compose.stack import look
-from opslib.deploy import changes, gate, losses, pins, preflight, references, sources
+from opslib.deploy import changes, gate, look_losses, losses, pins, preflight, references, sources
 from opslib.deploy.context import Ignore, build_key, files_in
 from opslib.deploy.files import FileChanges, Mounts, below, decide, mounts_of
 from opslib.deploy.later import Later
@@ -229,8 +229,13 @@ def _preflight(run: Run, seen: Seen, options: DeployOptions, before: Before) -> 
 def _refuse_losses(run: Run, seen: Seen, options: DeployOptions, before: Before) -> None:
     """Raises OpsError where services would no longer see their data; says where they would have others on purpose."""
     old = before.other or before.stack
-    held = losses.held(seen.stack, parse_project(old, root=run.target.root) if old else None)
-    found = losses.losses(run.target, held, seen.project, seen.stack, before.files)
+    released = parse_project(old, root=run.target.root) if old else None
+    if released is not None and before.other is None:
+        volumes = {one.name: one for one in seen.stack.all_volumes}
+        left_out = (*options.orphan, *run.target.host.backup.exclude)
+        look_losses.refuse_gone(losses.gone(released, seen.project, volumes), left_out, run.host)
+    held = losses.held(seen.stack, released)
+    found = look_losses.losses_of(run.target, held, seen.project, seen.stack, before.files)
     was = before.other.get("name") if before.other else None
-    losses.refuse(found, options.orphan, seen.stack.all_volumes, run.host, was)
-    losses.tell(run, found)
+    look_losses.refuse(found, options.orphan, seen.stack.all_volumes, run.host, was)
+    look_losses.tell(run, found)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from opslib.compose.project import Project, parse_project
 from opslib.compose.stack import Container, Stack, look
-from opslib.deploy import changes, losses
+from opslib.deploy import changes, look_losses
 from opslib.deploy.env import difference, refused
 from opslib.deploy.files import FileChanges, below, decide, mounts_of, relative
+from opslib.deploy.losses import held
 from opslib.deploy.options import RollbackOptions, in_place
 from opslib.deploy.place import there
 from opslib.deploy.render import Config, from_text, moved, pinned
@@ -79,7 +80,7 @@ def survey(run: Run, options: RollbackOptions) -> Back:
     if reread:  # the server's variables stay, so the old files are read with them
         stack = _reread(target, old, stack, local)
     seen, mounting = look(target, newest.project), parse_project(stack, root=target.root)
-    losses.tell(run, losses.losses(target, losses.held(seen, None), mounting, seen, recorded))
+    look_losses.tell(run, look_losses.losses_of(target, held(seen, None), mounting, seen, recorded))
     if local:
         stack = moved(stack, _copies(target, folder, stack, options))
     project = parse_project(stack, root=target.root)

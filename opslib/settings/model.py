@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Struct, field
 
 from opslib.command import Secret
 from opslib.settings import caches, globs, schedule, units
+from opslib.settings.health import HealthSpec
 from opslib.settings.keep import Count, Keep
 from opslib.settings.registry import Registry
 from opslib.settings.stores import StoreSpec
@@ -21,7 +22,6 @@ from opslib.settings.window import Window, window, windows
 
 Seconds = Annotated[float, Parse(units.seconds)]
 Words = Annotated[tuple[str, ...], Parse(units.words)]
-Status = Annotated[int, Meta(ge=100, le=599)]
 Size = Annotated[int, Parse(units.size)]
 CachePlace = Annotated[caches.Cache, Parse(caches.cache)]
 Recipient = Annotated[str, Parse(units.recipient)]
@@ -29,28 +29,6 @@ DeployWindow = Annotated[Window, Parse(window)]
 ProjectPath = Annotated[str, Parse(units.project_path)]
 ProjectGlob = Annotated[str, Parse(globs.path)]
 Exclude = Annotated[str, Parse(globs.exclude)]
-
-
-class HealthSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A check of a service, within `seconds` (None: the deploy's timeout). Made from the server: `url` answers with one
-    of `status` (none: any 2xx), has `header` (`name:` and what its value has in it), and `body` in what it says; or
-    `tcp` accepts a connection. Or, in the service's container, `command` ends with 0."""
-
-    short: ClassVar[str] = "url"
-
-    url: Annotated[str, Parse(units.url)] | None = None
-    tcp: Annotated[Address, Parse(units.tcp)] | None = None
-    command: Words | None = None
-    status: Annotated[tuple[Status, ...], Parse(units.status)] = ()
-    header: Annotated[str, Parse(units.header)] | None = None
-    body: str = ""
-    seconds: Seconds | None = None
-
-    def __post_init__(self) -> None:
-        if sum(one is not None for one in (self.url, self.tcp, self.command)) != 1:
-            raise ValueError("give one of url, tcp and command")
-        if self.url is None and (self.status or self.header or self.body):
-            raise ValueError("status, header and body go with url")
 
 
 class Build(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -151,29 +151,6 @@ def url(value: Scalar) -> str:
     return value
 
 
-def tcp(value: Scalar) -> Address:
-    """A port of the service, or `host:port`."""
-    host, _, port = str(value).rpartition(":")
-    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
-        raise ValueError("expected a port like 5432, or an address like 10.0.0.5:5432")
-    return Address(host.strip("[]") or "localhost", port=int(port))
-
-
-def status(value: Scalar) -> tuple[int, ...]:
-    """One status of HTTP."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 100 <= value <= 599:
-        raise ValueError("expected a status of HTTP like 200, or a list of them")
-    return (value,)
-
-
-def header(value: Scalar) -> str:
-    """`Name: what its value has in it`; the name alone: any value. The name comes back in small letters."""
-    name, _, text = value.partition(":") if isinstance(value, str) else ("", "", "")
-    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name.strip()):
-        raise ValueError("expected a header like 'X-Ready: yes'")
-    return f"{name.strip().lower()}:{text.strip()}"
-
-
 def ping_url(value: Scalar) -> str:
     """An http or https address that is called when something has happened."""
     try:

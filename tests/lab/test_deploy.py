@@ -335,6 +335,10 @@ def test_data_stay(trial: Trial) -> None:
     assert trial.ids() == before
     trial.good(trial.deploy(orphan=("uploads",)))
     trial.write("compose.yml", compose)
+    trial.docker("rm", "-f", trial.ids()["side"])
+    trial.docker("volume", "rm", f"{trial.name}_data")
+    assert f"gone: volume {trial.name}_data of side (at /data)" in trial.bad(trial.deploy())
+    trial.docker("volume", "create", f"{trial.name}_data")
     trial.change(project=f"{trial.name}x")
     record = trial.deploy()
     assert f"{trial.name}x_data in place of volume {trial.name}_data" in trial.bad(record)

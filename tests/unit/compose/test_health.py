@@ -13,7 +13,8 @@ from opslib.compose.project import Port, Service, parse_project
 from opslib.compose.verdict import Verdict, judge, unix
 from opslib.deploy.switch import patience
 from opslib.errors import BadSettings
-from opslib.settings.model import Deploy, HealthSpec, Host
+from opslib.settings.health import HealthSpec
+from opslib.settings.model import Deploy, Host
 from opslib.settings.units import Address
 
 from .seen import container, inspected

@@ -9,7 +9,8 @@ import pytest
 from opslib.compose.project import parse_project
 from opslib.deploy.diff import compose_differences, unchecked
 from opslib.images.info import ImageInfo, parse_image
-from opslib.settings.model import Deploy, HealthSpec, Host
+from opslib.settings.health import HealthSpec
+from opslib.settings.model import Deploy, Host
 
 
 def stack(**entry: Any) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 
 from opslib.compose.project import Project, parse_project
 from opslib.compose.stack import SeenVolume, Stack, parse_container
-from opslib.deploy import losses
+from opslib.deploy import look_losses, losses
 from opslib.deploy.losses import Folder, Held, Loss
 from opslib.errors import OpsError
 
@@ -64,8 +65,8 @@ def test_data_that_are_still_there(now: Project) -> None:
 )
 def test_data_that_would_be_lost_sight_of(now: Project, words: str) -> None:
     (loss,) = lost(DATA, now)
-    assert words in losses.said(loss)
-    assert "p_data (now at /var/lib/data of db)" in losses.said(loss)
+    assert words in look_losses.said(loss)
+    assert "p_data (now at /var/lib/data of db)" in look_losses.said(loss)
     assert not loss.meant
 
 
@@ -131,11 +132,25 @@ def test_what_is_held() -> None:
 def test_refused_until_it_is_given_up_by_name() -> None:
     found = lost(DATA, project(db=["volume fresh /var/lib/data"]))
     with pytest.raises(OpsError, match="p_fresh in place of volume p_data") as error:
-        losses.refuse(found, (), VOLUMES.values(), "h")
+        look_losses.refuse(found, (), VOLUMES.values(), "h")
     assert "--orphan p_data (they stay" in (error.value.next or "")
     with pytest.raises(OpsError) as error:
-        losses.refuse(found, ("p_fresh",), VOLUMES.values(), "h", was="old")
+        look_losses.refuse(found, ("p_fresh",), VOLUMES.values(), "h", was="old")
     assert "`project: old`" in (error.value.next or "")
     for name in ("p_data", "data", "db"):
-        losses.refuse(found, (name,), VOLUMES.values(), "h")
-    losses.refuse(lost(DATA, project(db=["volume other /var/lib/data"])), (), VOLUMES.values(), "h")
+        look_losses.refuse(found, (name,), VOLUMES.values(), "h")
+    look_losses.refuse(lost(DATA, project(db=["volume other /var/lib/data"])), (), VOLUMES.values(), "h")
+
+
+def test_volumes_that_somebody_has_removed() -> None:
+    released = project(db=["volume data /d", "volume gone /g", "volume  /anonymous"], off=["volume never /n"])
+    off = dataclasses.replace(released.services["off"], replicas=0)
+    released = dataclasses.replace(released, services={**released.services, "off": off})
+    found = losses.gone(released, released, VOLUMES)
+    assert found == [Held("db", "volume", "p_gone", "/g")]
+    assert losses.gone(released, project(db=["volume data /d"]), VOLUMES) == [], "nobody wants it any more"
+    with pytest.raises(OpsError, match=r"gone: volume p_gone of db \(at /g\)") as error:
+        look_losses.refuse_gone(found, (), "h")
+    assert "inv restore --bare --file latest --host h" in (error.value.next or "")
+    for name in ("p_gone", "db"):
+        look_losses.refuse_gone(found, (name,), "h")

@@ -35,6 +35,7 @@ from opslib.settings.model import Files, Postgres, Redis, Sqlite, Volume
         ("deploy: {health: {db: {tcp: 5432, body: x}}}\n", "hosts/prod.yml:1: deploy.health.db: status, header and body go with url"),
         ("deploy: {health: {db: {tcp: [5]}}}\n", "hosts/prod.yml:1: deploy.health.db.tcp: expected a single value, found a list"),
         ("address: [a]\n", "hosts/prod.yml:1: address: expected a single value, found a list"),
+        ("deploy: {health: {db: {tcp: 'a b:5'}}}\n", "hosts/prod.yml:1: deploy.health.db.tcp: expected a port like 5432"),
         ("deploy: {health: {db: {tcp: db}}}\n", "hosts/prod.yml:1: deploy.health.db.tcp: expected a port like 5432"),
         ("deploy: {health: {a: {url: 'http://a/', status: 99}}}\n", "hosts/prod.yml:1: deploy.health.a.status: expected a status of HTTP like 200"),
         ("deploy: {health: {a: {url: 'http://a/', status: [200, x]}}}\n", "hosts/prod.yml:1: deploy.health.a.status[1]: expected a number"),
