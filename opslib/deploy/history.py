@@ -13,7 +13,7 @@ from opslib.state.releases import Release
 
 
 def history(run: Run) -> None:
-    """Fill the run's result: `releases`, newest first, each with id, at, by, commit, dirty, outcome, current,
+    """Fill the run's result: `releases`, newest first, each with id, at, by, commit, dirty, outcome, strategy, current,
     services, rollback_of, migration, backup and seconds."""
     known = releases.read(run.target)
     live = releases.current(known)
@@ -33,6 +33,7 @@ def show(run: Run, wanted: str) -> None:
 def _row(one: Release, live: Release | None) -> dict[str, Any]:
     return {
         "id": one.id, "at": one.at, "by": one.by, "commit": one.commit, "dirty": one.dirty, "outcome": one.outcome,
+        "strategy": one.strategy,
         "current": live is not None and one.id == live.id, "adopted": one.adopted, "services": sorted(one.images),
         "rollback_of": one.rollback_of, "restored": one.restored, "migration": one.migration,
         "revision": one.revision, "backup": one.backup, "seconds": one.seconds, "gap_seconds": one.gap,

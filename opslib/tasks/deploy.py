@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from opslib.run.record import Record
     from opslib.run.step import AnyStep, Run
     from opslib.run.task import Steps
+    from opslib.settings.model import Strategy
     from opslib.tasks._call import Call
 
+_STRATEGY = "recreate or rolling, in place of the host file's"
 _ENV = "When the env file was changed on the server: here or there, whose counts"
 
 
@@ -24,9 +26,12 @@ _ENV = "When the env file was changed on the server: here or there, whose counts
         "redeploy": "Recreate also what has not changed",
         "build": "Build also images whose sources have not changed",
         "env": _ENV,
+        "strategy": _STRATEGY,
     },
 )
-def deploy(call: Call, redeploy: bool = False, build: bool = False, env: str | None = None) -> Record:
+def deploy(
+    call: Call, redeploy: bool = False, build: bool = False, env: str | None = None, strategy: str | None = None
+) -> Record:
     """Bring what is here live; a failure puts the old back.
 
     Preflight, backup (where the host file asks for one), files, images, migration, the new containers, health. What
@@ -37,7 +42,8 @@ def deploy(call: Call, redeploy: bool = False, build: bool = False, env: str | N
     from opslib.tasks._show import released
 
     here = call.this_machine()
-    options = DeployOptions(call.root, here, redeploy, build, _env(env), backup=_backup(call))
+    options = DeployOptions(call.root, here, redeploy, build, _env(env), backup=_backup(call),
+                            strategy=_strategy(strategy))  # fmt: skip
     return call.carry_out(lambda run: steps(run, options), show=released)
 
 
@@ -65,15 +71,19 @@ def releases(call: Call, show: str | None = None) -> Record:
     "rollback",
     changes=True,
     together=True,
-    help={"to": "A release's id; default: the good one before the one that is live", "env": _ENV},
+    help={
+        "to": "A release's id; default: the good one before the one that is live",
+        "env": _ENV,
+        "strategy": _STRATEGY,
+    },
 )
-def rollback(call: Call, to: str | None = None, env: str | None = None) -> Record:
+def rollback(call: Call, to: str | None = None, env: str | None = None, strategy: str | None = None) -> Record:
     """Go back to an earlier release; data stay as they are."""
     from opslib.deploy.options import RollbackOptions
     from opslib.deploy.rollback import steps
     from opslib.tasks._show import released
 
-    options = RollbackOptions(call.root, to, _env(env), backup=_backup(call))
+    options = RollbackOptions(call.root, to, _env(env), _backup(call), _strategy(strategy))
     return call.carry_out(lambda run: steps(run, options), show=released)
 
 
@@ -129,6 +139,15 @@ def _env(given: str | None) -> EnvFrom | None:
     choices: dict[str | None, EnvFrom | None] = {None: None, "here": "here", "there": "there"}
     if given not in choices:
         raise BadSettings(f"--env {given!r}: expected here or there")
+    return choices[given]
+
+
+def _strategy(given: str | None) -> Strategy | None:
+    from opslib.errors import BadSettings
+
+    choices: dict[str | None, Strategy | None] = {None: None, "recreate": "recreate", "rolling": "rolling"}
+    if given not in choices:
+        raise BadSettings(f"--strategy {given!r}: expected recreate or rolling")
     return choices[given]
 
 
