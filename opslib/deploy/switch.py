@@ -79,9 +79,14 @@ def forward(
     if orphans:
         remove(run.target, orphans)
     if services:
-        if spec := run.target.host.deploy.proxy:
-            nginx.write_between(run.target, project, spec)
+        ready_proxy(run.target, project)
         up(run.target, project, services, recreate=True, dependencies=False)
+
+
+def ready_proxy(target: Target, project: Project) -> None:
+    """Before nginx starts: what it includes is there."""
+    if spec := target.host.deploy.proxy:
+        nginx.write_between(target, project, spec)
 
 
 def back(run: Run, before: Memo) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import http.client
+import select
 import threading
 from collections import Counter
 
 
 class Load:
     """Asks for `path` on a port of this machine until it is left. `found` counts the answers by status, and what else
-    became of requests; `versions` the bodies. A kept connection that the other side closed between two requests is no
-    failure: a client then asks again on a fresh one (RFC 9112, 9.3.1), which `again` counts."""
+    became of requests; `versions` the bodies. A kept connection that is closed while a request is on its way into it is
+    no failure: a client then asks again on a fresh one (RFC 9112, 9.3.1), which `again` counts."""
 
     def __init__(self, port: int, path: str = "/", kept: int = 3, fresh: int = 3) -> None:
         self.port, self.path = port, path
@@ -41,6 +42,9 @@ class Load:
         line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         used = False
         while not self._ended.wait(0.005):
+            if used and select.select([line.sock], [], [], 0)[0]:  # closed between two requests
+                line.close()
+                used = False
             try:
                 line.request("GET", self.path, headers={} if keep else {"Connection": "close"})
                 answer = line.getresponse()
