@@ -75,6 +75,9 @@ def forward(
     tools: str | None,
 ) -> None:
     """Recreate the services and remove those that are no longer wanted. Raises OpsError."""
+    spec = run.target.host.deploy.proxy
+    if spec and spec.service in services and nginx.running(look(run.target, project.name), spec):
+        nginx.refuse_new(run.target, project, spec, run.id)
     arm(run, before, tools)
     if orphans:
         remove(run.target, orphans)

@@ -19,7 +19,8 @@ from opslib.target.docker import docker
 from opslib.target.transfer import put_bytes
 
 if TYPE_CHECKING:
-    from opslib.settings.model import Proxy
+    from opslib.command import Command
+    from opslib.settings.model import Host, Proxy
     from opslib.target.base import Target
 
 _HEAD = "# Written by opslib at each deploy; changes are lost.\n"
@@ -142,6 +143,27 @@ def refuse_broken(target: Target, container: Container, inside: str) -> None:
             f"the configuration of {container.service} includes nothing from {inside}", host=host, left="everything",
             next=f"`include {inside}/*.conf;` in the http block of its nginx.conf",
         )  # fmt: skip
+
+
+def try_command(host: Host, project: Project, spec: Proxy, name: str) -> Command:
+    """nginx's own test, in a container of its own made as the project says."""
+    flags = ["--ansi", "never", "run", "--rm", "--no-deps", "--no-TTY", "--name", name, "--entrypoint", "nginx"]
+    command = project.compose(host, *flags, "--", spec.service, "-t", limit=120)
+    return command.with_(on_break=docker(host, "rm", "-f", name))
+
+
+def refuse_new(target: Target, project: Project, spec: Proxy, run_id: str) -> None:
+    """Raises OpsError where nginx would not start with what the project gives it, before the one that runs is stopped.
+    What it cannot find yet may still be started."""
+    command = try_command(target.host, project, spec, f"{project.name}-nginx-{run_id.lower()}")
+    said = target.run(command, check=False)
+    if said.ended.ok or "host not found in upstream" in said.ended.stderr:
+        return
+    lines = [line.strip() for line in said.ended.stderr.splitlines() if "nginx:" in line] or [said.ended.stderr.strip()]
+    raise OpsError(
+        "the new configuration of {} is broken:\n    {}".format(spec.service, "\n    ".join(lines[-3:])),
+        host=target.host.name, left=f"{spec.service}, which goes on with the old one", next="mend it and deploy again",
+    )  # fmt: skip
 
 
 def write_between(target: Target, project: Project, spec: Proxy) -> None:

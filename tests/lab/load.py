@@ -9,12 +9,12 @@ from collections import Counter
 
 
 class Load:
-    """Asks for `path` on a port of this machine until it is left. `found` counts the answers by status, and what else
+    """Asks for `path` on a port, of this machine by default, until it is left. `found` counts the answers by status, and what else
     became of requests; `versions` the bodies. A kept connection that is closed while a request is on its way into it is
     no failure: a client then asks again on a fresh one (RFC 9112, 9.3.1), which `again` counts."""
 
-    def __init__(self, port: int, path: str = "/", kept: int = 3, fresh: int = 3) -> None:
-        self.port, self.path = port, path
+    def __init__(self, port: int, path: str = "/", kept: int = 3, fresh: int = 3, host: str = "127.0.0.1") -> None:
+        self.port, self.path, self.host = port, path, host
         self.found: Counter[str] = Counter()
         self.versions: Counter[str] = Counter()
         self.again = 0
@@ -39,7 +39,7 @@ class Load:
         return {what: count for what, count in self.found.items() if what != "200"}
 
     def _ask(self, keep: bool) -> None:
-        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        line = http.client.HTTPConnection(self.host, self.port, timeout=20)
         used = False
         while not self._ended.wait(0.005):
             if used and select.select([line.sock], [], [], 0)[0]:  # closed between two requests

@@ -236,6 +236,18 @@ def test_what_cannot_be_doubled_stops_first_and_says_why(trial: Rolling) -> None
     assert (trial.counts, trial.clean()) == (WHOLE, True)
 
 
+def test_a_proxy_that_the_deploy_would_break_goes_on(trial: Rolling) -> None:
+    nginx = trial.of("nginx")
+    good = (trial.root / "nginx/nginx.conf").read_text()
+    trial.write("nginx/nginx.conf", good.replace("listen 80;", "listen 80; no_such_word on;"))
+    with Load(trial.port) as load:
+        what = trial.bad(trial.deploy())
+    assert 'unknown directive "no_such_word"' in what
+    assert (load.failed, trial.of("nginx")) == ({}, nginx)
+    trial.write("nginx/nginx.conf", good)
+    assert (trial.counts, trial.steps(trial.deploy())) == (WHOLE, [])
+
+
 def test_the_strategy_of_one_deploy(trial: Rolling) -> None:
     version(trial, "5")
     given = DeployOptions(trial.root, trial.here, strategy="recreate")

@@ -10,7 +10,7 @@ from opslib.compose.project import parse_project
 from opslib.compose.stack import Stack, parse_container
 from opslib.errors import BadSettings, OpsError
 from opslib.proxy import nginx
-from opslib.settings.model import Proxy
+from opslib.settings.model import Host, Proxy
 
 SPEC = Proxy(service="web", folder="nginx/up/", upstreams={"api": 8000, "images": 80})
 
@@ -81,3 +81,11 @@ def test_its_files_are_no_files_of_the_project() -> None:
     assert not nginx.is_ours("nginx/up/opslib-other.conf", SPEC)
     assert not nginx.is_ours("nginx/opslib-api.conf", SPEC)
     assert not nginx.is_ours("nginx/up/opslib-api.conf", None)
+
+
+def test_a_new_configuration_is_tried_in_a_container_of_its_own() -> None:
+    host = Host(name="h", path="/srv/a b", docker=("sudo", "-n", "docker"))
+    assert nginx.try_command(host, project(), SPEC, "p-nginx-1").masked() == (
+        "sudo -n docker compose --project-name p --project-directory '/srv/a b' --ansi never run --rm --no-deps --no-TTY "
+        "--name p-nginx-1 --entrypoint nginx -- web -t"
+    )
