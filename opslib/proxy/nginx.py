@@ -84,7 +84,9 @@ def addresses(containers: Iterable[Container], port: int, proxy: Container) -> l
         if not shared:
             raise OpsError(
                 f"{proxy.service} shares no network with {one.name}, so it cannot pass requests to it",
-                left="everything", next=f"give {proxy.service} and {one.service} a network in common",
+                left="the containers that nginx knows, which go on",
+                next=f"give {proxy.service} and {one.service} a network in common; a deploy that moves services to "
+                "another network is one with --strategy recreate",
             )  # fmt: skip
         found.append(f"[{shared[0]}]:{port}" if ":" in shared[0] else f"{shared[0]}:{port}")
     return found

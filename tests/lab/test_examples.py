@@ -470,7 +470,7 @@ def asked_while(copy: Copy, place: Place, does: Callable[[], None]) -> dict[str,
 def not_answered_while(copy: Copy, place: Place, does: Callable[[], None]) -> dict[str, int]:
     """What became of requests through nginx that got no 200 meanwhile; whoever asks is no part of the stack."""
     image = place.docker("inspect", "--format", "{{.Image}}", containers(copy, place, "doc-workers")[0]).strip()
-    code = f"import json\n{(ROOT / 'tests/lab/load.py').read_text().replace('from __future__ import annotations', '')}{ROLL}"
+    code = f"{(ROOT / 'tests/lab/load.py').read_text()}\nimport json\n{ROLL}"
     words = [
         *place.inside,
         "docker",

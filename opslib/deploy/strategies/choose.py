@@ -10,7 +10,6 @@ from typing import Any
 from opslib.compose.project import Project
 from opslib.compose.stack import Container, Stack
 from opslib.deploy.render import Config
-from opslib.engines.find import look_inside
 from opslib.run.step import Run
 from opslib.settings.model import Deploy, Strategy
 
@@ -45,6 +44,8 @@ def split(
     found: dict[str, bool] = run.facts.setdefault(_KNOWN, {})
     asked = [name for name, reason in why.items() if reason is None and name not in found]
     if asked:
+        from opslib.engines.find import look_inside
+
         seen = look_inside(run.target, dataclasses.replace(stack, containers=_running(stack, asked)))
         found.update(dict.fromkeys(asked, False))
         found.update({one.container.service: True for one in seen if one.instance or one.processes})

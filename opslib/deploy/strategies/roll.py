@@ -139,15 +139,20 @@ def back(run: Run, memo: Memo) -> None:
         place.back(target, memo["stage"])
     for what in ("settle", "close"):
         _settle(target, what, name, memo["roll"])
-    record = keep.read_one(target, memo["previous"])
     stack = look(target, name)
-    wrong = [
+    if wrong := _taken_over(target, memo, stack):
+        old = {one: [c.id for c in stack.service(one) if c.state == "running"] for one in wrong}
+        forward(run, switch.previous(target, memo), {**memo["roll"], "old": old})
+    switch.back(run, memo)
+
+
+def _taken_over(target: Target, memo: Memo, stack: Stack) -> list[str]:
+    """The services whose containers are not the previous release's."""
+    record = keep.read_one(target, memo["previous"]) if memo["roll"]["old"] else None
+    if record is None:
+        return []
+    return [
         service
         for service in memo["roll"]["old"]
-        if record is not None and any(one.config_hash != record.hashes.get(service) for one in stack.service(service))
+        if any(one.config_hash != record.hashes.get(service) for one in stack.service(service))
     ]
-    if wrong:
-        project = switch.previous(target, memo)
-        old = {one: [c.id for c in stack.service(one) if c.state == "running"] for one in wrong}
-        forward(run, project, {**memo["roll"], "old": old})
-    switch.back(run, memo)

@@ -52,21 +52,38 @@ def looked(
     if not ways.doubled and not (spec and ways.stopped):
         return None
     inside = nginx.included(project, spec, run.host) if spec else ""
+    ran = {one.service for one in stack.running}
     if not run.plan:
         stack = look(run.target, project.name)
         proxy = nginx.running(stack, spec) if spec else None
         if proxy is not None:
             nginx.refuse_broken(run.target, proxy, inside)
     late = [one for one in orphans if one not in early(orphans, ways)]
+    told = roll.memo(run.target, stack, list(ways.doubled), inside)
+    behind = spec.upstreams if spec and told["proxy"] else {}
     return {
-        **before, "roll": roll.memo(run.target, stack, list(ways.doubled), inside), "why": dict(ways.doubled),
-        "new": {name: project.services[name].replicas for name in ways.doubled}, "first": sorted(ways.stopped),
+        **before, "roll": told, "why": dict(ways.doubled),
+        "new": {name: project.services[name].replicas for name in ways.doubled},
+        "by name": sorted(name for name in ways.doubled if name not in behind),
+        # Something new may only be content when what it asks for is new too.
+        "first": sorted(one for one in ways.stopped if one in ran or not _needs(project, one) & ways.doubled.keys()),
         "remove": sorted({one.service for one in late}),
     }  # fmt: skip
 
 
+def _needs(project: Project, service: str) -> set[str]:
+    """What the service depends on, as deep as it goes."""
+    found: set[str] = set()
+    todo = [service]
+    while todo:
+        new = [on for on in project.services[todo.pop()].depends_on if on in project.services and on not in found]
+        found.update(new)
+        todo += new
+    return found
+
+
 def rolled(run: Run, memo: Memo, orphans: Sequence[Container], tools: str | None) -> float:
-    """Do it. Returns the seconds for which those that were stopped first were waited for."""
+    """Do it, when those that were stopped first are healthy. Returns the seconds for which these were waited for."""
     target, began = run.target, time.monotonic()
     project = switch.released(target, memo["project"], run.id)
     if memo["first"]:
@@ -89,11 +106,13 @@ def show(memo: Memo) -> str:
     words = []
     for name, why in memo["why"].items():
         words.append(f"{name} ({'; '.join(why)}): {memo['new'][name]} beside {len(memo['roll']['old'][name])}")
-    if words and not behind:
+    if memo["by name"]:
+        names = ", ".join(memo["by name"])
         words.append(
-            "no proxy is told: Docker's name server gives a new container from its start, before it is healthy"
+            f"no proxy is told of {names}: Docker's name server gives a new container from its start, "
+            "before it is healthy"
         )
-    elif behind:
+    if behind:
         words.append(f"{behind} is told")
     return ", ".join(words + [f"remove {name}" for name in memo["remove"]])
 

@@ -9,7 +9,7 @@ import pytest
 from opslib.compose.project import parse_project
 from opslib.compose.stack import Stack, parse_container
 from opslib.deploy.strategies.choose import alone, divided
-from opslib.deploy.strategies.steps import early, gap, stop_first
+from opslib.deploy.strategies.steps import _needs, early, gap, show, stop_first
 from opslib.settings.model import Deploy, Proxy
 
 PROXY = Proxy(service="nginx", folder="nginx/up", upstreams={"api": 80})
@@ -96,3 +96,18 @@ def test_what_a_plan_says() -> None:
     assert gap(ways, stack, ["db"], 4.2) == "; the last switch took 4 s"
     assert "takes 60 s at most" in gap(ways, stack, ["db"], None)
     assert gap(divided({"db": ["image"]}, {"db": ""}, SPEC), stack, ["db"], None) == "", "strategy recreate"
+
+
+def test_what_is_waited_for_before_anything_is_doubled() -> None:
+    services = {"db": {}, "api": {"depends_on": {"db": {}}}, "new": {"depends_on": {"api": {}}}}
+    project = parse_project({"name": "p", "services": {name: {"image": "i", **one} for name, one in services.items()}})
+    assert (_needs(project, "new"), _needs(project, "db")) == ({"api", "db"}, set())
+
+
+def test_what_the_plan_says_of_services_that_no_proxy_is_told_of() -> None:
+    memo = {"roll": {"proxy": "nginx", "old": {"api": ["1"], "job": ["2"]}}, "why": {"api": ["image"], "job": ["image"]},
+            "new": {"api": 2, "job": 1}, "by name": ["job"], "remove": ["old"]}  # fmt: skip
+    assert show(memo) == (
+        "api (image): 2 beside 1, job (image): 1 beside 1, no proxy is told of job: Docker's name server gives a new "
+        "container from its start, before it is healthy, nginx is told, remove old"
+    )
