@@ -57,7 +57,7 @@ free=$(df -PB1 . | awk 'NR == 2 {{ print $4 }}'); room=$(( (free - $2) / 1024 ))
 [ "$room" -gt 0 ] || {{ echo "only $free bytes are free, and $2 must stay free" >&2; exit 1; }}
 file=$1; [ ! -e "$file" ] || {{ echo "two artifacts are called $file" >&2; exit 1; }}
 ulimit -f "$room"; shift 2; t=$(mktemp -d); : >"$t/told"
-while sleep 1 >/dev/null; do stat -c 'bytes %s' -- "$file"; done 2>/dev/null & beat=$!
+while sleep 1 >/dev/null 9>&-; do stat -c 'bytes %s' -- "$file"; done 2>/dev/null & beat=$!
 "$@" 2> >(head -c 65536 >"$t/said"; cat >/dev/null) 4>>"$t/told" | zstd -vv -3 -T0 2>"$t/zstd" |SEALING
   python3 -c {quote(KEEP)} "$file" >"$t/sum"
 st=("${{PIPESTATUS[@]}}"); kill "$beat"; wait 2>/dev/null

@@ -41,13 +41,20 @@ def folders(cache: Cache | None, services: Iterable[str], root: str) -> list[str
 
 
 def readable(target: Target, caches: Iterable[Cache], driver: str, images: Iterable[str]) -> frozenset[str]:
-    """The images that a cache `inline` is read from: those of a registry, and those that the engine has and builds with
-    itself. Any other name would be asked for on Docker Hub, where it may be somebody else's."""
+    """The images that a cache `inline` is read from: those of a registry, and those that an engine with the classic
+    store has and builds with itself (with containerd's it asks a registry alone). Any other name would be asked for on
+    Docker Hub, where it may be somebody else's. Warns of images that it is not read from."""
     if not any(one.kind == "inline" for one in caches):
         return frozenset()
     names = list(images)
-    there = images_of(target, names) if driver == "docker" else {}
-    return frozenset(name for name in names if name in there or of_registry(name))
+    of_registries = {name for name in names if of_registry(name)}
+    if driver == "docker" and look_at_engine(target).store != "containerd":
+        return frozenset(of_registries.union(images_of(target, names)))
+    if left := sorted(set(names) - of_registries):
+        why = "the builder there reads it from a registry alone"
+        text = f"`cache_from: inline` reads nothing from {', '.join(left)}: {why}"
+        target.tell(Note(target.host.name, text, warning=True))
+    return frozenset(of_registries)
 
 
 def refuse_export(target: Target, cache: Cache | None, driver: str) -> None:

@@ -39,7 +39,8 @@ while IFS= read -r -t 30 line; do
 done
 
 for f in "$O"/procs/*; do
-  [[ -e $f ]] && kill -TERM "${f##*/}"
+  p=${f##*/} # which may be another program's by now, if its shell was killed: those of the run have its lock open
+  [[ /proc/$p/fd/9 -ef $O/busy ]] && kill -TERM "$p"
 done
 flock -w 40 9
 exit 1

@@ -302,12 +302,14 @@ with locked(t, run="dead", holder="the dead one"):
     process = t.start(bash('echo $$ >"$1/pid"; cat >/dev/null; touch "$1/committed"', t.root, streams=True))
     process.write(b"half of it")
     t.run(bash('for ((i=0;i<100;i++)); do [[ -s $1/pid ]] && exit 0; sleep .1; done; exit 1', t.root))
+    t.run(bash('setsid sleep 300 <&- >&- 2>&- 9>&- & : >"$2/procs/$!"; echo "$!" >"$1/bystander"', t.root, t.state))
     print("ready", flush=True)
     process.wait()
 """
 
 
 def test_kill_9_of_the_controller_frees_the_lock_and_ends_its_commands(place: Place, target: Target) -> None:
+    """And nothing else: a process that has been given the id of one that is gone is left alone."""
     target.run(command("true"))
     controller = subprocess.Popen(
         [sys.executable, "-c", CONTROLLER, place.kind, target.root], stdout=subprocess.PIPE, text=True
@@ -323,6 +325,7 @@ def test_kill_9_of_the_controller_frees_the_lock_and_ends_its_commands(place: Pl
         assert not target.run(bash('kill -0 "$1"', pid.decode().strip()), check=False).ended.ok
         assert read_file(target, f"{target.root}/committed") is None
     assert time.monotonic() - began < 60
+    target.run(bash('kill "$(<"$1/bystander")"', target.root))
 
 
 def test_a_command_without_the_lock_of_its_run_does_nothing(target: Target) -> None:

@@ -14,7 +14,7 @@ from opslib.backup.mongo_replace import _dropping, _options
 from opslib.engines.instance import Instance
 from opslib.engines.mongo import WITH_PASSWORD, refused
 from opslib.engines.mongo_inventory import contents, facts_of
-from tests.unit.engines.test_mongo_archive import WHOLE, beginning
+from tests.programs.test_mongo_archive import WHOLE, beginning
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from opslib.engines.mysqltext import _only_rows, _Reader, leaves_its_database, statements
 
-SAMPLES = Path(__file__).parent.parent / "backup/formats/samples"
+SAMPLES = Path(__file__).parents[2] / "programs/formats/samples"
 
 
 def lines(text: str) -> list[bytes]:

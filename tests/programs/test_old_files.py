@@ -34,11 +34,11 @@ from opslib.engines.redis_restore import LOAD
 from opslib.errors import BadSettings, OpsError
 from opslib.settings.model import Host
 from opslib.target.local import Local
-from tests.unit.engines.test_mongo_archive import META, ORDERS, beginning, block, end
-from tests.unit.engines.test_mongo_archive import WHOLE as SERVER
-from tests.unit.engines.test_mongo_folder import tarred, written
+from tests.programs.test_mongo_archive import META, ORDERS, beginning, block, end
+from tests.programs.test_mongo_archive import WHOLE as SERVER
+from tests.programs.test_mongo_folder import tarred, written
 
-SAMPLES = Path(__file__).parents[1] / "backup/formats/samples"
+SAMPLES = Path(__file__).parent / "formats/samples"
 
 
 def tar(*names: str, size: int = 3000, form: int = tarfile.GNU_FORMAT) -> bytes:
