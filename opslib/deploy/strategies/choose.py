@@ -40,7 +40,7 @@ def split(
     if strategy == "recreate":
         return Split({}, dict.fromkeys(recreate, ""))
     spec = run.target.host.deploy
-    why = {name: alone(name, project, config, stack, spec) for name in recreate}
+    why = {name: alone(name, project, config, stack, spec, words) for name, words in recreate.items()}
     found: dict[str, bool] = run.facts.setdefault(_KNOWN, {})
     asked = [name for name, reason in why.items() if reason is None and name not in found]
     if asked:
@@ -64,8 +64,11 @@ def divided(recreate: Mapping[str, list[str]], why: Mapping[str, str | None], sp
     return Split(doubled, stopped)
 
 
-def alone(name: str, project: Project, config: Config, stack: Stack, spec: Deploy) -> str | None:
-    """Why two containers of the service's old and new version cannot stand side by side; None where they can."""
+def alone(
+    name: str, project: Project, config: Config, stack: Stack, spec: Deploy, words: Collection[str]
+) -> str | None:
+    """Why containers of the service's old and new version cannot stand side by side; None where they can. `words` say
+    what of it changes."""
     service, entry = project.services[name], config["services"][name]
     containers = stack.service(name)
     ports = [port.published for port in service.ports if port.published]
@@ -76,6 +79,8 @@ def alone(name: str, project: Project, config: Config, stack: Stack, spec: Deplo
         return "it does not run"
     if service.replicas < 1 or name in project.one_shots():
         return "it is no service that stays"
+    if "networks" in words:  # Compose may take the network away from the old ones
+        return "its networks change"
     if ports:
         return f"it publishes port {ports[0]}"
     if service.container_name:

@@ -25,11 +25,11 @@ def container(service: str, state: str = "running", **more: Any) -> Any:
     })  # fmt: skip
 
 
-def why(entry: dict[str, Any], seen: Any = None, name: str = "api", **others: Any) -> str | None:
+def why(entry: dict[str, Any], seen: Any = None, name: str = "api", words: Any = (), **others: Any) -> str | None:
     config = {"name": "p", "services": {name: {"image": "i", **entry}, **others},
               "networks": {"default": {}}}  # fmt: skip
     project = parse_project(config, root="/r")
-    return alone(name, project, config, Stack("p", (seen or container(name),)), SPEC)
+    return alone(name, project, config, Stack("p", (seen or container(name),)), SPEC, words)
 
 
 def test_what_can_be_doubled() -> None:
@@ -62,6 +62,7 @@ def test_what_cannot(entry: dict[str, Any], reason: str) -> None:
 
 def test_what_others_and_the_engine_say() -> None:
     assert why({}, container("api", "exited")) == "it does not run"
+    assert why({}, words=["image", "networks"]) == "its networks change"
     assert why({}, name="beat") == "the host file says that there is only one"
     needs = {"image": "i", "depends_on": {"api": {"condition": "service_completed_successfully"}}}
     assert why({}, web=needs) == "it is no service that stays"
