@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from opslib.command import Command, quote
@@ -97,8 +97,9 @@ def wait_healthy(
     checks: Mapping[str, Check],
     stable: float,
     timeout: float,
+    without: Collection[str] = (),
 ) -> None:
-    """Wait until every container of the services is healthy; one round trip for each look.
+    """Wait until every container of the services but those `without` is healthy; one round trip for each look.
 
     A container is healthy when Docker's health check says so and the service's own check is good; without both,
     when it has run for `stable` seconds. A one-shot is when it has ended with 0. Raises OpsError with what was seen
@@ -111,7 +112,7 @@ def wait_healthy(
     while names:
         command = poll_command(target.host, project.name, asked)
         now, seen, answers = parse_poll(read_all(target, command))
-        stack = Stack(project.name, tuple(seen))
+        stack = Stack(project.name, tuple(one for one in seen if one.id not in without))
         asked = [
             (container.id, check, addresses)
             for name in names

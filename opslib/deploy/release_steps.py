@@ -48,7 +48,7 @@ def record_step(seen: Seen) -> Step[Memo]:
         git = seen.git
         releases.write(target, Release(
             id=run.id, at=now(), by=holder("").split(":")[0], project=seen.name,
-            strategy=target.host.deploy.strategy, commit=git.commit if git else None,
+            strategy=seen.strategy, commit=git.commit if git else None,
             dirty=git.dirty if git else False, in_place=seen.in_place, images=images, builds=seen.builds,
             env_file=env.name, env=env.there, env_here=env.here, private=seen.private,
             backup=run.result.get("set"),

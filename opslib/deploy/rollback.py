@@ -15,6 +15,10 @@ from opslib.deploy.files_step import put_back, show, staging
 from opslib.deploy.options import RollbackOptions
 from opslib.deploy.render import to_text
 from opslib.deploy.rollback_look import Back, survey
+from opslib.deploy.strategies import roll
+from opslib.deploy.strategies.steps import check, early, gap, looked, rolled, stop_first
+from opslib.deploy.strategies.steps import show as show_roll
+from opslib.deploy.switch_steps import shown
 from opslib.run import watchdog
 from opslib.run.record import holder, now
 from opslib.run.step import AnyStep, Run, Step
@@ -39,6 +43,9 @@ def steps(run: Run, options: RollbackOptions) -> list[AnyStep]:
     if not (back.recreate or back.files or back.env_write or back.orphans):
         run.note(f"release {back.current.id} is the same as {back.old.id}: nothing to do")
         return []
+    back.strategy = options.strategy or run.target.host.deploy.strategy
+    check(run, back.project, back.seen, back.recreate)
+    run.result.update(strategy=back.ways(run).as_json(back.strategy))
     _ask_about_migrations(run, back, options)
     wanted = run.target.host.deploy.backup_first and options.backup is not None
     return [
@@ -46,6 +53,7 @@ def steps(run: Run, options: RollbackOptions) -> list[AnyStep]:
         _files(back),
         _record(back),
         _up(back),
+        _roll(back),
         _seal(back),
         _prune(back),
     ]
@@ -121,7 +129,7 @@ def _record(back: Back) -> Step[Memo]:
             old, id=run.id, at=now(), by=holder("").split(":")[0], outcome="pending", adopted=False,
             in_place=back.in_place, rollback_of=back.current.id, restored=old.restored or old.id, env=back.env_there,
             env_here=back.current.env_here, migration=None, revision=back.current.revision, seconds=0.0, gap=0.0,
-            backup=run.result.get("set"),
+            strategy=back.strategy, backup=run.result.get("set"),
         ))  # fmt: skip
 
     return Step("record", look, do, keep.failed, show=lambda memo: f"as release {memo['release']}")
@@ -135,27 +143,41 @@ def _copy_folder(target: Target, old: str, new: str) -> None:
 
 def _up(back: Back) -> Step[Memo]:
     def look(run: Run) -> Memo | None:
-        if not back.recreate and not back.orphans:
+        ways = back.ways(run)
+        services, orphans = [name for name in back.recreate if name in ways.stopped], early(back.orphans, ways)
+        if not services and not orphans:
             return None
-        stage = staging(run) if back.files or back.env_write else None
-        before = switch.memo(back.current.project, run.id, back.current.id, stage, None)
-        return {**before, "services": list(back.recreate), "why": back.recreate,
-                "remove": sorted({one.service for one in back.orphans})}  # fmt: skip
+        return {**_way_back(run, back), "services": services, "remove": sorted({one.service for one in orphans}),
+                "why": {name: stop_first(ways, name, back.recreate[name]) for name in services},
+                "gap": gap(ways, back.seen, services, back.current.gap)}  # fmt: skip
 
     def do(run: Run, memo: Memo) -> str:
         began = time.monotonic()
         project = switch.released(run.target, memo["project"], run.id)
-        switch.forward(run, project, memo["services"], back.orphans, before=memo, tools=back.tools)
+        orphans = early(back.orphans, back.ways(run))
+        switch.forward(run, project, memo["services"], orphans, before=memo, tools=back.tools)
         switch.healthy(run.target, project)
         watchdog.disarm(run.target, run.id)
         back.gap = time.monotonic() - began
         return ", ".join(memo["services"])
 
-    def show_up(memo: Memo) -> str:
-        words = [f"recreate {name} ({'; '.join(why)})" for name, why in memo["why"].items()]
-        return ", ".join(words + [f"remove {name}" for name in memo["remove"]])
+    return Step("up", look, do, switch.back, show=shown)
 
-    return Step("up", look, do, switch.back, show=show_up)
+
+def _way_back(run: Run, back: Back) -> Memo:
+    stage = staging(run) if back.files or back.env_write else None
+    return switch.memo(back.current.project, run.id, back.current.id, stage, None)
+
+
+def _roll(back: Back) -> Step[Memo]:
+    def look(run: Run) -> Memo | None:
+        return looked(run, back.ways(run), back.project, back.seen, _way_back(run, back), back.orphans)
+
+    def do(run: Run, memo: Memo) -> str:
+        back.gap += rolled(run, memo, back.orphans, back.tools)
+        return ", ".join(memo["why"])
+
+    return Step("roll", look, do, roll.back, show=show_roll)
 
 
 def _seal(back: Back) -> Step[Memo]:

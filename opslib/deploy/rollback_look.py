@@ -16,10 +16,12 @@ from opslib.deploy.place import there
 from opslib.deploy.render import Config, from_text, moved, pinned
 from opslib.deploy.resolve import in_its_folder
 from opslib.deploy.sources import Source
+from opslib.deploy.strategies.choose import Split, split
 from opslib.errors import BadSettings, OpsError
 from opslib.images.info import images_of
 from opslib.images.tools import tools_tag
 from opslib.run.step import Run
+from opslib.settings.model import Strategy
 from opslib.state import releases
 from opslib.state.releases import Release
 from opslib.state.sums import parse_sums
@@ -49,6 +51,11 @@ class Back:
     tools: str | None
     in_place: bool
     gap: float = field(default=0.0)
+    strategy: Strategy = "recreate"
+
+    def ways(self, run: Run) -> Split:
+        """What becomes of each service that is to be recreated."""
+        return split(run, self.strategy, self.project, self.stack, self.seen, self.recreate)
 
 
 def survey(run: Run, options: RollbackOptions) -> Back:

@@ -15,6 +15,7 @@ from opslib.compose.stack import Container, look
 from opslib.compose.wanted import wanted
 from opslib.deploy import place
 from opslib.errors import OpsError
+from opslib.proxy import nginx
 from opslib.run import watchdog
 from opslib.run.step import Run
 from opslib.settings.model import Deploy, Host
@@ -74,11 +75,21 @@ def forward(
     tools: str | None,
 ) -> None:
     """Recreate the services and remove those that are no longer wanted. Raises OpsError."""
+    spec = run.target.host.deploy.proxy
+    if spec and spec.service in services and nginx.running(look(run.target, project.name), spec):
+        nginx.refuse_new(run.target, project, spec, run.id)
     arm(run, before, tools)
     if orphans:
         remove(run.target, orphans)
     if services:
+        ready_proxy(run.target, project)
         up(run.target, project, services, recreate=True, dependencies=False)
+
+
+def ready_proxy(target: Target, project: Project) -> None:
+    """Before nginx starts: what it includes is there."""
+    if spec := target.host.deploy.proxy:
+        nginx.write_between(target, project, spec)
 
 
 def back(run: Run, before: Memo) -> None:
@@ -92,13 +103,20 @@ def back(run: Run, before: Memo) -> None:
     if before["previous"] is None:
         target.run(docker_script(target.host, _CLEAR, before["project"], limit=300))
     else:
-        # Killed before `up` began, that stack was not written, and nothing needs it.
-        stack = before["stack"] if before["stack"] and read_file(target, before["stack"]) else None
-        project = released(target, before["project"], before["previous"], stack)
+        project = previous(target, before)
         up(target, project, orphans=True)
         healthy(target, project)
+        if spec := target.host.deploy.proxy:
+            nginx.refresh(target, look(target, project.name), spec)
         run.note(f"release {before['previous']} is back and healthy")
     watchdog.disarm(target, run.id)
+
+
+def previous(target: Target, before: Memo) -> Project:
+    """The project of the release to go back to."""
+    # Killed before `up` began, that stack was not written, and nothing needs it.
+    stack = before["stack"] if before["stack"] and read_file(target, before["stack"]) else None
+    return released(target, before["project"], before["previous"], stack)
 
 
 def healthy(target: Target, project: Project) -> None:

@@ -14,6 +14,8 @@ from opslib.deploy.files import below, relative
 from opslib.deploy.files_step import staging
 from opslib.deploy.render import moved, to_text
 from opslib.deploy.seen import Seen
+from opslib.deploy.strategies import roll
+from opslib.deploy.strategies.steps import early, gap, looked, rolled, show, stop_first
 from opslib.migrate import run as migration
 from opslib.migrate.steps import told
 from opslib.migrate.tools import commands
@@ -139,27 +141,45 @@ def up_step(seen: Seen) -> Step[Memo]:
     """Recreate what has changed. From here to `health` a watchdog on the server knows the way back."""
 
     def look(run: Run) -> Memo | None:
-        services = [name for name in seen.recreate if name not in seen.started]
-        if not services and not seen.orphans and not seen.started:
+        ways = seen.ways(run)
+        services = [name for name in seen.recreate if name in ways.stopped and name not in seen.started]
+        orphans = early(seen.orphans, ways)
+        if not services and not orphans and not seen.started:
             return None
-        return {**_way_back(run, seen), "services": services, "why": {name: seen.recreate[name] for name in services},
-                "remove": sorted({one.service for one in seen.orphans})}  # fmt: skip
+        return {**_way_back(run, seen), "services": services, "remove": sorted({one.service for one in orphans}),
+                "why": {name: stop_first(ways, name, seen.recreate[name]) for name in services},
+                "gap": gap(ways, seen.stack, services, seen.changes.gap)}  # fmt: skip
 
     def do(run: Run, memo: Memo) -> str:
         began = time.monotonic()
         _keep_way_back(run, seen, memo)
         project = switch.released(run.target, seen.name, run.id)
-        switch.forward(run, project, memo["services"], seen.orphans, before=memo, tools=seen.tools)
+        orphans = early(seen.orphans, seen.ways(run))
+        switch.forward(run, project, memo["services"], orphans, before=memo, tools=seen.tools)
         seen.gap = time.monotonic() - began
         return ", ".join(memo["services"])
 
-    def show(memo: Memo) -> str:
-        words = [f"recreate {name} ({'; '.join(why)})" for name, why in memo["why"].items()]
-        words += [f"remove {name}" for name in memo["remove"]]
-        gap = f"; the last switch took {seen.changes.gap:.0f} s" if seen.changes.gap else ""
-        return ", ".join(words) + gap
+    return Step("up", look, do, switch.back, show=shown)
 
-    return Step("up", look, do, switch.back, show=show)
+
+def shown(memo: Memo) -> str:
+    """What `up` recreates and removes."""
+    words = [*memo["why"].values(), *(f"remove {name}" for name in memo["remove"])]
+    return f"{', '.join(words)}{memo['gap']}"
+
+
+def roll_step(seen: Seen) -> Step[Memo]:
+    """Double what can be doubled, and have the proxy know of it."""
+
+    def look(run: Run) -> Memo | None:
+        return looked(run, seen.ways(run), seen.project, seen.stack, _way_back(run, seen), seen.orphans)
+
+    def do(run: Run, memo: Memo) -> str:
+        _keep_way_back(run, seen, memo)
+        seen.gap += rolled(run, memo, seen.orphans, seen.tools)
+        return ", ".join(memo["why"])
+
+    return Step("roll", look, do, roll.back, show=show)
 
 
 def health_step(seen: Seen) -> Step[Memo]:
@@ -172,7 +192,7 @@ def health_step(seen: Seen) -> Step[Memo]:
     def do(run: Run, memo: Memo) -> None:
         began = time.monotonic()
         switch.healthy(run.target, _new(run, seen))
-        seen.gap += time.monotonic() - began
+        seen.gap += time.monotonic() - began if seen.gap else 0.0  # where nothing was stopped all of it served
         watchdog.disarm(run.target, run.id)
 
     return Step("health", look, do, show=lambda memo: ", ".join(memo["services"]))

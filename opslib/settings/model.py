@@ -27,6 +27,7 @@ CachePlace = Annotated[caches.Cache, Parse(caches.cache)]
 Recipient = Annotated[str, Parse(units.recipient)]
 DeployWindow = Annotated[Window, Parse(window)]
 ProjectPath = Annotated[str, Parse(units.project_path)]
+Port = Annotated[int, Parse(units.port)]
 ProjectGlob = Annotated[str, Parse(globs.path)]
 Exclude = Annotated[str, Parse(globs.exclude)]
 
@@ -43,11 +44,27 @@ class Build(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     size_limit: Annotated[dict[str, Size], Parse(units.limits)] = field(default_factory=dict)
 
 
-class Deploy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a release goes live. `stable`: how long a service without any check must run to count as healthy. `window`:
-    when deploys are welcome (none: always)."""
+Strategy = Literal["recreate", "rolling"]
 
-    strategy: Literal["recreate"] = "recreate"
+
+class Proxy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """nginx in the stack. `folder` is the folder of the project that it mounts and includes files from; `upstreams` are
+    the services behind it with the port that each listens on."""
+
+    service: str
+    folder: ProjectPath
+    upstreams: dict[str, Port]
+
+
+class Deploy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a release goes live. `single` are services of which there may never be an old and a new one at once. `drain`:
+    how long the proxy has to end what it has begun before the containers that answer it go. `stable`: how long a
+    service without any check must run to count as healthy. `window`: when deploys are welcome (none: always)."""
+
+    strategy: Strategy = "recreate"
+    proxy: Proxy | None = None
+    single: tuple[str, ...] = ()
+    drain: Seconds = 30.0
     backup_first: bool = False
     keep_releases: Count = 5
     health: dict[str, HealthSpec] = field(default_factory=dict)

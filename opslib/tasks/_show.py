@@ -27,7 +27,17 @@ def released(ui: Ui, host: HostRecord) -> None:
             ui.say(f"nothing backs up {one['what']}: {one['do']}", mark="! ", mark_style="yellow")
     if host.ok and host.changed:
         before = f", before it {result['previous']}" if result.get("previous") else ""
-        ui.say(f"release {result['release']}{before}; the switch took {seconds(result['gap_seconds'])}")
+        ui.say(f"release {result['release']}{before}; {_switched(result)}")
+
+
+def _switched(result: Mapping[str, Any]) -> str:
+    ways = {name: one["how"] for name, one in result["strategy"]["services"].items()}
+    beside = sorted(name for name, how in ways.items() if how == "beside")
+    took = f"the switch took {seconds(result['gap_seconds'])}"
+    if not beside:
+        return took
+    others = f"; of the rest {took}" if result["gap_seconds"] else ""
+    return f"{', '.join(beside)}: new ones beside the old ones{others}"
 
 
 def migrated(ui: Ui, host: HostRecord) -> None:

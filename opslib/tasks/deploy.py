@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from opslib.run.record import Record
     from opslib.run.step import AnyStep, Run
     from opslib.run.task import Steps
+    from opslib.settings.model import Strategy
     from opslib.tasks._call import Call
 
+_STRATEGY = "recreate or rolling, in place of the host file's"
 _ENV = "When the env file was changed on the server: here or there, whose counts"
 
 
@@ -24,6 +26,7 @@ _ENV = "When the env file was changed on the server: here or there, whose counts
         "redeploy": "Recreate also what has not changed",
         "build": "Build also images whose sources have not changed",
         "env": _ENV,
+        "strategy": _STRATEGY,
         "orphan": "Volumes, folders or services whose data may be left unseen (commas between)",
         "anyway": "Also outside of the window of the host file, and on a frozen host",
         "freeze": "Deploy nothing, and let nobody else, for this reason",
@@ -35,6 +38,7 @@ def deploy(
     redeploy: bool = False,
     build: bool = False,
     env: str | None = None,
+    strategy: str | None = None,
     orphan: str | None = None,
     anyway: bool = False,
     freeze: str | None = None,
@@ -60,7 +64,10 @@ def deploy(
         return call.carry_out(lambda run: gate.unfreeze_steps())
     here = call.this_machine()
     given_up = tuple(orphan.split(",")) if orphan is not None else ()
-    options = DeployOptions(call.root, here, redeploy, build, _env(env), given_up, anyway, backup=backup_first(call))
+    options = DeployOptions(
+        call.root, here, redeploy, build, _env(env), given_up, anyway, backup=backup_first(call),
+        strategy=_strategy(strategy),
+    )  # fmt: skip
     return call.carry_out(hooked(call, lambda run: steps(run, options), RECOVERIES), show=released)
 
 
@@ -90,9 +97,13 @@ def releases(call: Call, show: str | None = None, check: bool = False) -> Record
     "rollback",
     changes=True,
     together=True,
-    help={"to": "A release's id; default: the good one before the one that is live", "env": _ENV},
+    help={
+        "to": "A release's id; default: the good one before the one that is live",
+        "env": _ENV,
+        "strategy": _STRATEGY,
+    },
 )
-def rollback(call: Call, to: str | None = None, env: str | None = None) -> Record:
+def rollback(call: Call, to: str | None = None, env: str | None = None, strategy: str | None = None) -> Record:
     """Go back to an earlier release; data stay as they are.
 
     Where releases since then have migrated the schema it asks, because the schema does not go back.
@@ -103,7 +114,7 @@ def rollback(call: Call, to: str | None = None, env: str | None = None) -> Recor
     from opslib.tasks._hooks import hooked
     from opslib.tasks._show import released
 
-    options = RollbackOptions(call.root, to, _env(env), backup=backup_first(call), confirm=call.confirm)
+    options = RollbackOptions(call.root, to, _env(env), backup_first(call), _strategy(strategy), call.confirm)
     return call.carry_out(hooked(call, lambda run: steps(run, options), RECOVERIES), show=released)
 
 
@@ -159,6 +170,15 @@ def _env(given: str | None) -> EnvFrom | None:
     choices: dict[str | None, EnvFrom | None] = {None: None, "here": "here", "there": "there"}
     if given not in choices:
         raise BadSettings(f"--env {given!r}: expected here or there")
+    return choices[given]
+
+
+def _strategy(given: str | None) -> Strategy | None:
+    from opslib.errors import BadSettings
+
+    choices: dict[str | None, Strategy | None] = {None: None, "recreate": "recreate", "rolling": "rolling"}
+    if given not in choices:
+        raise BadSettings(f"--strategy {given!r}: expected recreate or rolling")
     return choices[given]
 
 

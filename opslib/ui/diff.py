@@ -11,15 +11,18 @@ if TYPE_CHECKING:
     from opslib.ui import Ui
 
 
-def diff(ui: Ui, changes: Mapping[str, Any], found: Mapping[str, Any]) -> None:
-    """Service by service, then what concerns all of them. `changes` and `found` are the result's own of a deploy."""
+def diff(ui: Ui, changes: Mapping[str, Any], found: Mapping[str, Any], strategy: Mapping[str, Any]) -> None:
+    """Service by service, then what concerns all of them. All three are the result's own of a deploy."""
+    ways = {name: one["how"] for name, one in strategy["services"].items()}
     width = max(map(len, found["services"]), default=0)
     for name, one in found["services"].items():
         why = f": {one['why']}" if one["why"] not in ("", one["what"]) else ""
-        ui.say(f"{one['what']}{why}", mark=f"{name.ljust(width)}  ", mark_style="bold")
+        what = "roll" if ways.get(name) == "beside" else one["what"]
+        ui.say(f"{what}{why}", mark=f"{name.ljust(width)}  ", mark_style="bold")
         for line in _service(one):
             ui.say(f"{' ' * (width + 2)}{line}", "dim")
-    for line in _all(changes, found):
+    stops = any(how not in ("beside", "left") for how in ways.values())
+    for line in _all(changes, found, stops=stops):
         ui.say(line)
     ui.say()
 
@@ -40,7 +43,7 @@ def _commits(found: Mapping[str, Any], what: str) -> Iterator[str]:
         yield f"  … and {found['count'] - len(newest)} more"
 
 
-def _all(changes: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
+def _all(changes: Mapping[str, Any], found: Mapping[str, Any], *, stops: bool) -> Iterator[str]:
     counts = [f"{len(paths)} {what}" for what, paths in changes["files"].items()]
     if counts:
         yield f"files: {', '.join(counts)}"
@@ -61,8 +64,9 @@ def _all(changes: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
     of_images = "" if send["images"] == 0 else f"; {images} of images, as those here are now"
     yield f"to send: {size(send['files'])} of files{of_images}"
     gap = changes["gap_seconds"]
-    yield (
-        f"nobody is served for about {seconds(gap)}, as the last time"
-        if gap
-        else "how long nobody is served is not known: it was never measured here"
-    )
+    if not stops:
+        yield "no service stops before its new containers are healthy"
+    elif gap:
+        yield f"nobody is served for about {seconds(gap)}, as the last time"
+    else:
+        yield "how long nobody is served is not known: it was never measured here"

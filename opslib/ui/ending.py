@@ -36,7 +36,7 @@ def plan(ui: Ui, host: HostRecord) -> None:
     if not steps and host.error is None:
         ui.say("nothing to do")
     if "diff" in host.result:
-        diff(ui, host.result["changes"], host.result["diff"])
+        diff(ui, host.result["changes"], host.result["diff"], host.result["strategy"])
     if steps:
         ui.table(["STEP", "WHAT IT WOULD DO"], [[step["step"], step["what"]] for step in steps])
 

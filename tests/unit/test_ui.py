@@ -330,7 +330,9 @@ def test_a_plan_of_a_deploy_says_what_changes(streams):
     found = {"services": {"web": web, "old": old, "new": new}, "commits": None, "unchecked": ["side"], "stable": 5.0,
              "migrations": ["versions/a.py"], "migrate": None,
              "send": {"files": 1200, "images": None}}  # fmt: skip
-    Ui().end(record(HostRecord("prod", result={"plan": [], "changes": changes, "diff": found})), None)
+    strategy = {"name": "rolling", "services": {"web": {"how": "stop first", "why": "a port"}}}
+    result = {"plan": [], "changes": changes, "diff": found, "strategy": strategy}
+    Ui().end(record(HostRecord("prod", result=result)), None)
     out = streams[0].text()
     for line in ("web  recreate: image", "     ports: +80:80", "     built from 22 commits since abc",
                  "       1234567 Mend it", "       … and 21 more", "old  remove", "new  new\n", "files: 2 changed",

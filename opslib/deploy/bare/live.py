@@ -58,6 +58,7 @@ def _go(run: Run, memo: Memo, began: float) -> str:
         migration.migrate(run, project, spec, revisions["before"])
         revisions["after"] = migration.revision(target, project, spec, run.id)
     started = time.monotonic()
+    switch.ready_proxy(target, project)
     up(target, project, orphans=True)
     switch.healthy(target, project)
     gap = round(time.monotonic() - started, 1)

@@ -1,0 +1,158 @@
+"""New containers beside the old ones: healthy, into the proxy, and only then the old ones drained and removed.
+
+At each moment a whole set of containers of each service serves. So when the run is gone nothing has to be put back at
+once: the watchdog only clears away what is too much, service by service, and what has been taken over stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+from opslib.command import Command, bash
+from opslib.compose.health import wait_healthy
+from opslib.compose.project import Project
+from opslib.compose.script import docker_script
+from opslib.compose.services import start_order, up
+from opslib.compose.stack import Container, Stack, look
+from opslib.deploy import keep, place, switch
+from opslib.proxy import nginx
+from opslib.run import watchdog
+from opslib.run.step import Run
+from opslib.settings.model import Host
+from opslib.target.base import Target
+
+Memo = dict[str, Any]
+
+# $1 the folder, then pairs of a path in it and a text: each whole or not there, one after the other.
+_WRITE = """set -eu; umask 027; d=$1; shift; mkdir -p -- "$d"
+while (($#)); do
+  mkdir -p -- "$d/$(dirname -- "$1")"; printf %s "$2" >"$d/$1.part"; mv -fT -- "$d/$1.part" "$d/$1"; shift 2
+done; sync"""
+
+
+def folder(target: Target) -> str:
+    """Where a run notes which containers are old and which are new."""
+    return f"{target.state}/rolling"
+
+
+def memo(target: Target, stack: Stack, services: Sequence[str], inside: str) -> Memo:
+    """What a roll is about: the containers that there are of each service, and where nginx takes its upstreams from
+    ("" where it does not run). `inside` is that folder in its container."""
+    spec = target.host.deploy.proxy
+    proxy = nginx.running(stack, spec) if spec else None
+    return {
+        "old": {name: [one.id for one in stack.service(name) if one.state == "running"] for name in services},
+        "proxy": spec.service if spec and proxy else "",
+        "pins": nginx.folder_of(proxy, inside) if proxy else "",
+    }
+
+
+def settle_command(host: Host, state: str, what: str, project: str, roll: Mapping[str, Any], *services: str) -> Command:
+    """`begin`, `settle` or `close` of settle.bash."""
+    text = resources.files("opslib.deploy.strategies").joinpath("settle.bash").read_text(encoding="utf-8")
+    drain = host.deploy.drain if what == "settle" else 0
+    return docker_script(
+        host, text, what, state, project, roll["proxy"], roll["pins"], str(round(drain * 10)), nginx.RELOAD, *services,
+        limit=900 + 4 * drain,
+    )  # fmt: skip
+
+
+def arm(run: Run, project: str, roll: Mapping[str, Any], tools: str | None) -> None:
+    """Have the server itself clear up when this machine or the line is gone."""
+    host, state = run.target.host, folder(run.target)
+    settle, close = (settle_command(host, state, what, project, roll).masked() for what in ("settle", "close"))
+    watchdog.arm(run, f"{settle} && {close}\n", tools)
+
+
+def forward(run: Run, project: Project, roll: Mapping[str, Any]) -> None:
+    """Have containers of this project in place of the old ones, one service after the other. Raises OpsError with the
+    old ones of the service in question still serving."""
+    target, old = run.target, roll["old"]
+    target.run(bash('rm -rf -- "$1"', folder(target)))
+    _note(target, _before(target, look(target, project.name), roll))
+    _settle(target, "begin", project.name, roll, *old)
+    for name in (one for step in start_order(project) for one in step if one in old):
+        run.note(f"{name}: {project.services[name].replicas} new beside {len(old[name])} old")
+        _beside(target, project, name, old[name])
+        found = look(target, project.name)
+        _note(target, _after(target, found, name, [one for one in found.service(name) if one.id not in old[name]]))
+        said = _settle(target, "settle", project.name, roll, name)
+        if "late" in said.split():
+            run.note(f"{name}: requests to the old version took longer than {target.host.deploy.drain:.0f} s "
+                     "(`drain:`) and were cut off", warning=True)  # fmt: skip
+    _settle(target, "close", project.name, roll)
+
+
+def _beside(target: Target, project: Project, name: str, old: Sequence[str]) -> None:
+    deploy = target.host.deploy
+    up(target, project, [name], dependencies=False, beside=len(old) + project.services[name].replicas)
+    wait_healthy(
+        target, project, [name], checks=switch.checks(target.host, {name: None}), stable=deploy.stable,
+        timeout=switch.patience(deploy, project), without=frozenset(old),
+    )  # fmt: skip
+
+
+def _before(target: Target, stack: Stack, roll: Mapping[str, Any]) -> dict[str, str]:
+    """The notes that a roll begins with."""
+    spec, notes = target.host.deploy.proxy, {}
+    for name, ids in roll["old"].items():
+        notes[f"{name}/old"] = " ".join(ids)
+        if spec and roll["proxy"] and name in spec.upstreams:
+            containers = [one for one in stack.service(name) if one.id in ids]
+            notes[f"{name}/old.conf"] = _block(stack, target, name, containers)
+    if spec and roll["proxy"]:
+        notes.update({f"{name}/between.conf": text for name, text in nginx.texts(spec).items()})
+    return notes
+
+
+def _after(target: Target, stack: Stack, name: str, new: Sequence[Container]) -> dict[str, str]:
+    """What is noted when a service's new containers are healthy; `new` last, for it is what counts."""
+    spec = target.host.deploy.proxy
+    behind = spec is not None and nginx.running(stack, spec) is not None and name in spec.upstreams
+    conf = {f"{name}/new.conf": _block(stack, target, name, new)} if behind else {}
+    return {**conf, f"{name}/new": " ".join(one.id for one in new)}
+
+
+def _block(stack: Stack, target: Target, name: str, containers: Sequence[Container]) -> str:
+    spec = target.host.deploy.proxy
+    assert spec is not None
+    proxy = nginx.running(stack, spec)
+    assert proxy is not None
+    return nginx.block(name, nginx.addresses(containers, spec.upstreams[name], proxy))
+
+
+def _note(target: Target, notes: Mapping[str, str]) -> None:
+    target.run(bash(_WRITE, folder(target), *(word for pair in notes.items() for word in pair)))
+
+
+def _settle(target: Target, what: str, project: str, roll: Mapping[str, Any], *services: str) -> str:
+    return target.run(settle_command(target.host, folder(target), what, project, roll, *services)).text
+
+
+def back(run: Run, memo: Memo) -> None:
+    """Undo a roll wherever it stands, and prove that the previous release runs; idempotent. Services that were taken
+    over go back as they came: beside, healthy, into the proxy."""
+    target, name = run.target, memo["project"]
+    if memo["stage"] is not None:
+        place.back(target, memo["stage"])
+    for what in ("settle", "close"):
+        _settle(target, what, name, memo["roll"])
+    stack = look(target, name)
+    if wrong := _taken_over(target, memo, stack):
+        old = {one: [c.id for c in stack.service(one) if c.state == "running"] for one in wrong}
+        forward(run, switch.previous(target, memo), {**memo["roll"], "old": old})
+    switch.back(run, memo)
+
+
+def _taken_over(target: Target, memo: Memo, stack: Stack) -> list[str]:
+    """The services whose containers are not the previous release's."""
+    record = keep.read_one(target, memo["previous"]) if memo["roll"]["old"] else None
+    if record is None:
+        return []
+    return [
+        service
+        for service in memo["roll"]["old"]
+        if any(one.config_hash != record.hashes.get(service) for one in stack.service(service))
+    ]
