@@ -15,7 +15,7 @@ from opslib.deploy.options import RollbackOptions
 from opslib.deploy.render import to_text
 from opslib.deploy.rollback_look import Back, survey
 from opslib.deploy.strategies import roll
-from opslib.deploy.strategies.steps import check, early, gap, looked, rolled, stop_first
+from opslib.deploy.strategies.steps import check, chosen, early, gap, looked, rolled, stop_first
 from opslib.deploy.strategies.steps import show as show_roll
 from opslib.deploy.switch_steps import shown
 from opslib.run import watchdog
@@ -41,7 +41,7 @@ def steps(run: Run, options: RollbackOptions) -> list[AnyStep]:
     if not (back.recreate or back.files or back.env_write or back.orphans):
         run.note(f"release {back.current.id} is the same as {back.old.id}: nothing to do")
         return []
-    back.strategy = options.strategy or run.target.host.deploy.strategy
+    back.strategy = chosen(run, options.strategy)
     check(run, back.project, back.seen, back.recreate)
     run.result.update(strategy=back.ways(run).as_json(back.strategy))
     _name_migrations(run, back)

@@ -10,7 +10,7 @@ from opslib.deploy.options import DeployOptions
 from opslib.deploy.release_steps import adopt_step, prune_step, record_step, seal_step
 from opslib.deploy.seen import Seen
 from opslib.deploy.strategies import roll
-from opslib.deploy.strategies.steps import check
+from opslib.deploy.strategies.steps import check, chosen
 from opslib.deploy.switch_steps import databases_step, health_step, migrate_step, not_undone, roll_step, up_step
 from opslib.run.step import AnyStep, Recovery, Run
 
@@ -21,7 +21,7 @@ def steps(run: Run, options: DeployOptions) -> list[AnyStep]:
     run.result.update(project=seen.name, release=seen.previous, changes=seen.changes.as_json())
     if not seen.changes:
         return []
-    seen.strategy = options.strategy or run.target.host.deploy.strategy
+    seen.strategy = chosen(run, options.strategy)
     check(run, seen.project, seen.stack, seen.recreate)
     run.result.update(strategy=seen.ways(run).as_json(seen.strategy))
     return [

@@ -16,8 +16,17 @@ from opslib.errors import BadSettings
 from opslib.proxy import nginx
 from opslib.run import watchdog
 from opslib.run.step import Run
+from opslib.settings.model import Strategy
 
 Memo = dict[str, Any]
+
+
+def chosen(run: Run, given: Strategy | None) -> Strategy:
+    """The strategy: what was typed, else the host file's. A plan says which and why."""
+    strategy = given or run.target.host.deploy.strategy
+    if run.plan:
+        run.note(f"strategy {strategy}, as {'--strategy' if given else 'the host file'} says")
+    return strategy
 
 
 def check(run: Run, project: Project, stack: Stack, recreate: Mapping[str, Sequence[str]]) -> None:
