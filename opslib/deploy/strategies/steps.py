@@ -16,7 +16,7 @@ from opslib.errors import BadSettings
 from opslib.proxy import nginx
 from opslib.run import watchdog
 from opslib.run.step import Run
-from opslib.settings.model import Strategy
+from opslib.settings.model import Deploy, Strategy
 
 Memo = dict[str, Any]
 
@@ -25,7 +25,8 @@ def chosen(run: Run, given: Strategy | None) -> Strategy:
     """The strategy: what was typed, else the host file's. A plan says which and why."""
     strategy = given or run.target.host.deploy.strategy
     if run.plan:
-        run.note(f"strategy {strategy}, as {'--strategy' if given else 'the host file'} says")
+        default = "the default" if strategy == Deploy().strategy else "as the host file says"
+        run.note(f"strategy {strategy}, {'as --strategy says' if given else default}")
     return strategy
 
 
