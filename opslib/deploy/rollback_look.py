@@ -15,6 +15,7 @@ from opslib.deploy.place import there
 from opslib.deploy.render import Config, from_text, moved, pinned
 from opslib.deploy.resolve import in_its_folder
 from opslib.deploy.sources import Source
+from opslib.deploy.strategies import hold
 from opslib.deploy.strategies.choose import Split, split
 from opslib.errors import BadSettings, OpsError
 from opslib.images.info import images_of
@@ -87,11 +88,23 @@ def survey(run: Run, options: RollbackOptions) -> Back:
         stack = moved(stack, _copies(target, folder, stack, options))
     project = parse_project(stack, root=target.root)
     seen = look(target, newest.project)
+    if run.plan:
+        seen = hold.without_kept(target, seen)
     recreate = changes.to_recreate(project, seen, stack, last_stack, newest, ())
+    if run.facts.get(hold.WENT) == old.id:
+        recreate = {name: words for name, words in recreate.items() if not _serves(seen, project, old, name)}
     return Back(
         began, newest, old, stack, project, seen, files, written, tree, env_write, env_there, recreate,
         changes.orphans(project, seen.containers), tools_tag() if tools_tag() in images else None, local,
     )  # fmt: skip
+
+
+def _serves(seen: Stack, project: Project, old: Release, service: str) -> bool:
+    """Whether the old release's containers of the service serve again already."""
+    containers = seen.service(service)
+    return len(containers) == project.services[service].replicas and all(
+        one.state == "running" and one.config_hash == old.hashes.get(service) for one in containers
+    )
 
 
 def _sums(target: Target, release: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from opslib.deploy.look import survey
 from opslib.deploy.options import DeployOptions
 from opslib.deploy.release_steps import adopt_step, prune_step, record_step, seal_step
 from opslib.deploy.seen import Seen
-from opslib.deploy.strategies import roll
+from opslib.deploy.strategies import hold, roll
 from opslib.deploy.strategies.steps import check, chosen
 from opslib.deploy.switch_steps import databases_step, health_step, migrate_step, not_undone, roll_step, up_step
 from opslib.run.step import AnyStep, Recovery, Run
@@ -22,7 +22,7 @@ def steps(run: Run, options: DeployOptions) -> list[AnyStep]:
     if not seen.changes:
         return []
     seen.strategy = chosen(run, options.strategy)
-    check(run, seen.project, seen.stack, seen.recreate)
+    check(run, seen.strategy, seen.project, seen.stack, seen.recreate)
     run.result.update(strategy=seen.ways(run).as_json(seen.strategy))
     return [
         *backup_steps(run, seen, options),
@@ -39,6 +39,7 @@ def steps(run: Run, options: DeployOptions) -> list[AnyStep]:
         health_step(seen),
         seal_step(seen),
         prune_step(seen),
+        hold.step(seen.name, seen.previous, options.here),
     ]
 
 
@@ -62,4 +63,5 @@ RECOVERIES: dict[str, Recovery] = {
     "health": Recovery(),
     "seal": Recovery(),
     "prune": Recovery(finish=keep.prune),
+    hold.NAME: Recovery(finish=hold.finish),
 }
