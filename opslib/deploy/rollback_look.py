@@ -89,7 +89,9 @@ def survey(run: Run, options: RollbackOptions) -> Back:
     project = parse_project(stack, root=target.root)
     seen = look(target, newest.project)
     if run.plan:
-        seen = hold.without_kept(target, seen)
+        whole, seen = seen, hold.without_kept(target, seen)
+        if len(seen.containers) < len(whole.containers) and old.id == releases.previous(known, host).id:
+            run.note("its containers are still there: those behind the proxy serve again by a reload of it")
     recreate = changes.to_recreate(project, seen, stack, last_stack, newest, ())
     if run.facts.get(hold.WENT) == old.id:
         recreate = {name: words for name, words in recreate.items() if not _serves(seen, project, old, name)}
