@@ -209,6 +209,24 @@ def test_both_versions_stay_and_either_can_serve(machine: Machine) -> None:
         assert (machine.there, machine.clean(), machine.wrong()) == (there, True, "")
 
 
+def test_what_somebody_else_has_started_since_stays(machine: Machine) -> None:
+    """By hand, while the old ones are on hold: the new ones are other ones now."""
+    for gone in ({"w3", "w4"}, {"w3"}):
+        machine.begin()
+        machine.start("web", "w1", "w2", "w3", "w4")
+        machine.healthy("web", "w3 w4")
+        assert machine.settle("switch", "web")
+        for container in gone:
+            (machine.folder / "containers" / container).unlink()
+        machine.start("web", "w5", "w6")
+        assert machine.settle("end")
+        left = {"w3", "w4", "w5", "w6"} - gone
+        assert machine.there & {"w1", "w2", "w3", "w4", "w5", "w6"} == left | (
+            {"w1", "w2"} if len(gone) == 2 else set()
+        )
+        assert machine.settle("close")
+
+
 def test_nothing_goes_back_to_what_is_not_whole(machine: Machine) -> None:
     machine.begin()
     machine.start("web", "w3", "w4")

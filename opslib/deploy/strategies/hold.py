@@ -43,7 +43,7 @@ def step(project: str, previous: str | None, here: Target | None) -> Step[Memo]:
 
     def do(run: Run, memo: Memo) -> str:
         seconds = run.target.host.deploy.hold
-        script = roll.script(run.target, project, memo["roll"], "settle")
+        script = roll.script(run.target, project, memo["roll"], "end")
         if not seconds or not watchdog.arm(run, script, _tools(run, here), seconds, memo["watch"]):
             if seconds:
                 run.note("the old containers are not kept: no container of the tools image can run there, which would "
@@ -69,7 +69,7 @@ def _tools(run: Run, here: Target | None) -> str | None:
 
 def finish(run: Run, memo: Memo) -> None:
     """The old containers go; idempotent."""
-    _end(run, memo, "settle")
+    _end(run, memo, "end")
 
 
 def _end(run: Run, memo: Memo, what: str) -> None:
