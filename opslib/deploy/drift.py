@@ -12,6 +12,7 @@ from opslib.deploy.changes import orphans
 from opslib.deploy.files import There, below, mounts_of
 from opslib.deploy.place import there
 from opslib.deploy.render import from_text
+from opslib.deploy.strategies.hold import without_kept
 from opslib.errors import BadSettings, Unhealthy
 from opslib.images.info import ImageInfo, images_of
 from opslib.run.step import Run
@@ -42,7 +43,7 @@ def check(run: Run) -> None:
         raise BadSettings("nothing was deployed here", host=host, next=f"inv deploy --host {host}")
     folder = releases.folder(target, last.id)
     project = parse_project(from_text(read_file(target, f"{folder}/stack.yml") or b"{}"), root=target.root)
-    stack = look(target, last.project)
+    stack = without_kept(target, look(target, last.project))
     good = [one for one in known if one.outcome == "good"]
     images = images_of(target, [pin.tag for one in good for pin in one.images.values()])
     found = [*of_images(good, images), *of_containers(last, project, stack), *of_volumes(project, stack)]

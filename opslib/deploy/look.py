@@ -21,6 +21,7 @@ from opslib.deploy.place import there
 from opslib.deploy.render import Config, from_text
 from opslib.deploy.resolve import build_here, in_a_copy, in_its_folder
 from opslib.deploy.seen import Seen, tell
+from opslib.deploy.strategies import hold
 from opslib.errors import BadSettings, CommandFailed
 from opslib.images.build import to_build
 from opslib.images.info import images_of
@@ -88,6 +89,8 @@ def survey(run: Run, options: DeployOptions) -> Seen:
     files = FileChanges() if local else decide(mine, before.files, seen, mounts.write)
     builds = _builds(options, target, config, project)
     stack, images = looking.get(), imaged.get()
+    if run.plan:
+        stack = hold.without_kept(target, stack)
     images.update(images_of(target, [one.image for one in project.services.values() if one.image not in asked]))
     by_image = {project.services[one].image: one for one in to_build(project, host.build.services)}
     found = pins.choose(project, images, before.last, builds, by_image, run.id, again=options.build)

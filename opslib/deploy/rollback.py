@@ -15,8 +15,8 @@ from opslib.deploy.files_step import put_back, show, staging
 from opslib.deploy.options import RollbackOptions
 from opslib.deploy.render import to_text
 from opslib.deploy.rollback_look import Back, survey
-from opslib.deploy.strategies import roll
-from opslib.deploy.strategies.steps import check, early, gap, looked, rolled, stop_first
+from opslib.deploy.strategies import hold, roll
+from opslib.deploy.strategies.steps import check, chosen, early, gap, looked, rolled, stop_first
 from opslib.deploy.strategies.steps import show as show_roll
 from opslib.deploy.switch_steps import shown
 from opslib.run import watchdog
@@ -40,11 +40,11 @@ def steps(run: Run, options: RollbackOptions) -> list[AnyStep]:
     """What brings the release `options.to` (None: the good one before the current) back on the run's host."""
     back = survey(run, options)
     run.result.update(project=back.current.project, release=back.current.id, to=back.old.id)
-    if not (back.recreate or back.files or back.env_write or back.orphans):
+    if not (back.recreate or back.files or back.env_write or back.orphans or hold.WENT in run.facts):
         run.note(f"release {back.current.id} is the same as {back.old.id}: nothing to do")
         return []
-    back.strategy = options.strategy or run.target.host.deploy.strategy
-    check(run, back.project, back.seen, back.recreate)
+    back.strategy = chosen(run, options.strategy)
+    check(run, back.strategy, back.project, back.seen, back.recreate)
     run.result.update(strategy=back.ways(run).as_json(back.strategy))
     _ask_about_migrations(run, back, options)
     wanted = run.target.host.deploy.backup_first and options.backup is not None
@@ -56,6 +56,7 @@ def steps(run: Run, options: RollbackOptions) -> list[AnyStep]:
         _roll(back),
         _seal(back),
         _prune(back),
+        hold.step(back.current.project, back.current.id, None),
     ]
 
 
@@ -171,7 +172,7 @@ def _way_back(run: Run, back: Back) -> Memo:
 
 def _roll(back: Back) -> Step[Memo]:
     def look(run: Run) -> Memo | None:
-        return looked(run, back.ways(run), back.project, back.seen, _way_back(run, back), back.orphans)
+        return looked(run, back.strategy, back.ways(run), back.project, back.seen, _way_back(run, back), back.orphans)
 
     def do(run: Run, memo: Memo) -> str:
         back.gap += rolled(run, memo, back.orphans, back.tools)
@@ -185,7 +186,7 @@ def _seal(back: Back) -> Step[Memo]:
         return {"release": run.id}
 
     def do(run: Run, memo: Memo) -> str:
-        hashes = switch.verified(run.target, switch.released(run.target, back.current.project, run.id))
+        hashes = switch.verified(run.target, switch.released(run.target, back.current.project, run.id), hold.kept(run))
         pending = keep.read_one(run.target, run.id)
         assert pending is not None, "recorded by an earlier step"
         seconds = round(time.monotonic() - back.began, 1)

@@ -16,6 +16,7 @@ from opslib.deploy.place import there
 from opslib.deploy.render import Config, from_text, moved, pinned
 from opslib.deploy.resolve import in_its_folder
 from opslib.deploy.sources import Source
+from opslib.deploy.strategies import hold
 from opslib.deploy.strategies.choose import Split, split
 from opslib.errors import BadSettings, OpsError
 from opslib.images.info import images_of
@@ -91,11 +92,25 @@ def survey(run: Run, options: RollbackOptions) -> Back:
     if local:
         stack = moved(stack, _copies(target, folder, stack, options))
     project = parse_project(stack, root=target.root)
+    if run.plan:
+        whole, seen = seen, hold.without_kept(target, seen)
+        if len(seen.containers) < len(whole.containers) and old.id == releases.previous(known, host).id:
+            run.note("its containers are still there: those behind the proxy serve again by a reload of it")
     recreate = changes.to_recreate(project, seen, stack, last_stack, newest, ())
+    if run.facts.get(hold.WENT) == old.id:
+        recreate = {name: words for name, words in recreate.items() if not _serves(seen, project, old, name)}
     return Back(
         began, known, newest, old, stack, project, seen, files, written, tree, env_write, env_there, recreate,
         changes.orphans(project, seen.containers), tools_tag() if tools_tag() in images else None, local,
     )  # fmt: skip
+
+
+def _serves(seen: Stack, project: Project, old: Release, service: str) -> bool:
+    """Whether the old release's containers of the service serve again already."""
+    containers = seen.service(service)
+    return len(containers) == project.services[service].replicas and all(
+        one.state == "running" and one.config_hash == old.hashes.get(service) for one in containers
+    )
 
 
 def _sums(target: Target, release: str) -> dict[str, str]:

@@ -10,8 +10,8 @@ from opslib.deploy.look import survey
 from opslib.deploy.options import DeployOptions
 from opslib.deploy.release_steps import adopt_step, prune_step, record_step, seal_step
 from opslib.deploy.seen import Seen
-from opslib.deploy.strategies import roll
-from opslib.deploy.strategies.steps import check
+from opslib.deploy.strategies import hold, roll
+from opslib.deploy.strategies.steps import check, chosen
 from opslib.deploy.switch_steps import databases_step, health_step, migrate_step, not_undone, roll_step, up_step
 from opslib.run.step import AnyStep, Recovery, Run
 
@@ -22,8 +22,8 @@ def steps(run: Run, options: DeployOptions) -> list[AnyStep]:
     run.result.update(project=seen.name, release=seen.previous, changes=seen.changes.as_json())
     if not seen.changes:
         return []
-    seen.strategy = options.strategy or run.target.host.deploy.strategy
-    check(run, seen.project, seen.stack, seen.recreate)
+    seen.strategy = chosen(run, options.strategy)
+    check(run, seen.strategy, seen.project, seen.stack, seen.recreate)
     run.result.update(strategy=seen.ways(run).as_json(seen.strategy))
     if run.plan:
         run.result["diff"] = diff(seen, run.target.host, options.here, run.id)
@@ -42,6 +42,7 @@ def steps(run: Run, options: DeployOptions) -> list[AnyStep]:
         health_step(seen),
         seal_step(seen),
         prune_step(seen),
+        hold.step(seen.name, seen.previous, options.here),
     ]
 
 
@@ -65,4 +66,5 @@ RECOVERIES: dict[str, Recovery] = {
     "health": Recovery(),
     "seal": Recovery(),
     "prune": Recovery(finish=keep.prune),
+    hold.NAME: Recovery(finish=hold.finish),
 }

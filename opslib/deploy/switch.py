@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from opslib.command import Command
@@ -119,12 +119,12 @@ def previous(target: Target, before: Memo) -> Project:
     return released(target, before["project"], before["previous"], stack)
 
 
-def healthy(target: Target, project: Project) -> None:
-    """Wait until every service is healthy. Raises OpsError as `wait_healthy`."""
+def healthy(target: Target, project: Project, without: Collection[str] = ()) -> None:
+    """Wait until every service is healthy, its containers `without` apart. Raises OpsError as `wait_healthy`."""
     deploy = target.host.deploy
     wait_healthy(
         target, project, list(project.services), checks=checks(target.host, project.services), stable=deploy.stable,
-        timeout=patience(deploy, project),
+        timeout=patience(deploy, project), without=without,
     )  # fmt: skip
 
 
@@ -151,8 +151,8 @@ def remove(target: Target, containers: Sequence[Container]) -> None:
     target.run(remove_command(target.host, containers))
 
 
-def verified(target: Target, project: Project) -> dict[str, str]:
-    """Compose's own digests of what runs now, by service.
+def verified(target: Target, project: Project, without: Collection[str] = ()) -> dict[str, str]:
+    """Compose's own digests of what runs now, by service; the containers `without` are another release's.
 
     Raises OpsError for a service that does not run what the release says.
     """
@@ -160,6 +160,8 @@ def verified(target: Target, project: Project) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, service in project.services.items():
         for container in stack.service(name):
+            if container.id in without:
+                continue
             if container.image != service.image:
                 raise OpsError(
                     f"service {name} runs {container.image}, and the release has {service.image}",

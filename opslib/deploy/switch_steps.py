@@ -14,7 +14,7 @@ from opslib.deploy.files import below, relative
 from opslib.deploy.files_step import staging
 from opslib.deploy.render import moved, to_text
 from opslib.deploy.seen import Seen
-from opslib.deploy.strategies import roll
+from opslib.deploy.strategies import hold, roll
 from opslib.deploy.strategies.steps import early, gap, looked, rolled, show, stop_first
 from opslib.migrate import run as migration
 from opslib.migrate.steps import told
@@ -172,7 +172,7 @@ def roll_step(seen: Seen) -> Step[Memo]:
     """Double what can be doubled, and have the proxy know of it."""
 
     def look(run: Run) -> Memo | None:
-        return looked(run, seen.ways(run), seen.project, seen.stack, _way_back(run, seen), seen.orphans)
+        return looked(run, seen.strategy, seen.ways(run), seen.project, seen.stack, _way_back(run, seen), seen.orphans)
 
     def do(run: Run, memo: Memo) -> str:
         _keep_way_back(run, seen, memo)
@@ -191,7 +191,7 @@ def health_step(seen: Seen) -> Step[Memo]:
 
     def do(run: Run, memo: Memo) -> None:
         began = time.monotonic()
-        switch.healthy(run.target, _new(run, seen))
+        switch.healthy(run.target, _new(run, seen), hold.kept(run))
         seen.gap += time.monotonic() - began if seen.gap else 0.0  # where nothing was stopped all of it served
         watchdog.disarm(run.target, run.id)
 

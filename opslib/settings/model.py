@@ -44,7 +44,7 @@ class Build(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     size_limit: Annotated[dict[str, Size], Parse(units.limits)] = field(default_factory=dict)
 
 
-Strategy = Literal["recreate", "rolling"]
+Strategy = Literal["recreate", "rolling", "blue-green"]
 
 
 class Proxy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,13 +58,15 @@ class Proxy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class Deploy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a release goes live. `single` are services of which there may never be an old and a new one at once. `drain`:
-    how long the proxy has to end what it has begun before the containers that answer it go. `stable`: how long a
-    service without any check must run to count as healthy. `window`: when deploys are welcome (none: always)."""
+    how long the proxy has to end what it has begun before the containers that answer it go. `hold`: how long those of
+    the release before stay after a blue-green deploy. `stable`: how long a service without any check must run to count
+    as healthy. `window`: when deploys are welcome (none: always)."""
 
     strategy: Strategy = "recreate"
     proxy: Proxy | None = None
     single: tuple[str, ...] = ()
     drain: Seconds = 30.0
+    hold: Seconds = 600.0
     backup_first: bool = False
     keep_releases: Count = 5
     health: dict[str, HealthSpec] = field(default_factory=dict)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from opslib.settings.model import Strategy
     from opslib.tasks._call import Call
 
-_STRATEGY = "recreate or rolling, in place of the host file's"
+_STRATEGY = "recreate, rolling or blue-green, in place of the host file's"
 _ENV = "When the env file was changed on the server: here or there, whose counts"
 
 
@@ -111,11 +111,13 @@ def rollback(call: Call, to: str | None = None, env: str | None = None, strategy
     from opslib.deploy.options import RollbackOptions
     from opslib.deploy.rollback import steps
     from opslib.deploy.steps import RECOVERIES
+    from opslib.deploy.strategies import hold
     from opslib.tasks._hooks import hooked
     from opslib.tasks._show import released
 
     options = RollbackOptions(call.root, to, _env(env), backup_first(call), _strategy(strategy), call.confirm)
-    return call.carry_out(hooked(call, lambda run: steps(run, options), RECOVERIES), show=released)
+    wanted = hooked(call, lambda run: steps(run, options), RECOVERIES)
+    return call.carry_out(wanted, show=released, instead={hold.NAME: hold.going_back(to)})
 
 
 @task("ps")
@@ -176,10 +178,11 @@ def _env(given: str | None) -> EnvFrom | None:
 def _strategy(given: str | None) -> Strategy | None:
     from opslib.errors import BadSettings
 
-    choices: dict[str | None, Strategy | None] = {None: None, "recreate": "recreate", "rolling": "rolling"}
-    if given not in choices:
-        raise BadSettings(f"--strategy {given!r}: expected recreate or rolling")
-    return choices[given]
+    known: tuple[Strategy, ...] = ("recreate", "rolling", "blue-green")
+    found = next((one for one in known if one == given), None)
+    if given is not None and found is None:
+        raise BadSettings(f"--strategy {given!r}: expected recreate, rolling or blue-green")
+    return found
 
 
 def backup_first(call: Call) -> Steps:

@@ -18,6 +18,7 @@ from opslib.compose.stack import Stack, look
 from opslib.deploy.options import DeployOptions, RollbackOptions
 from opslib.deploy.rollback import steps as rollback_steps
 from opslib.deploy.steps import RECOVERIES, steps
+from opslib.deploy.strategies import hold
 from opslib.errors import OpsError
 from opslib.events import Event, Note
 from opslib.run import log
@@ -153,7 +154,8 @@ class Trial:
     def rollback(self, *, plan: bool = False, **options: Any) -> Record:
         self.events.clear()
         given = RollbackOptions(self.root, **options)
-        task = Task("rollback", lambda run: rollback_steps(run, given), known=RECOVERIES, plan=plan, wait=60)
+        known = {**RECOVERIES, hold.NAME: hold.going_back(given.to)}
+        task = Task("rollback", lambda run: rollback_steps(run, given), known=known, plan=plan, wait=60)
         return carry_out(task, [self.target])
 
     def good(self, record: Record) -> dict[str, Any]:

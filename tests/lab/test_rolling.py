@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import random
 import socket
+import threading
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +15,9 @@ from typing import Any
 import pytest
 
 from opslib.deploy.options import DeployOptions
+from opslib.images.tools import ensure_tools
 from opslib.settings.model import Deploy, Proxy
-from tests.lab.deploying import Trial, killed_in, wait_for
+from tests.lab.deploying import Trial, killed_in, wait_for, with_
 from tests.lab.load import Load
 
 pytestmark = pytest.mark.lab
@@ -137,6 +140,7 @@ def trial(lab: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iter
     root.mkdir()
     made = Rolling(root, f"rol-{uuid.uuid4().hex[:8]}", lab["images_prefix"])
     made.create()
+    ensure_tools(made.target, made.here, {"OPSLIB_TOOLS_BASE": f"{made.images}debian:bookworm-slim"})
     made.good(made.deploy())
     yield made
     made.down()
@@ -246,6 +250,53 @@ def test_a_proxy_that_the_deploy_would_break_goes_on(trial: Rolling) -> None:
     assert (load.failed, trial.of("nginx")) == ({}, nginx)
     trial.write("nginx/nginx.conf", good)
     assert (trial.counts, trial.steps(trial.deploy())) == (WHOLE, [])
+
+
+def test_both_colours_stand_and_a_rollback_is_a_reload(trial: Rolling) -> None:
+    version(trial, "blue")
+    trial.good(trial.deploy())
+    old = {name: trial.of(name) for name in WHOLE}
+    version(trial, "green")
+    with Load(trial.port) as load, Load(trial.port, "/api") as api:
+        trial.good(trial.deploy(strategy="blue-green"))
+        both = trial.counts
+        plan = trial.good(trial.deploy(plan=True, strategy="blue-green"))
+        load.versions.clear()
+        wait_for(lambda: load.versions["green"] > 20, 20)
+        served = set(load.versions)
+        began = time.monotonic()
+        back = threading.Thread(target=lambda: trial.good(trial.rollback()))
+        back.start()
+        wait_for(lambda: load.versions["blue"] > 0, 30)
+        print(f"the old version answered again {time.monotonic() - began:.1f} s after the rollback began")
+        back.join()
+    assert (load.failed, api.failed) == ({}, {})
+    assert (both, served) == ({"api": 2, "web": 4, "keep": 1, "nginx": 1}, {"green"})
+    assert plan["plan"] == [], "what stays on hold is no reason to do anything"
+    assert {name: trial.of(name) for name in WHOLE} == old, "the old ones never stopped"
+    assert (trial.counts, trial.clean()) == (WHOLE, True)
+    last = trial.releases()[-1]
+    assert (last.outcome, last.strategy) == ("good", "rolling")
+    trial.env()
+    trial.write("app/version", "blue")
+    assert trial.steps(trial.deploy()) == []
+
+
+def test_a_hold_ends_by_itself_and_with_the_next_run(trial: Rolling) -> None:
+    hold = trial.host.deploy
+    try:
+        version(trial, "red")
+        trial.good(trial.deploy(strategy="blue-green"))
+        version(trial, "white")
+        trial.change(deploy=with_(trial.host, hold=20))
+        with Load(trial.port) as load:
+            trial.good(trial.deploy(strategy="blue-green"))
+            assert trial.counts == {"api": 2, "web": 4, "keep": 1, "nginx": 1}
+            wait_for(lambda: trial.counts == WHOLE and trial.clean(), 90)
+        assert load.failed == {}
+        assert trial.steps(trial.deploy()) == []
+    finally:
+        trial.change(deploy=hold)
 
 
 def test_the_strategy_of_one_deploy(trial: Rolling) -> None:

@@ -100,6 +100,10 @@ class Machine:
     def pins(self) -> list[str]:
         return [path.name for path in (self.folder / "pins").iterdir()]
 
+    def pinned(self) -> set[str]:
+        """What nginx has read that it passes requests to."""
+        return {container for path in (self.folder / "read").iterdir() for container in path.read_text().split()}
+
     def clean(self) -> bool:
         return self.pins == [] and not Path(roll.folder(self.target)).exists() and not any(self.folder.glob("read/*"))
 
@@ -184,6 +188,53 @@ def test_one_that_is_broken_meanwhile_leaves_both_versions_there(machine: Machin
     assert machine.settle("settle")
     assert machine.there & {"w1", "w2", "w3", "w4"} == {"w3", "w4"}
     assert machine.wrong() == ""
+
+
+def test_both_versions_stay_and_either_can_serve(machine: Machine) -> None:
+    """blue-green: what nginx is not told of goes at the switch; the rest goes back, or on."""
+    for answer, there in (("back", {"w1", "w2", "a1", "j2", "n"}), ("settle", {"w3", "w4", "a2", "j2", "n"})):
+        shutil.rmtree(machine.folder / "containers")
+        (machine.folder / "containers").mkdir()
+        for container, service in SERVICES.items():
+            machine.start(service, container)
+        assert machine.begin()
+        for service, new in (("web", "w3 w4"), ("api", "a2"), ("job", "j2")):
+            machine.start(service, *new.split())
+            machine.healthy(service, new)
+        assert machine.settle("switch", "web", "api", "job")
+        assert (machine.there, machine.pinned()) == ((OLD | NEW) - {"j1"}, {"w3", "w4", "a2"})
+        assert machine.settle("switch", "web", "api", "job"), "once more does nothing"
+        assert machine.settle(answer)
+        assert machine.settle("close")
+        assert (machine.there, machine.clean(), machine.wrong()) == (there, True, "")
+
+
+def test_what_somebody_else_has_started_since_stays(machine: Machine) -> None:
+    """By hand, while the old ones are on hold: the new ones are other ones now."""
+    for gone in ({"w3", "w4"}, {"w3"}):
+        machine.begin()
+        machine.start("web", "w1", "w2", "w3", "w4")
+        machine.healthy("web", "w3 w4")
+        assert machine.settle("switch", "web")
+        for container in gone:
+            (machine.folder / "containers" / container).unlink()
+        machine.start("web", "w5", "w6")
+        assert machine.settle("end")
+        left = {"w3", "w4", "w5", "w6"} - gone
+        assert machine.there & {"w1", "w2", "w3", "w4", "w5", "w6"} == left | (
+            {"w1", "w2"} if len(gone) == 2 else set()
+        )
+        assert machine.settle("close")
+
+
+def test_nothing_goes_back_to_what_is_not_whole(machine: Machine) -> None:
+    machine.begin()
+    machine.start("web", "w3", "w4")
+    machine.healthy("web", "w3 w4")
+    machine.settle("switch", "web")
+    (machine.folder / "stopped/w1").touch()
+    assert machine.settle("back")
+    assert machine.there & {"w1", "w2", "w3", "w4"} == {"w3", "w4"}
 
 
 def test_without_a_proxy_only_containers_are_settled(machine: Machine) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from opslib.compose.project import Project
+from opslib.compose.project import COMPLETED, Project
 from opslib.compose.stack import Container, Stack
 from opslib.deploy.render import Config
 from opslib.run.step import Run
@@ -40,23 +40,45 @@ def split(
     if strategy == "recreate":
         return Split({}, dict.fromkeys(recreate, ""))
     spec = run.target.host.deploy
-    why = {name: alone(name, project, config, stack, spec, words) for name, words in recreate.items()}
+    why = {name: alone(name, project, config, stack, spec, recreate.get(name, ())) for name in project.services}
     found: dict[str, bool] = run.facts.setdefault(_KNOWN, {})
-    asked = [name for name, reason in why.items() if reason is None and name not in found]
+    asked = [name for name in recreate if why[name] is None and name not in found]
     if asked:
         from opslib.engines.find import look_inside
 
         seen = look_inside(run.target, dataclasses.replace(stack, containers=_running(stack, asked)))
         found.update(dict.fromkeys(asked, False))
         found.update({one.container.service: True for one in seen if one.instance or one.processes})
-    why.update({name: "it is a database" for name, reason in why.items() if reason is None and found[name]})
-    return divided(recreate, why, spec)
+    why.update({name: "it is a database" for name in recreate if why[name] is None and found[name]})
+    return divided(recreate, held(recreate, why, project, stack, spec), spec)
+
+
+def held(
+    recreate: Collection[str], why: Mapping[str, str | None], project: Project, stack: Stack, spec: Deploy
+) -> dict[str, str | None]:
+    """`why`, and for each service that is to be recreated what depends on it, cannot be doubled itself, and would go on
+    asking at the address of a container that is gone. The proxy is told of those behind it."""
+    found, running = dict(why), {one.service for one in stack.running}
+    told = {(spec.proxy.service, name) for name in spec.proxy.upstreams} if spec.proxy else set()
+    todo = [name for name in recreate if found[name] is None]
+    while todo:
+        name = todo.pop()
+        holders = [
+            other
+            for other, service in project.services.items()
+            if service.depends_on.get(name, COMPLETED) != COMPLETED and other in running and found[other] is not None
+            and (other, name) not in told
+        ]  # fmt: skip
+        if holders:
+            found[name] = f"{holders[0]}, which stops too or is told nothing, depends on it"
+            todo = [one for one in recreate if found[one] is None]
+    return found
 
 
 def divided(recreate: Mapping[str, list[str]], why: Mapping[str, str | None], spec: Deploy) -> Split:
     """`why` says of each service why it cannot be doubled, or None."""
     doubled = {name: words for name, words in recreate.items() if why[name] is None}
-    stopped = {name: reason for name, reason in why.items() if reason is not None}
+    stopped = {name: reason for name in recreate if (reason := why[name]) is not None}
     proxy = spec.proxy.service if spec.proxy else ""
     asks = [word.removeprefix("depends on ") for word in recreate.get(proxy, [])]
     if asks and all(one in doubled for one in asks):

@@ -37,22 +37,24 @@ def folder(target: Target) -> str:
     return f"{target.state}/rolling"
 
 
-def memo(target: Target, stack: Stack, services: Sequence[str], inside: str) -> Memo:
+def memo(target: Target, stack: Stack, services: Sequence[str], inside: str, keep: bool) -> Memo:
     """What a roll is about: the containers that there are of each service, and where nginx takes its upstreams from
-    ("" where it does not run). `inside` is that folder in its container."""
+    ("" where it does not run). `inside` is that folder in its container. `keep`: all services at once, and the old ones
+    behind nginx stay for now."""
     spec = target.host.deploy.proxy
     proxy = nginx.running(stack, spec) if spec else None
     return {
         "old": {name: [one.id for one in stack.service(name) if one.state == "running"] for name in services},
         "proxy": spec.service if spec and proxy else "",
         "pins": nginx.folder_of(proxy, inside) if proxy else "",
+        "keep": keep,
     }
 
 
 def settle_command(host: Host, state: str, what: str, project: str, roll: Mapping[str, Any], *services: str) -> Command:
-    """`begin`, `settle` or `close` of settle.bash."""
+    """`begin`, `settle`, `switch`, `back`, `end` or `close` of settle.bash; `end` does not drain."""
     text = resources.files("opslib.deploy.strategies").joinpath("settle.bash").read_text(encoding="utf-8")
-    drain = host.deploy.drain if what == "settle" else 0
+    drain = host.deploy.drain if what in ("settle", "switch", "back") else 0
     return docker_script(
         host, text, what, state, project, roll["proxy"], roll["pins"], str(round(drain * 10)), nginx.RELOAD, *services,
         limit=900 + 4 * drain,
@@ -61,36 +63,45 @@ def settle_command(host: Host, state: str, what: str, project: str, roll: Mappin
 
 def arm(run: Run, project: str, roll: Mapping[str, Any], tools: str | None) -> None:
     """Have the server itself clear up when this machine or the line is gone."""
-    host, state = run.target.host, folder(run.target)
-    settle, close = (settle_command(host, state, what, project, roll).masked() for what in ("settle", "close"))
-    watchdog.arm(run, f"{settle} && {close}\n", tools)
+    watchdog.arm(run, script(run.target, project, roll, "back" if roll["keep"] else "settle"), tools)
+
+
+def script(target: Target, project: str, roll: Mapping[str, Any], what: str) -> str:
+    """What the server does by itself: `what`, and then `close`."""
+    first, then = (settle_command(target.host, folder(target), one, project, roll).masked() for one in (what, "close"))
+    return f"{first} && {then}\n"
 
 
 def forward(run: Run, project: Project, roll: Mapping[str, Any]) -> None:
-    """Have containers of this project in place of the old ones, one service after the other. Raises OpsError with the
-    old ones of the service in question still serving."""
+    """Have containers of this project in place of the old ones, one service after the other, or all at once where the
+    old ones are kept. Raises OpsError with the old ones of the service in question still serving."""
     target, old = run.target, roll["old"]
+    order = [one for step in start_order(project) for one in step if one in old]
     target.run(bash('rm -rf -- "$1"', folder(target)))
-    _note(target, _before(target, look(target, project.name), roll))
-    _settle(target, "begin", project.name, roll, *old)
-    for name in (one for step in start_order(project) for one in step if one in old):
-        run.note(f"{name}: {project.services[name].replicas} new beside {len(old[name])} old")
-        _beside(target, project, name, old[name])
+    note(target, _before(target, look(target, project.name), roll))
+    settle(target, "begin", project.name, roll, *old)
+    for names in [order] if roll["keep"] else [[name] for name in order]:
+        _beside(run, project, names, old)
         found = look(target, project.name)
-        _note(target, _after(target, found, name, [one for one in found.service(name) if one.id not in old[name]]))
-        said = _settle(target, "settle", project.name, roll, name)
+        for name in names:
+            note(target, _after(target, found, name, [one for one in found.service(name) if one.id not in old[name]]))
+        said = settle(target, "switch" if roll["keep"] else "settle", project.name, roll, *names)
         if "late" in said.split():
-            run.note(f"{name}: requests to the old version took longer than {target.host.deploy.drain:.0f} s "
-                     "(`drain:`) and were cut off", warning=True)  # fmt: skip
-    _settle(target, "close", project.name, roll)
+            run.note(f"{', '.join(names)}: requests to the old version took longer than "
+                     f"{target.host.deploy.drain:.0f} s (`drain:`) and were cut off", warning=True)  # fmt: skip
+    if not roll["keep"]:
+        settle(target, "close", project.name, roll)
 
 
-def _beside(target: Target, project: Project, name: str, old: Sequence[str]) -> None:
-    deploy = target.host.deploy
-    up(target, project, [name], dependencies=False, beside=len(old) + project.services[name].replicas)
+def _beside(run: Run, project: Project, names: Sequence[str], old: Mapping[str, Sequence[str]]) -> None:
+    target, deploy = run.target, run.target.host.deploy
+    for name in names:
+        new = project.services[name].replicas
+        run.note(f"{name}: {new} new beside {len(old[name])} old")
+        up(target, project, [name], dependencies=False, beside=len(old[name]) + new)
     wait_healthy(
-        target, project, [name], checks=switch.checks(target.host, {name: None}), stable=deploy.stable,
-        timeout=switch.patience(deploy, project), without=frozenset(old),
+        target, project, names, checks=switch.checks(target.host, dict.fromkeys(names)), stable=deploy.stable,
+        timeout=switch.patience(deploy, project), without=frozenset(id for name in names for id in old[name]),
     )  # fmt: skip
 
 
@@ -123,11 +134,13 @@ def _block(stack: Stack, target: Target, name: str, containers: Sequence[Contain
     return nginx.block(name, nginx.addresses(containers, spec.upstreams[name], proxy))
 
 
-def _note(target: Target, notes: Mapping[str, str]) -> None:
+def note(target: Target, notes: Mapping[str, str]) -> None:
+    """Write into the run's folder, one after the other, each whole or not there."""
     target.run(bash(_WRITE, folder(target), *(word for pair in notes.items() for word in pair)))
 
 
-def _settle(target: Target, what: str, project: str, roll: Mapping[str, Any], *services: str) -> str:
+def settle(target: Target, what: str, project: str, roll: Mapping[str, Any], *services: str) -> str:
+    """Do it there; returns what it says (`late`)."""
     return target.run(settle_command(target.host, folder(target), what, project, roll, *services)).text
 
 
@@ -137,12 +150,12 @@ def back(run: Run, memo: Memo) -> None:
     target, name = run.target, memo["project"]
     if memo["stage"] is not None:
         place.back(target, memo["stage"])
-    for what in ("settle", "close"):
-        _settle(target, what, name, memo["roll"])
+    for what in ("back" if memo["roll"]["keep"] else "settle", "close"):
+        settle(target, what, name, memo["roll"])
     stack = look(target, name)
     if wrong := _taken_over(target, memo, stack):
         old = {one: [c.id for c in stack.service(one) if c.state == "running"] for one in wrong}
-        forward(run, switch.previous(target, memo), {**memo["roll"], "old": old})
+        forward(run, switch.previous(target, memo), {**memo["roll"], "old": old, "keep": False})
     switch.back(run, memo)
 
 

@@ -1,7 +1,8 @@
 # Old and new containers of services stand side by side: which of them serve, and which go. In .opslib/rolling/ stands
 # for each service SERVICE/old (ids), SERVICE/new (ids, from when they are healthy), old.conf and new.conf (what nginx
 # includes), between.conf (the same when all is over). Each part may be cut off anywhere and done again.
-# $1 begin, settle or close; $2 that folder, $3 the project, $4 nginx's service or "", $5 its folder on this machine,
+# $1 begin, settle or end (what does not count goes), switch (it stays, behind nginx), back (what counted before does
+# again), or close; $2 that folder, $3 the project, $4 nginx's service or "", $5 its folder on this machine,
 # $6 tenths of a second to drain, $7 how it is reloaded, then services (none: all).
 what=$1 dir=$2 project=$3 proxy=$4 pins=$5 drain=$6 inside=$7
 shift 7
@@ -54,6 +55,15 @@ fi
 
 # Before `begin` has ended no new container is there, and nginx was not told anything.
 [[ $what = begin || -e $dir/begun ]] || exit 0
+if [[ $what = back ]]; then
+  run=" $(containers --filter status=running) " || exit
+  for s; do
+    [[ -e $dir/$s/new ]] || continue
+    whole=1
+    for c in $(<"$dir/$s/old"); do [[ ${run//$'\n'/ } = *" $c "* ]] || whole=; done
+    [[ -z $whole ]] || rm -f -- "$dir/$s/new"
+  done
+fi
 keeps() { keep=old; [[ ! -e $dir/$1/new ]] || keep=new; }
 behind=()
 for s; do
@@ -64,10 +74,16 @@ done
 if ((${#behind[@]})); then reload "$drain" || { [[ $what != begin ]] || unpoint "${behind[@]}"; exit 1; }; fi
 for s; do
   [[ -e $dir/$s/old ]] || continue
+  [[ $what != switch || ! -e $dir/$s/new.conf ]] || continue
   keeps "$s"
-  stay=" $(<"$dir/$s/$keep") " gone=()
+  stay=" $(<"$dir/$s/$keep") " old=" $(<"$dir/$s/old") " gone=() serves=
+  run=" $(containers --filter status=running) " || exit
+  for c in $stay; do [[ ${run//$'\n'/ } != *" $c "* ]] || serves=1; done
+  [[ $serves ]] || continue # somebody else has changed it since: nothing is taken away
   list=$(containers --filter "$label.service=$s") || exit
-  for c in $list; do [[ $stay = *" $c "* ]] || gone+=("$c"); done
+  for c in $list; do
+    [[ $stay = *" $c "* || ($keep = new && $old != *" $c "*) ]] || gone+=("$c")
+  done
   if ((${#gone[@]})); then
     docker stop "${gone[@]}" >/dev/null || exit
     docker rm "${gone[@]}" >/dev/null || exit

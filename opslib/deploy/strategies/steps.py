@@ -10,17 +10,27 @@ from opslib.compose.health import wait_healthy
 from opslib.compose.project import Project
 from opslib.compose.stack import Container, Stack, look
 from opslib.deploy import switch
-from opslib.deploy.strategies import roll
+from opslib.deploy.strategies import hold, roll
 from opslib.deploy.strategies.choose import Split
 from opslib.errors import BadSettings
 from opslib.proxy import nginx
 from opslib.run import watchdog
 from opslib.run.step import Run
+from opslib.settings.model import Deploy, Strategy
 
 Memo = dict[str, Any]
 
 
-def check(run: Run, project: Project, stack: Stack, recreate: Mapping[str, Sequence[str]]) -> None:
+def chosen(run: Run, given: Strategy | None) -> Strategy:
+    """The strategy: what was typed, else the host file's. A plan says which and why."""
+    strategy = given or run.target.host.deploy.strategy
+    if run.plan:
+        default = "the default" if strategy == Deploy().strategy else "as the host file says"
+        run.note(f"strategy {strategy}, {'as --strategy says' if given else default}")
+    return strategy
+
+
+def check(run: Run, strategy: Strategy, project: Project, stack: Stack, recreate: Mapping[str, Sequence[str]]) -> None:
     """Refuse what the host file says of services that there are not, and a proxy that could not be told anything.
     Nothing is changed. Raises BadSettings, OpsError."""
     spec = run.target.host.deploy
@@ -29,6 +39,11 @@ def check(run: Run, project: Project, stack: Stack, recreate: Mapping[str, Seque
         raise BadSettings(f"`deploy: single:` names {', '.join(unknown)}, and the compose files have no such service",
                           host=run.host, left="everything")  # fmt: skip
     if spec.proxy is None:
+        if strategy == "blue-green":
+            raise BadSettings(
+                "the strategy blue-green needs a proxy that is told which of both serve", host=run.host,
+                left="everything", next="`deploy: proxy:` in the host file, or --strategy rolling",
+            )  # fmt: skip
         return
     inside = nginx.included(project, spec.proxy, run.host)
     container = nginx.running(stack, spec.proxy)
@@ -44,8 +59,9 @@ def early(orphans: Sequence[Container], ways: Split) -> list[Container]:
 
 
 def looked(
-    run: Run, ways: Split, project: Project, stack: Stack, before: Memo, orphans: Sequence[Container]
-) -> Memo | None:
+    run: Run, strategy: Strategy, ways: Split, project: Project, stack: Stack, before: Memo,
+    orphans: Sequence[Container],
+) -> Memo | None:  # fmt: skip
     """The memo of a roll, `before` being the way back; None where there is nothing to double and no proxy to tell that
     containers were recreated."""
     spec = run.target.host.deploy.proxy
@@ -59,13 +75,14 @@ def looked(
         if proxy is not None:
             nginx.refuse_broken(run.target, proxy, inside)
     late = [one for one in orphans if one not in early(orphans, ways)]
-    told = roll.memo(run.target, stack, list(ways.doubled), inside)
+    told = roll.memo(run.target, stack, list(ways.doubled), inside, keep=strategy == "blue-green")
     behind = spec.upstreams if spec and told["proxy"] else {}
     return {
         **before, "roll": told, "why": dict(ways.doubled),
         "new": {name: project.services[name].replicas for name in ways.doubled},
         "by name": sorted(name for name in ways.doubled if name not in behind),
         # Something new may only be content when what it asks for is new too.
+        "hold": run.target.host.deploy.hold,
         "first": sorted(one for one in ways.stopped if one in ran or not _needs(project, one) & ways.doubled.keys()),
         "remove": sorted({one.service for one in late}),
     }  # fmt: skip
@@ -96,6 +113,8 @@ def rolled(run: Run, memo: Memo, orphans: Sequence[Container], tools: str | None
     gap = time.monotonic() - began if memo["first"] else 0.0
     roll.arm(run, project.name, memo["roll"], tools)
     roll.forward(run, project, memo["roll"])
+    if memo["roll"]["keep"]:
+        run.facts[hold.KEPT] = memo["roll"]
     late = [one for one in orphans if one.service in memo["remove"]]
     if late:
         switch.remove(target, late)
@@ -116,7 +135,9 @@ def show(memo: Memo) -> str:
             "before it is healthy"
         )
     if behind:
-        words.append(f"{behind} is told")
+        words.append(f"{behind} is told" + (" of all at once" if memo["roll"]["keep"] else ""))
+    if memo["roll"]["keep"] and memo["hold"]:
+        words.append(f"the old ones behind it stay for {memo['hold']:.0f} s")
     return ", ".join(words + [f"remove {name}" for name in memo["remove"]])
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from opslib.compose.project import parse_project
 from opslib.compose.stack import Stack, parse_container
-from opslib.deploy.strategies.choose import alone, divided
+from opslib.deploy.strategies.choose import alone, divided, held
 from opslib.deploy.strategies.steps import _needs, early, gap, show, stop_first
 from opslib.settings.model import Deploy, Proxy
 
@@ -106,9 +106,34 @@ def test_what_is_waited_for_before_anything_is_doubled() -> None:
 
 
 def test_what_the_plan_says_of_services_that_no_proxy_is_told_of() -> None:
-    memo = {"roll": {"proxy": "nginx", "old": {"api": ["1"], "job": ["2"]}}, "why": {"api": ["image"], "job": ["image"]},
+    memo: dict[str, Any] = {
+        "roll": {"proxy": "nginx", "old": {"api": ["1"], "job": ["2"]}, "keep": False}, "hold": 600.0, "why": {"api": ["image"], "job": ["image"]},
             "new": {"api": 2, "job": 1}, "by name": ["job"], "remove": ["old"]}  # fmt: skip
+    assert show(memo | {"roll": {**memo["roll"], "keep": True}, "by name": [], "remove": []}).endswith(
+        "nginx is told of all at once, the old ones behind it stay for 600 s"
+    )
     assert show(memo) == (
         "api (image): 2 beside 1, job (image): 1 beside 1, no proxy is told of job: Docker's name server gives a new "
         "container from its start, before it is healthy, nginx is told, remove old"
     )
+
+
+def held_in(spec: Deploy, *running: str, **depends: list[str]) -> dict[str, str | None]:
+    """The front cannot be doubled; nothing else would stand in the way of the rest."""
+    services = {name: {"image": "i", "depends_on": {on: {"condition": "service_started"} for on in on_what}}
+                for name, on_what in depends.items()}  # fmt: skip
+    project = parse_project({"name": "p", "services": services})
+    why = {name: "it publishes port 80" if name in ("nginx", "front") else None for name in services}
+    recreate = [name for name in services if why[name] is None]
+    return held(recreate, why, project, Stack("p", tuple(container(name) for name in running)), spec)
+
+
+def test_what_a_service_that_stops_or_is_told_nothing_holds_on_to_is_not_doubled() -> None:
+    everything = held_in(SPEC, "front", "mid", "api", front=["mid"], mid=["api"], api=[], other=[])
+    assert everything["mid"] == "front, which stops too or is told nothing, depends on it"
+    assert everything["api"] == "mid, which stops too or is told nothing, depends on it"
+    assert everything["other"] is None
+    assert held_in(SPEC, "nginx", nginx=["api"], api=[])["api"] is None, "the proxy is told"
+    assert held_in(SPEC, "nginx", nginx=["web"], web=[])["web"] is not None, "and not of this one"
+    assert held_in(Deploy(strategy="rolling"), "nginx", nginx=["api"], api=[])["api"] is not None
+    assert held_in(SPEC, "api", front=["api"], api=[])["api"] is None, "it does not run yet"
