@@ -15,7 +15,7 @@ from opslib.command import bash
 from opslib.engines import tree
 from opslib.errors import BadSettings, Cancelled, HostLost, OpsError
 from opslib.settings import globs, model
-from opslib.target.docker import mount, run_in
+from opslib.target.docker import mount, run_in, whole
 
 if TYPE_CHECKING:
     from opslib.backup.found import Found
@@ -86,7 +86,7 @@ def roots(target: Target, tools: str, base: str, left_out: str, patterns: Sequen
     """For each pattern the paths in the folder `base` that it matches or has matches below: the folder that it begins
     with, or what is in `base` itself. `left_out` is a regular expression.
 
-    Raises OpsError for a name that no manifest can hold.
+    Raises OpsError for a name that no manifest can hold, or where the answer has no end.
     """
     words = [word for one in patterns for word in (globs.start(one), globs.regex([one]))]
     if tools:
@@ -96,7 +96,7 @@ def roots(target: Target, tools: str, base: str, left_out: str, patterns: Sequen
     else:
         cmd = bash(tree.ROOTS, base, left_out, *words, limit=LOOKING)
     found: list[list[str]] = []
-    for line in target.run(cmd).lines:
+    for line in whole(target, target.run(cmd).lines):
         if line == "pattern":
             found.append([])
         else:

@@ -47,6 +47,13 @@ except OSError as error:
     sys.exit(f"{sys.argv[1]}: {error.strerror}")
 print(digest.hexdigest())"""
 
+# Gives its program a pipe of 1 MiB to read from, where that is allowed: with 64 KiB, as usual, a dump waits more often
+# for zstd (1 GB of it on two cores took 13.3 s in place of 14.4).
+WIDE = """import contextlib, fcntl, os, sys
+with contextlib.suppress(OSError):
+    fcntl.fcntl(0, fcntl.F_SETPIPE_SZ, 1 << 20)
+os.execvp(sys.argv[1], sys.argv[1:])"""
+
 # $1 the file, $2 bytes that must stay free, then the program. Every stage's exit code counts; a digest taken aside by
 # `tee >(…)` would fail unseen. The limit on the file's size keeps the reserve whatever the estimate was. What the
 # program says on descriptor 4 is about the data; its complaints are shown as warnings when it succeeds. zstd says how
@@ -58,7 +65,8 @@ free=$(df -PB1 . | awk 'NR == 2 {{ print $4 }}'); room=$(( (free - $2) / 1024 ))
 file=$1; [ ! -e "$file" ] || {{ echo "two artifacts are called $file" >&2; exit 1; }}
 ulimit -f "$room"; shift 2; t=$(mktemp -d); : >"$t/told"
 while sleep 1 >/dev/null 9>&-; do stat -c 'bytes %s' -- "$file"; done 2>/dev/null & beat=$!
-"$@" 2> >(head -c 65536 >"$t/said"; cat >/dev/null) 4>>"$t/told" | zstd -vv -3 -T0 2>"$t/zstd" |SEALING
+"$@" 2> >(head -c 65536 >"$t/said"; cat >/dev/null) 4>>"$t/told" |
+  python3 -c {quote(WIDE)} zstd -vv -3 -T0 2>"$t/zstd" |SEALING
   python3 -c {quote(KEEP)} "$file" >"$t/sum"
 st=("${{PIPESTATUS[@]}}"); kill "$beat"; wait 2>/dev/null
 if [ "${{st[*]}}" != 'ZEROS' ]; then cat "$t/said" >&2; grep -a '^zstd: ' "$t/zstd" >&2

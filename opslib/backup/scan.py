@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from opslib.command import Command
 from opslib.engines.known import MARKERS
 from opslib.engines.sqlite import BESIDE, MAGIC
-from opslib.target.docker import mount, run_in
+from opslib.target.docker import mount, run_in, whole
 
 if TYPE_CHECKING:
     from opslib.settings.model import Host
@@ -39,7 +39,7 @@ for p in /scan/*; do
   find "$p" -xdev -type f -size +0 ! \\( {_NAMES} \\) -print0 | head -zn {BOUND} | magic
   [ -z "$(find "$p" -xdev -type f ! \\( {_NAMES} \\) -print0 | tr -dc '\\0' | tail -c +{BOUND + 1} | head -c 1 |
     tr '\\0' x)" ] || echo 'many'
-done 2>/dev/null"""
+done 2>/dev/null; echo end"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +75,13 @@ def scan_command(host: Host, tools: str, places: Sequence[Place], released: Sequ
 def scan(
     target: Target, tools: str, places: Sequence[Place], released: Mapping[Place, Sequence[str]]
 ) -> dict[Place, Inside]:
-    """What is in each of the places; `released` are the files in them (relative) that a release wrote."""
+    """What is in each of the places; `released` are the files in them (relative) that a release wrote. Raises OpsError
+    where the answer has no end (see `docker.whole`)."""
     if not places:
         return {}
     written = [(number, path) for number, place in enumerate(places) for path in released.get(place, ())]
-    return dict(zip(places, parse(target.lines(scan_command(target.host, tools, places, written)), len(places)),
-                    strict=True))  # fmt: skip
+    lines = whole(target, list(target.lines(scan_command(target.host, tools, places, written))))
+    return dict(zip(places, parse(lines, len(places)), strict=True))
 
 
 def parse(lines: Iterable[str], places: int) -> list[Inside]:

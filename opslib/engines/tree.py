@@ -59,7 +59,7 @@ while [ $# -gt 0 ]; do
     [ -z "$(find "$p" -ignore_readdir_race -regextype posix-extended "${not[@]}" -regex "$2" -printf x -quit)" ] ||
       printf 'root %s\\n' "$(printf %s "${p#./}" | base64 -w0)"
   done; shift 2
-done"""
+done; echo end"""
 
 # $1 the folder, then the paths. The same figures of what is there. tar takes a second name of a symbolic link as a hard
 # link, which is counted as a file.

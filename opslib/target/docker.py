@@ -11,10 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from opslib.command import Command, Secret, command
+from opslib.errors import OpsError
 from opslib.target.process import new_nonce
 
 if TYPE_CHECKING:
     from opslib.settings.model import Host
+    from opslib.target.base import Target
 
 Env = Mapping[str, str | Secret]
 
@@ -100,6 +102,18 @@ def run_in(
         host, "run", *flags, *options, image, *argv, env=env, limit=limit, feed=feed, streams=streams, to=to,
         on_break=docker(host, "rm", "-f", name),  # made and not started, it would stay for ever
     )  # fmt: skip
+
+
+def whole(target: Target, lines: Sequence[str]) -> Sequence[str]:
+    """The lines of an answer without its last one, `end`.
+
+    For answers of which a part would be taken for all of it: `docker run` may lose the end of what its program printed,
+    or all of it, and still exit with 0 (docker/cli 28.0: moby/moby issue 49655; seen here with 26.1 on a busy machine).
+    Raises OpsError where it is not there.
+    """
+    if lines and lines[-1] == "end":
+        return lines[:-1]
+    raise OpsError("docker run lost a part of what its program said", host=target.host.name, next="run it again")
 
 
 def mount(kind: str, source: str, destination: str, *, readonly: bool = False) -> str:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from opslib.command import Secret, bash, command, pipe
+from opslib.errors import OpsError
+from opslib.settings.model import Host
+from opslib.target.docker import whole
+from opslib.target.local import Local
 from opslib.target.process import mask
 
 
@@ -58,3 +63,12 @@ def test_a_secret_shows_itself_nowhere() -> None:
 def test_any_words_reach_the_program(words: list[str]) -> None:
     done = subprocess.run(["bash", "-c", command("printf", "%s\\0", *words).raw()], capture_output=True, check=True)
     assert done.stdout.decode().split("\0")[:-1] == words
+
+
+@pytest.mark.parametrize("lines", [[], ["place 0"], ["end", "place 1"]])
+def test_an_answer_without_its_end_is_refused(tmp_path: Path, lines: list[str]) -> None:
+    target = Local(Host(name="local", path=str(tmp_path)))
+    assert whole(target, ["end"]) == []
+    assert whole(target, [*lines, "end"]) == lines
+    with pytest.raises(OpsError, match="lost a part"):
+        whole(target, lines)
