@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from opslib.command import Command
+from opslib.command import Command, quote
+from opslib.compose.checks import Answer, Check, CommandCheck
 from opslib.compose.project import Project
 from opslib.compose.script import docker_script, read_all, sections
 from opslib.compose.stack import Container, Stack, parse_container
-from opslib.compose.verdict import Answer, HttpCheck, Verdict, ended, judge
+from opslib.compose.verdict import Verdict, ended, judge
 from opslib.errors import OpsError
 from opslib.events import Note
+from opslib.target.docker import END_INSIDE
 from opslib.target.process import mask
 
 if TYPE_CHECKING:
@@ -23,41 +25,66 @@ if TYPE_CHECKING:
 _FIRST, _LAST = 0.3, 1.0  # seconds between two looks
 LOG_LINES = 10
 
-# $1 the project, then groups of three: container, path, "address port address port …", of which the first that can be
-# connected to counts. HTTP without curl, all containers at once, 5 s for each address.
+# $1 the project, then for each check: container, "address port address port …" (the first that can be connected to
+# counts), the number of words that follow, and those: http PATH HEADER VALUE BODY, tcp, or exec COMMAND…. All at once,
+# and HTTP without curl. A line of the answers: container, exit code, status, y or n for header and body, last words.
 _POLL = """printf '# now\\n%s\\n# containers\\n' "$(date +%s.%N)"
 look() { local ids; ids=$(docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$1") || return
   [ -z "$ids" ] || docker inspect --type container --format '{{json .}}' $ids; }
 seen=$(look "$1" 2>/dev/null) || seen=$(look "$1") || exit
-printf '%s\\n# http\\n' "$seen"; shift
-get='exec 3<>"/dev/tcp/$1/$2" || exit 7
-printf "GET %s HTTP/1.0\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n" "$3" >&3
-IFS=" " read -r -u 3 v s _ || exit 9; echo "$s"'
-ask() { local id=$1 path=$2 s c; shift 2
-  while (($#)); do
-    s=$(timeout -k 1 5 bash --norc -c "$get" - "$1" "$2" "$path" 2>/dev/null); c=$? s=${s%$'\\r'}; shift 2
-    case $c in 7 | 124) ;; *) break ;; esac
+printf '%s\\n# answers\\n' "$seen"; shift
+asking=$(cat <<'END'
+exec 3<>"/dev/tcp/$1/$2" || exit 7
+[[ $3 == http ]] || exit 0
+printf 'GET %s HTTP/1.0\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' "$4" >&3
+IFS=' ' read -r -u 3 _ status _ || exit 9
+header=y body=y
+if [[ $5$7 ]]; then
+  [[ -z $5 ]] || header=n
+  while IFS= read -r -u 3 line && line=${line%$'\\r'} && [[ $line ]]; do
+    name=${line%%:*}; [[ -n $5 && ${name,,} == "$5" && ${line#*:} == *"$6"* ]] && header=y
   done
-  printf '%s %s %s\\n' "$id" "$c" "${s:-0}"; }
-while (($#)); do ask "$1" "$2" $3 & shift 3; done
-wait"""
+  [[ -z $7 ]] || { text=$(head -c 65536 <&3 | tr -d '\\0'); [[ $text == *"$7"* ]] || body=n; }
+fi
+printf '%s %s %s' "${status%$'\\r'}" "$header" "$body"
+END
+)
+ask() { local id=$1 at=($2) said='' c=7 i mark; shift 2
+  if [[ $1 == exec ]]; then
+    shift; mark=$$-$BASHPID
+    said=$(set -o pipefail; timeout -k 1 10 "${D[@]}" exec -e "OPSLIB=$mark" "$id" "$@" 2>&1 </dev/null |
+      tail -c 300 | tr '\\r\\n' '  '); c=$? said="0 y y $said"
+    ((c != 124)) || docker exec "$id" sh -c @END@ sh "$mark" >/dev/null 2>&1
+  else
+    for ((i = 0; i < ${#at[@]}; i += 2)); do
+      said=$(timeout -k 1 5 bash --norc -c "$asking" - "${at[@]:i:2}" "$@" 2>/dev/null); c=$?
+      case $c in 7 | 124) ;; *) break ;; esac
+    done
+  fi
+  printf '%s %s %s\\n' "$id" "$c" "${said:-0 y y}"; }
+while (($#)); do n=$3; ask "$1" "$2" "${@:4:n}" & shift $((3 + n)); done
+wait""".replace("@END@", quote(END_INSIDE))
 
-Asked = tuple[str, str, tuple[tuple[str, int], ...]]  # container, path, addresses
+Asked = tuple[str, Check, tuple[tuple[str, int], ...]]  # container, what is asked, addresses
 
 
 def poll_command(host: Host, project: str, asked: Iterable[Asked]) -> Command:
-    """One look at all containers of the project and one HTTP request to each of `asked`."""
-    words = [(id, path, " ".join(f"{ip} {port}" for ip, port in addresses)) for id, path, addresses in asked]
-    return docker_script(host, _POLL, project, *(word for one in words for word in one))
+    """One look at all containers of the project, and each of `asked` once."""
+    words: list[str] = []
+    for container, check, addresses in asked:
+        told = check.words()
+        words += [container, " ".join(f"{ip} {port}" for ip, port in addresses), str(len(told)), *told]
+    return docker_script(host, _POLL, project, *words)
 
 
 def parse_poll(text: str) -> tuple[float, list[Container], dict[str, Answer]]:
     """The server's clock, the containers, and the best answer of each that was asked."""
     parts = sections(text)
     answers: dict[str, Answer] = {}
-    for line in parts.get("http", []):
-        container, code, status = line.split()
-        answers[container] = Answer(int(status) if status.isdigit() else 0, int(code))
+    for line in parts.get("answers", []):
+        container, code, status, header, body, *said = line.split(" ", 5)
+        number = int(status) if status.isdigit() else 0
+        answers[container] = Answer(int(code), number, header == "y", body == "y", " ".join(said).strip())
     containers = [parse_container(json.loads(line)) for line in parts.get("containers", [])]
     return float(parts["now"][0]), containers, answers
 
@@ -67,13 +94,14 @@ def wait_healthy(
     project: Project,
     services: Iterable[str],
     *,
-    checks: Mapping[str, HttpCheck],
+    checks: Mapping[str, Check],
     stable: float,
     timeout: float,
+    without: Collection[str] = (),
 ) -> None:
-    """Wait until every container of the services is healthy; one round trip for each look.
+    """Wait until every container of the services but those `without` is healthy; one round trip for each look.
 
-    A container is healthy when Docker's health check says so and the service's HTTP check answers 2xx; without both,
+    A container is healthy when Docker's health check says so and the service's own check is good; without both,
     when it has run for `stable` seconds. A one-shot is when it has ended with 0. Raises OpsError with what was seen
     and the last log lines: at once when a container ends, restarts, or is unhealthy, else after `timeout` seconds.
     """
@@ -84,13 +112,14 @@ def wait_healthy(
     while names:
         command = poll_command(target.host, project.name, asked)
         now, seen, answers = parse_poll(read_all(target, command))
-        stack = Stack(project.name, tuple(seen))
+        stack = Stack(project.name, tuple(one for one in seen if one.id not in without))
         asked = [
-            (container.id, checks[name].path, addresses)
+            (container.id, check, addresses)
             for name in names
-            if name in checks
+            if (check := checks.get(name)) is not None
             for container in stack.service(name)
-            if container.state == "running" and (addresses := tuple(checks[name].addresses(container)))
+            if container.state == "running"
+            and ((addresses := tuple(check.addresses(container))) or isinstance(check, CommandCheck))
         ]
         waiting: dict[str, Verdict] = {}
         elapsed = time.monotonic() - began
@@ -117,7 +146,7 @@ def _service(
     stack: Stack,
     name: str,
     restarts: dict[str, int],
-    check: HttpCheck | None,
+    check: Check | None,
     answers: Mapping[str, Answer],
     now: float,
     stable: float,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -56,7 +57,8 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One service. `healthcheck` is None where the compose files say nothing: the image may bring one."""
+    """One service. `healthcheck` is None where the compose files say nothing: the image may bring one. `patience`: the
+    seconds after which a health check of the compose files has decided, at the latest."""
 
     name: str
     image: str
@@ -65,6 +67,7 @@ class Service:
     mounts: tuple[Mount, ...] = ()
     depends_on: Mapping[str, str] = field(default_factory=dict)
     healthcheck: bool | None = None
+    patience: float = 0.0
     restart: str = "no"
     environment: Environment = field(default_factory=Environment)
     command: tuple[str, ...] | None = field(default=None, repr=False)
@@ -190,6 +193,7 @@ def _service(config: Mapping[str, Any], project: str, name: str, entry: Mapping[
         mounts=tuple(_mounts(config, entry)),
         depends_on={on: how.get("condition", "service_started") for on, how in (entry.get("depends_on") or {}).items()},
         healthcheck=None if health is None else not (health.get("disable") or health.get("test") == ["NONE"]),
+        patience=_patience(health or {}),
         restart=_restart(entry),
         environment=Environment({key: str(value) for key, value in (entry.get("environment") or {}).items()
                                  if value is not None}),
@@ -215,6 +219,23 @@ def _restart(entry: Mapping[str, Any]) -> str:
         return str(entry["restart"]).split(":")[0]
     condition = ((entry.get("deploy") or {}).get("restart_policy") or {}).get("condition")
     return {"any": "always", "on-failure": "on-failure"}.get(str(condition), "no")
+
+
+def _patience(health: Mapping[str, Any]) -> float:
+    """Docker's own defaults: every 30 s, and three failures are one too many."""
+    retries = health.get("retries")
+    return _seconds(health.get("start_period"), 0) + _seconds(health.get("interval"), 30) * int(retries or 3)
+
+
+def _seconds(text: Any, default: float) -> float:
+    """A duration as Compose writes it, like 1m30s."""
+    if not text:
+        return default
+    found = re.findall(r"([0-9.]+)(h|ms|m|us|µs|ns|s)", str(text))
+    return sum(float(number) * _UNITS[unit] for number, unit in found)
+
+
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
 
 def _port(port: Mapping[str, Any]) -> Port:

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from opslib.command import Command
+from opslib.compose.checks import Check
 from opslib.compose.health import explain, wait_healthy
 from opslib.compose.project import COMPLETED, Project
 from opslib.compose.script import docker_script
 from opslib.compose.stack import Container, look
-from opslib.compose.verdict import HttpCheck
 from opslib.errors import CommandFailed, OpsError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def start(
     project: Project,
     containers: Iterable[Container],
     *,
-    checks: Mapping[str, HttpCheck] = {},
+    checks: Mapping[str, Check] = {},
     stable: float = 5.0,
     timeout: float = 120.0,
 ) -> None:
@@ -139,11 +139,13 @@ def up_command(
     recreate: bool = False,
     dependencies: bool = True,
     orphans: bool = False,
+    beside: int = 0,
 ) -> Command:
     """`up` that never builds: a missing image would be built from today's tree under a release's name. `recreate`
     also what has not changed; without `dependencies` only the named services; `orphans` removes services that the
-    files no longer have."""
+    files no longer have. `beside`: the containers of the one service stay, and new ones make it so many."""
     flags = ["--detach", "--no-build"]
+    flags += ["--no-recreate", "--scale", f"{services[0]}={beside}"] if beside else []
     flags += ["--force-recreate"] if recreate else []
     flags += [] if dependencies else ["--no-deps"]
     flags += ["--remove-orphans"] if orphans else []
@@ -158,13 +160,15 @@ def up(
     recreate: bool = False,
     dependencies: bool = True,
     orphans: bool = False,
+    beside: int = 0,
 ) -> None:
     """Bring the services up (all of them when none is named), also after an `up` that was killed: what it left is
     removed first, and one failure is tried again. It returns when Compose is content, which is not healthy yet.
 
     Raises OpsError with Compose's own words and the last log lines of the container that is not well.
     """
-    command = up_command(target.host, project, services, recreate=recreate, dependencies=dependencies, orphans=orphans)
+    command = up_command(target.host, project, services, recreate=recreate, dependencies=dependencies, orphans=orphans,
+                         beside=beside)  # fmt: skip
     remove_created(target, project.name)
     try:
         target.run(command)

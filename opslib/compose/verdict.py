@@ -2,78 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urlsplit
 
+from opslib.compose.checks import Answer, Check
 from opslib.compose.project import Service
 from opslib.compose.stack import Container
-from opslib.errors import BadSettings
-
-_HERE = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
-
-
-@dataclass(frozen=True, slots=True)
-class HttpCheck:
-    """A check made from the server: GET of `path` must answer 2xx, within `seconds` (None: the whole wait)."""
-
-    host: str
-    port: int
-    path: str = "/"
-    seconds: float | None = None
-
-    @classmethod
-    def from_url(cls, url: str, seconds: float | None = None) -> HttpCheck:
-        """From `http://HOST[:PORT]/PATH`; raises BadSettings for anything else (bash speaks no TLS)."""
-        try:
-            parts = urlsplit(url)
-            port = parts.port or 80
-        except ValueError as error:
-            raise BadSettings(f"health check {url!r}: {error}") from None
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        if parts.scheme != "http" or not parts.hostname or not path.isprintable() or " " in path:
-            raise BadSettings(f"health check {url!r}: expected http://HOST:PORT/PATH")
-        return cls(parts.hostname, port, path, seconds)
-
-    def addresses(self, container: Container) -> Iterator[tuple[str, int]]:
-        """Where to ask, best first. On `localhost` the port is the container's or, where it has no such one, the
-        port that it publishes on the server."""
-        if self.host not in _HERE:
-            yield self.host, self.port
-            return
-        tcp = [port for port in container.ports if port.protocol == "tcp"]
-        inside = {port.target for port in tcp}
-        published = {int(port.published): port.target for port in tcp if port.published.isdigit()}
-        behind = self.port if self.port in inside else published.get(self.port, self.port)
-        for address in container.networks.values():
-            if address:
-                yield address, behind
-        for port in tcp:
-            if port.target == behind and port.published.isdigit():
-                yield "127.0.0.1" if port.host_ip in ("", "0.0.0.0", "::") else port.host_ip, int(port.published)
-                break
-        else:
-            if container.network_mode == "host":
-                yield "127.0.0.1", self.port
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What an HTTP check brought: the status, or 0 and the exit code of the asking shell."""
-
-    status: int
-    code: int = 0
-
-    @property
-    def good(self) -> bool:
-        """2xx."""
-        return 200 <= self.status < 300
-
-    def __str__(self) -> str:
-        if self.status:
-            return f"answered {self.status}"
-        return {7: "refused the connection", 124: "did not answer in 5 s"}.get(self.code, "sent no HTTP answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +25,7 @@ def judge(
     *,
     one_shot: bool,
     restarts: int,
-    check: HttpCheck | None,
+    check: Check | None,
     answer: Answer | None,
     now: float,
     stable: float,
@@ -120,9 +54,7 @@ def judge(
     if seen.health == "starting":
         return Verdict("its health check has not passed yet")
     if check is not None:
-        if answer is None or not answer.good:
-            return Verdict(f"GET {check.path} on port {check.port} {answer or 'was not asked yet'}")
-        return Verdict(f"GET {check.path} {answer}", good=True)
+        return Verdict(check.shown(answer), good=answer is not None and check.good(answer))
     if seen.health == "healthy":
         return Verdict("healthy", good=True)
     age = now - unix(seen.started_at)

@@ -13,8 +13,9 @@ from opslib.state.releases import Release
 
 
 def history(run: Run) -> None:
-    """Fill the run's result: `releases`, newest first, each with id, at, by, commit, dirty, outcome, current,
-    services, rollback_of, migration, backup and seconds."""
+    """Fill the run's result: `releases`, newest first, each with id, at, by, strategy, commit, dirty, outcome, current,
+    services, images (by service), brought (those services whose image was new), rollback_of, migration, backup and
+    seconds."""
     known = releases.read(run.target)
     live = releases.current(known)
     run.result["releases"] = [_row(one, live) for one in reversed(known)]
@@ -32,8 +33,11 @@ def show(run: Run, wanted: str) -> None:
 
 def _row(one: Release, live: Release | None) -> dict[str, Any]:
     return {
-        "id": one.id, "at": one.at, "by": one.by, "commit": one.commit, "dirty": one.dirty, "outcome": one.outcome,
+        "id": one.id, "at": one.at, "by": one.by, "strategy": one.strategy,
+        "commit": one.commit, "dirty": one.dirty, "outcome": one.outcome,
         "current": live is not None and one.id == live.id, "adopted": one.adopted, "services": sorted(one.images),
+        "images": {name: pin.tag for name, pin in sorted(one.images.items())},
+        "brought": sorted(name for name, pin in one.images.items() if f":opslib-{one.id}" in pin.tag),
         "rollback_of": one.rollback_of, "restored": one.restored, "migration": one.migration,
         "revision": one.revision, "backup": one.backup, "seconds": one.seconds, "gap_seconds": one.gap,
     }  # fmt: skip

@@ -70,6 +70,8 @@ def ship_step(seen: Seen, options: DeployOptions) -> Step[Memo]:
             return None
         by = run.target.host.registry.address if run.target.host.registry else None
         bytes = _would_go(run, options.here, send) if run.plan and send and not by else None
+        if "diff" in run.result:
+            run.result["diff"]["send"]["images"] = bytes
         return {"send": send, "fetch": fetch, "registry": by, "bytes": bytes}
 
     def do(run: Run, memo: Memo) -> str:

@@ -11,7 +11,7 @@ from opslib.compose.engine import look_at_engine
 from opslib.compose.project import Project, parse_project
 from opslib.compose.recognise import recognise_project
 from opslib.compose.stack import look
-from opslib.deploy import changes, pins, preflight, references, sources
+from opslib.deploy import changes, gate, look_losses, losses, pins, preflight, references, sources
 from opslib.deploy.context import Ignore, build_key, files_in
 from opslib.deploy.files import FileChanges, Mounts, below, decide, mounts_of
 from opslib.deploy.later import Later
@@ -21,6 +21,7 @@ from opslib.deploy.place import there
 from opslib.deploy.render import Config, from_text
 from opslib.deploy.resolve import build_here, in_a_copy, in_its_folder
 from opslib.deploy.seen import Seen, tell
+from opslib.deploy.strategies import hold
 from opslib.errors import BadSettings, CommandFailed
 from opslib.images.build import to_build
 from opslib.images.info import images_of
@@ -35,13 +36,15 @@ from opslib.target.transfer import read_file
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What was released: the project's name, its releases, the one that runs, its stack, its files' digests."""
+    """What was released: the project's name, its releases, the one that runs, its stack, its files' digests. `other` is
+    the stack of the release before, where that was of a project with another name."""
 
     name: str
     releases: list[Release]
     last: Release | None = None
     stack: Config | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+    other: Config | None = None
 
 
 def survey(run: Run, options: DeployOptions) -> Seen:
@@ -55,6 +58,7 @@ def survey(run: Run, options: DeployOptions) -> Seen:
     if not host.compose:
         raise BadSettings(f"there is no compose file in {root}", host=host.name, next="see `compose:` in the host file")
     env_name = host.env_file or ".env"
+    gate.refuse(run, options)
     referred = references.compose_files(root, host.compose)
     named = [path for path in referred.files if not sources.excluded(path, host, env_name)]
     before = _before(target, root, options.name)
@@ -85,6 +89,8 @@ def survey(run: Run, options: DeployOptions) -> Seen:
     files = FileChanges() if local else decide(mine, before.files, seen, mounts.write)
     builds = _builds(options, target, config, project)
     stack, images = looking.get(), imaged.get()
+    if run.plan:
+        stack = hold.without_kept(target, stack)
     images.update(images_of(target, [one.image for one in project.services.values() if one.image not in asked]))
     by_image = {project.services[one].image: one for one in to_build(project, host.build.services)}
     found = pins.choose(project, images, before.last, builds, by_image, run.id, again=options.build)
@@ -96,7 +102,7 @@ def survey(run: Run, options: DeployOptions) -> Seen:
     result.reconsider(run.id)
     result.changes = _changes(result)
     if result.changes:
-        _preflight(run, result, options)
+        _preflight(run, result, options, before)
         tell(run, result.files, left_out)
         if git is not None and git.dirty and not result.images.build:  # a build says it itself, with the version
             run.note(f"there are changes that are not committed: not all of this is in {git.commit}", warning=True)
@@ -107,13 +113,17 @@ def _before(target: Target, root: Path, name: str | None) -> Before:
     everything = releases.read(target)
     name = name or _name(target, root, everything)
     known = [one for one in everything if one.project == name]
-    last = releases.current(known)
+    last, newest = releases.current(known), releases.current(everything)
+    other = _stack(target, newest) if newest is not None and newest.project != name else None
     if last is None:
-        return Before(name, known)
-    folder = releases.folder(target, last.id)
-    stack = from_text(read_file(target, f"{folder}/stack.yml") or b"{}")
-    recorded = (read_file(target, f"{folder}/files.sha256") or b"").decode(errors="surrogateescape")
-    return Before(name, known, last, stack, parse_sums(recorded))
+        return Before(name, known, other=other)
+    recorded = read_file(target, f"{releases.folder(target, last.id)}/files.sha256") or b""
+    files = parse_sums(recorded.decode(errors="surrogateescape"))
+    return Before(name, known, last, _stack(target, last), files, other)
+
+
+def _stack(target: Target, release: Release) -> Config:
+    return from_text(read_file(target, releases.stack_file(target, release.id)) or b"{}")
 
 
 def _refs(last: Release | None) -> list[str]:
@@ -203,15 +213,32 @@ def _changes(seen: Seen) -> changes.Changes:
     )
 
 
-def _preflight(run: Run, seen: Seen, options: DeployOptions) -> None:
+def _preflight(run: Run, seen: Seen, options: DeployOptions, before: Before) -> None:
     target, host = run.target, run.host
     engine = look_at_engine(target)
     new_volumes = options.name is not None  # they are meant to be new, because their data come from elsewhere
     if seen.last is None and not seen.adopts and target.host.project is None and not new_volumes:
         preflight.refuse_new_volumes(seen.project, seen.stack, host)
+    if not new_volumes:
+        _refuse_losses(run, seen, options, before)
     write = sum(seen.sources[path].size for path in seen.files.write)
     preflight.refuse_full_disk(engine.free_bytes, write + sum(seen.changes.build.values()), host)
     if seen.images.build and not in_place(target, seen.root) and target.host.build.on == "local":
         wanted = target.host.build.platform or f"linux/{look_at_engine(options.here).arch}"
         preflight.refuse_other_platform(seen.project, seen.images.build.values(), wanted, engine.arch, host)
     preflight.refuse_taken_ports(target, seen.project, seen.recreate)
+
+
+def _refuse_losses(run: Run, seen: Seen, options: DeployOptions, before: Before) -> None:
+    """Raises OpsError where services would no longer see their data; says where they would have others on purpose."""
+    old = before.other or before.stack
+    released = parse_project(old, root=run.target.root) if old else None
+    if released is not None and before.other is None:
+        volumes = {one.name: one for one in seen.stack.all_volumes}
+        left_out = (*options.orphan, *run.target.host.backup.exclude)
+        look_losses.refuse_gone(losses.gone(released, seen.project, volumes), left_out, run.host)
+    held = losses.held(seen.stack, released)
+    found = look_losses.losses_of(run.target, held, seen.project, seen.stack, before.files)
+    was = before.other.get("name") if before.other else None
+    look_losses.refuse(found, options.orphan, seen.stack.all_volumes, run.host, was)
+    look_losses.tell(run, found)

@@ -10,6 +10,7 @@ from typing import Literal
 from opslib.deploy.sources import Git
 from opslib.images.registry import Pushes
 from opslib.run.step import AnyStep, Run
+from opslib.settings.model import Strategy
 from opslib.target.base import Target
 
 EnvFrom = Literal["here", "there"]
@@ -21,17 +22,21 @@ class DeployOptions:
     recreates what has not changed too, `build` builds although nothing of the build's context has changed. `env` says
     whose env file counts when it was changed on the server. `backup` gives the steps of a backup, for
     `backup_first`. Where the project comes from a backup set, `name` is the one that it had, and `git` tells which
-    files came with it. `pushes` is what the run has pushed to registries."""
+    files came with it. `pushes` is what the run has pushed to registries. `strategy` in place of the host file's.
+    `orphan` names data that services may lose sight of. `anyway`: also outside of the window, and on a frozen host."""
 
     root: Path
     here: Target
     redeploy: bool = False
     build: bool = False
     env: EnvFrom | None = None
+    orphan: tuple[str, ...] = ()
+    anyway: bool = False
     backup: Callable[[Run], list[AnyStep]] | None = None
     name: str | None = None
     git: Git | None = None
     pushes: Pushes = field(default_factory=Pushes)
+    strategy: Strategy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +54,15 @@ class BuildOptions:
 
 @dataclass(frozen=True, slots=True)
 class RollbackOptions:
-    """`to` is a release's id, None the good one before the current. `env` as for a deploy."""
+    """`to` is a release's id, None the good one before the current. `env` and `strategy` as for a deploy. `confirm`
+    asks a person, and raises where the answer is no."""
 
     root: Path
     to: str | None = None
     env: EnvFrom | None = None
     backup: Callable[[Run], list[AnyStep]] | None = None
+    strategy: Strategy | None = None
+    confirm: Callable[[str, Target], None] | None = None
 
 
 def in_place(target: Target, root: Path) -> bool:

@@ -12,6 +12,7 @@ from opslib.deploy.adopt import adopt
 from opslib.deploy.files_step import staging
 from opslib.deploy.render import to_text
 from opslib.deploy.seen import Seen
+from opslib.deploy.strategies import hold
 from opslib.run.record import holder, now
 from opslib.run.step import Run, Step
 from opslib.state import releases
@@ -48,7 +49,7 @@ def record_step(seen: Seen) -> Step[Memo]:
         git = seen.git
         releases.write(target, Release(
             id=run.id, at=now(), by=holder("").split(":")[0], project=seen.name,
-            strategy=target.host.deploy.strategy, commit=git.commit if git else None,
+            strategy=seen.strategy, commit=git.commit if git else None,
             dirty=git.dirty if git else False, in_place=seen.in_place, images=images, builds=seen.builds,
             env_file=env.name, env=env.there, env_here=env.here, private=seen.private,
             backup=run.result.get("set"),
@@ -64,7 +65,7 @@ def seal_step(seen: Seen) -> Step[Memo]:
         return {"release": run.id}
 
     def do(run: Run, memo: Memo) -> str:
-        hashes = switch.verified(run.target, switch.released(run.target, seen.name, run.id))
+        hashes = switch.verified(run.target, switch.released(run.target, seen.name, run.id), hold.kept(run))
         seconds = round(time.monotonic() - seen.began, 1)
         before = seen.last.revision if seen.last else None
         pending = keep.read_one(run.target, run.id)

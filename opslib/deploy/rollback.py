@@ -4,6 +4,7 @@ a release of its own. Migrations are named and not undone; data stay as they are
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -14,10 +15,15 @@ from opslib.deploy.files_step import put_back, show, staging
 from opslib.deploy.options import RollbackOptions
 from opslib.deploy.render import to_text
 from opslib.deploy.rollback_look import Back, survey
+from opslib.deploy.strategies import hold, roll
+from opslib.deploy.strategies.steps import check, chosen, early, gap, looked, rolled, stop_first
+from opslib.deploy.strategies.steps import show as show_roll
+from opslib.deploy.switch_steps import shown
 from opslib.run import watchdog
 from opslib.run.record import holder, now
 from opslib.run.step import AnyStep, Run, Step
 from opslib.state import releases
+from opslib.state.releases import Release
 from opslib.target.base import Target
 from opslib.target.transfer import put_bytes
 
@@ -34,28 +40,58 @@ def steps(run: Run, options: RollbackOptions) -> list[AnyStep]:
     """What brings the release `options.to` (None: the good one before the current) back on the run's host."""
     back = survey(run, options)
     run.result.update(project=back.current.project, release=back.current.id, to=back.old.id)
-    if not (back.recreate or back.files or back.env_write or back.orphans):
+    if not (back.recreate or back.files or back.env_write or back.orphans or hold.WENT in run.facts):
         run.note(f"release {back.current.id} is the same as {back.old.id}: nothing to do")
         return []
-    _name_migrations(run, back)
+    back.strategy = chosen(run, options.strategy)
+    check(run, back.strategy, back.project, back.seen, back.recreate)
+    run.result.update(strategy=back.ways(run).as_json(back.strategy))
+    _ask_about_migrations(run, back, options)
     wanted = run.target.host.deploy.backup_first and options.backup is not None
     return [
         *(options.backup(run) if wanted and options.backup is not None else []),
         _files(back),
         _record(back),
         _up(back),
+        _roll(back),
         _seal(back),
         _prune(back),
+        hold.step(back.current.project, back.current.id, None),
     ]
 
 
-def _name_migrations(run: Run, back: Back) -> None:
-    if back.current.revision != back.old.revision:
-        run.note(
-            f"the schema stays at {back.current.revision or 'an unknown revision'}; release {back.old.id} was made "
-            f"with {back.old.revision or 'an unknown one'}: migrations are not undone",
-            warning=True,
-        )
+def _ask_about_migrations(run: Run, back: Back, options: RollbackOptions) -> None:
+    """A schema is never turned back by itself: older code would meet the newer one, which a person has to want."""
+    crossed = migrations_between(back.known, back.old, back.current)
+    if not crossed and back.old.revision == back.current.revision:
+        return
+    how = "; ".join(f"release {one.id}: {_revisions(one)}" for one in crossed)
+    run.result["crosses"] = [{"release": one.id, "migration": one.migration} for one in crossed]
+    run.note(
+        f"the schema stays at {back.current.revision or 'an unknown revision'}; release {back.old.id} was made with "
+        f"{back.old.revision or 'an unknown one'}: migrations are not undone{f' ({how})' if how else ''}",
+        warning=True,
+    )
+    if options.confirm is not None:
+        question = f"Start the code of {back.old.id} on {run.host} with the newer schema?"
+        options.confirm(question, run.target)
+
+
+def _revisions(release: Release) -> str:
+    before, after = ((release.migration or {}).get(key) or "unknown" for key in ("before", "after"))
+    return f"{before} → {after}"
+
+
+def migrations_between(known: Iterable[Release], old: Release, current: Release) -> list[Release]:
+    """The releases since `old` that migrated, where the schema that runs is not known to be that of `old`."""
+    if old.revision is not None and old.revision == current.revision:
+        return []
+    return [
+        one
+        for one in known
+        if one.outcome == "good" and one.id > (old.restored or old.id) and one.id <= current.id and one.migration
+        and (one.migration["after"] is None or one.migration["after"] != one.migration["before"])
+    ]  # fmt: skip
 
 
 # -- the steps
@@ -94,7 +130,7 @@ def _record(back: Back) -> Step[Memo]:
             old, id=run.id, at=now(), by=holder("").split(":")[0], outcome="pending", adopted=False,
             in_place=back.in_place, rollback_of=back.current.id, restored=old.restored or old.id, env=back.env_there,
             env_here=back.current.env_here, migration=None, revision=back.current.revision, seconds=0.0, gap=0.0,
-            backup=run.result.get("set"),
+            strategy=back.strategy, backup=run.result.get("set"),
         ))  # fmt: skip
 
     return Step("record", look, do, keep.failed, show=lambda memo: f"as release {memo['release']}")
@@ -108,27 +144,41 @@ def _copy_folder(target: Target, old: str, new: str) -> None:
 
 def _up(back: Back) -> Step[Memo]:
     def look(run: Run) -> Memo | None:
-        if not back.recreate and not back.orphans:
+        ways = back.ways(run)
+        services, orphans = [name for name in back.recreate if name in ways.stopped], early(back.orphans, ways)
+        if not services and not orphans:
             return None
-        stage = staging(run) if back.files or back.env_write else None
-        before = switch.memo(back.current.project, run.id, back.current.id, stage, None)
-        return {**before, "services": list(back.recreate), "why": back.recreate,
-                "remove": sorted({one.service for one in back.orphans})}  # fmt: skip
+        return {**_way_back(run, back), "services": services, "remove": sorted({one.service for one in orphans}),
+                "why": {name: stop_first(ways, name, back.recreate[name]) for name in services},
+                "gap": gap(ways, back.seen, services, back.current.gap)}  # fmt: skip
 
     def do(run: Run, memo: Memo) -> str:
         began = time.monotonic()
         project = switch.released(run.target, memo["project"], run.id)
-        switch.forward(run, project, memo["services"], back.orphans, before=memo, tools=back.tools)
+        orphans = early(back.orphans, back.ways(run))
+        switch.forward(run, project, memo["services"], orphans, before=memo, tools=back.tools)
         switch.healthy(run.target, project)
         watchdog.disarm(run.target, run.id)
         back.gap = time.monotonic() - began
         return ", ".join(memo["services"])
 
-    def show_up(memo: Memo) -> str:
-        words = [f"recreate {name} ({'; '.join(why)})" for name, why in memo["why"].items()]
-        return ", ".join(words + [f"remove {name}" for name in memo["remove"]])
+    return Step("up", look, do, switch.back, show=shown)
 
-    return Step("up", look, do, switch.back, show=show_up)
+
+def _way_back(run: Run, back: Back) -> Memo:
+    stage = staging(run) if back.files or back.env_write else None
+    return switch.memo(back.current.project, run.id, back.current.id, stage, None)
+
+
+def _roll(back: Back) -> Step[Memo]:
+    def look(run: Run) -> Memo | None:
+        return looked(run, back.strategy, back.ways(run), back.project, back.seen, _way_back(run, back), back.orphans)
+
+    def do(run: Run, memo: Memo) -> str:
+        back.gap += rolled(run, memo, back.orphans, back.tools)
+        return ", ".join(memo["why"])
+
+    return Step("roll", look, do, roll.back, show=show_roll)
 
 
 def _seal(back: Back) -> Step[Memo]:
@@ -136,7 +186,7 @@ def _seal(back: Back) -> Step[Memo]:
         return {"release": run.id}
 
     def do(run: Run, memo: Memo) -> str:
-        hashes = switch.verified(run.target, switch.released(run.target, back.current.project, run.id))
+        hashes = switch.verified(run.target, switch.released(run.target, back.current.project, run.id), hold.kept(run))
         pending = keep.read_one(run.target, run.id)
         assert pending is not None, "recorded by an earlier step"
         seconds = round(time.monotonic() - back.began, 1)

@@ -7,18 +7,22 @@ from dataclasses import dataclass, field
 
 from opslib.compose.project import Project, parse_project
 from opslib.compose.stack import Container, Stack, look
-from opslib.deploy import changes
+from opslib.deploy import changes, look_losses
 from opslib.deploy.env import difference, refused
 from opslib.deploy.files import FileChanges, below, decide, mounts_of, relative
+from opslib.deploy.losses import held
 from opslib.deploy.options import RollbackOptions, in_place
 from opslib.deploy.place import there
 from opslib.deploy.render import Config, from_text, moved, pinned
 from opslib.deploy.resolve import in_its_folder
 from opslib.deploy.sources import Source
+from opslib.deploy.strategies import hold
+from opslib.deploy.strategies.choose import Split, split
 from opslib.errors import BadSettings, OpsError
 from opslib.images.info import images_of
 from opslib.images.tools import tools_tag
 from opslib.run.step import Run
+from opslib.settings.model import Strategy
 from opslib.state import releases
 from opslib.state.releases import Release
 from opslib.state.sums import parse_sums
@@ -28,9 +32,11 @@ from opslib.target.transfer import read_file
 
 @dataclass(slots=True)
 class Back:
-    """What a rollback knows: the release that runs, the one to bring back, and what differs between them."""
+    """What a rollback knows: the project's releases, the one that runs, the one to bring back, and what differs between
+    them."""
 
     began: float
+    known: list[Release]
     current: Release
     old: Release
     stack: Config
@@ -46,6 +52,11 @@ class Back:
     tools: str | None
     in_place: bool
     gap: float = field(default=0.0)
+    strategy: Strategy = "recreate"
+
+    def ways(self, run: Run) -> Split:
+        """What becomes of each service that is to be recreated."""
+        return split(run, self.strategy, self.project, self.stack, self.seen, self.recreate)
 
 
 def survey(run: Run, options: RollbackOptions) -> Back:
@@ -76,15 +87,30 @@ def survey(run: Run, options: RollbackOptions) -> Back:
     env_write, env_there, reread = _env_back(run, old, newest, options, local)
     if reread:  # the server's variables stay, so the old files are read with them
         stack = _reread(target, old, stack, local)
+    seen, mounting = look(target, newest.project), parse_project(stack, root=target.root)
+    look_losses.tell(run, look_losses.losses_of(target, held(seen, None), mounting, seen, recorded))
     if local:
         stack = moved(stack, _copies(target, folder, stack, options))
     project = parse_project(stack, root=target.root)
-    seen = look(target, newest.project)
+    if run.plan:
+        whole, seen = seen, hold.without_kept(target, seen)
+        if len(seen.containers) < len(whole.containers) and old.id == releases.previous(known, host).id:
+            run.note("its containers are still there: those behind the proxy serve again by a reload of it")
     recreate = changes.to_recreate(project, seen, stack, last_stack, newest, ())
+    if run.facts.get(hold.WENT) == old.id:
+        recreate = {name: words for name, words in recreate.items() if not _serves(seen, project, old, name)}
     return Back(
-        began, newest, old, stack, project, seen, files, written, tree, env_write, env_there, recreate,
+        began, known, newest, old, stack, project, seen, files, written, tree, env_write, env_there, recreate,
         changes.orphans(project, seen.containers), tools_tag() if tools_tag() in images else None, local,
     )  # fmt: skip
+
+
+def _serves(seen: Stack, project: Project, old: Release, service: str) -> bool:
+    """Whether the old release's containers of the service serve again already."""
+    containers = seen.service(service)
+    return len(containers) == project.services[service].replicas and all(
+        one.state == "running" and one.config_hash == old.hashes.get(service) for one in containers
+    )
 
 
 def _sums(target: Target, release: str) -> dict[str, str]:

@@ -11,9 +11,11 @@ from opslib.deploy import changes, pins, sources
 from opslib.deploy.files import FileChanges, Mounts, below
 from opslib.deploy.look_env import Env
 from opslib.deploy.render import Config, mounted_digests, pinned, tag_for
+from opslib.deploy.strategies.choose import Split, split
 from opslib.images.info import ImageInfo
 from opslib.images.tools import tools_tag
 from opslib.run.step import Run
+from opslib.settings.model import Strategy
 from opslib.state import releases
 from opslib.state.releases import Release
 
@@ -49,6 +51,7 @@ class Seen:
     started: set[str] = field(default_factory=set)
     migration: dict[str, str | None] | None = None
     gap: float = 0.0
+    strategy: Strategy = "recreate"
 
     @property
     def adopts(self) -> bool:
@@ -84,6 +87,10 @@ class Seen:
             for name, one in self.project.services.items()
         }
         return pinned(self.config, tags, mounted_digests(self.project, self.written))
+
+    def ways(self, run: Run) -> Split:
+        """What becomes of each service that is to be recreated."""
+        return split(run, self.strategy, self.project, self.config, self.stack, self.recreate)
 
     def reconsider(self, release: str) -> None:
         """Say anew what is to be recreated, with the images that are known now."""

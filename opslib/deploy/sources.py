@@ -15,6 +15,7 @@ from opslib.command import bash
 from opslib.deploy.context import Ignore, files_in
 from opslib.errors import BadSettings, OpsError
 from opslib.images.revision import Revision
+from opslib.proxy import nginx
 
 if TYPE_CHECKING:
     from opslib.settings.model import Host
@@ -112,8 +113,11 @@ def _folder(here: Target, root: Path, path: str, found: Git | None) -> list[str]
 
 
 def excluded(path: str, host: Host, env_file: str | None) -> bool:
-    """Paths that are no files of the project: opslib's own, backups, the env file (which goes its own way)."""
+    """Paths that are no files of the project: opslib's own, backups, the env file (which goes its own way), and what a
+    deploy on this machine has written for the proxy."""
     folders = [".opslib", ".git"]
+    if nginx.is_ours(path, host.deploy.proxy):
+        return True
     if not host.backup.directory.startswith("/"):
         folders.append(posixpath.normpath(host.backup.directory))
     return path == env_file or any(path == folder or path.startswith(f"{folder}/") for folder in folders)

@@ -1,15 +1,18 @@
-"""`inv deploy` as the list of its steps (strategy `recreate`), and how to undo each in a fresh process."""
+"""`inv deploy` as the list of its steps, and how to undo each in a fresh process."""
 
 from __future__ import annotations
 
 from opslib.deploy import keep, switch
+from opslib.deploy.diff import diff
 from opslib.deploy.files_step import files_step, put_back
 from opslib.deploy.images import build_step, pin_step, ship_step
 from opslib.deploy.look import survey
 from opslib.deploy.options import DeployOptions
 from opslib.deploy.release_steps import adopt_step, prune_step, record_step, seal_step
 from opslib.deploy.seen import Seen
-from opslib.deploy.switch_steps import databases_step, health_step, migrate_step, not_undone, up_step
+from opslib.deploy.strategies import hold, roll
+from opslib.deploy.strategies.steps import check, chosen
+from opslib.deploy.switch_steps import databases_step, health_step, migrate_step, not_undone, roll_step, up_step
 from opslib.run.step import AnyStep, Recovery, Run
 
 
@@ -19,6 +22,11 @@ def steps(run: Run, options: DeployOptions) -> list[AnyStep]:
     run.result.update(project=seen.name, release=seen.previous, changes=seen.changes.as_json())
     if not seen.changes:
         return []
+    seen.strategy = chosen(run, options.strategy)
+    check(run, seen.strategy, seen.project, seen.stack, seen.recreate)
+    run.result.update(strategy=seen.ways(run).as_json(seen.strategy))
+    if run.plan:
+        run.result["diff"] = diff(seen, run.target.host, options.here, run.id)
     return [
         *backup_steps(run, seen, options),
         adopt_step(seen),
@@ -30,9 +38,11 @@ def steps(run: Run, options: DeployOptions) -> list[AnyStep]:
         databases_step(seen),
         migrate_step(seen),
         up_step(seen),
+        roll_step(seen),
         health_step(seen),
         seal_step(seen),
         prune_step(seen),
+        hold.step(seen.name, seen.previous, options.here),
     ]
 
 
@@ -52,7 +62,9 @@ RECOVERIES: dict[str, Recovery] = {
     "databases": Recovery(undo=switch.back),
     "migrate": Recovery(undo=not_undone),
     "up": Recovery(undo=switch.back),
+    "roll": Recovery(undo=roll.back),
     "health": Recovery(),
     "seal": Recovery(),
     "prune": Recovery(finish=keep.prune),
+    hold.NAME: Recovery(finish=hold.finish),
 }

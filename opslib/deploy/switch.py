@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from opslib.command import Command
+from opslib.compose.checks import Check, check_of
 from opslib.compose.health import wait_healthy
 from opslib.compose.project import Project
 from opslib.compose.script import docker_script
 from opslib.compose.services import remove_created_command, up, up_command
 from opslib.compose.stack import Container, look
-from opslib.compose.verdict import HttpCheck
 from opslib.compose.wanted import wanted
 from opslib.deploy import place
 from opslib.errors import OpsError
+from opslib.proxy import nginx
 from opslib.run import watchdog
 from opslib.run.step import Run
-from opslib.settings.model import Host
+from opslib.settings.model import Deploy, Host
 from opslib.state import releases
 from opslib.target.base import Target
 from opslib.target.transfer import read_file
@@ -74,11 +75,21 @@ def forward(
     tools: str | None,
 ) -> None:
     """Recreate the services and remove those that are no longer wanted. Raises OpsError."""
+    spec = run.target.host.deploy.proxy
+    if spec and spec.service in services and nginx.running(look(run.target, project.name), spec):
+        nginx.refuse_new(run.target, project, spec, run.id)
     arm(run, before, tools)
     if orphans:
         remove(run.target, orphans)
     if services:
+        ready_proxy(run.target, project)
         up(run.target, project, services, recreate=True, dependencies=False)
+
+
+def ready_proxy(target: Target, project: Project) -> None:
+    """Before nginx starts: what it includes is there."""
+    if spec := target.host.deploy.proxy:
+        nginx.write_between(target, project, spec)
 
 
 def back(run: Run, before: Memo) -> None:
@@ -92,28 +103,41 @@ def back(run: Run, before: Memo) -> None:
     if before["previous"] is None:
         target.run(docker_script(target.host, _CLEAR, before["project"], limit=300))
     else:
-        # Killed before `up` began, that stack was not written, and nothing needs it.
-        stack = before["stack"] if before["stack"] and read_file(target, before["stack"]) else None
-        project = released(target, before["project"], before["previous"], stack)
+        project = previous(target, before)
         up(target, project, orphans=True)
         healthy(target, project)
+        if spec := target.host.deploy.proxy:
+            nginx.refresh(target, look(target, project.name), spec)
         run.note(f"release {before['previous']} is back and healthy")
     watchdog.disarm(target, run.id)
 
 
-def healthy(target: Target, project: Project) -> None:
-    """Wait until every service is healthy. Raises OpsError as `wait_healthy`."""
+def previous(target: Target, before: Memo) -> Project:
+    """The project of the release to go back to."""
+    # Killed before `up` began, that stack was not written, and nothing needs it.
+    stack = before["stack"] if before["stack"] and read_file(target, before["stack"]) else None
+    return released(target, before["project"], before["previous"], stack)
+
+
+def healthy(target: Target, project: Project, without: Collection[str] = ()) -> None:
+    """Wait until every service is healthy, its containers `without` apart. Raises OpsError as `wait_healthy`."""
     deploy = target.host.deploy
     wait_healthy(
         target, project, list(project.services), checks=checks(target.host, project.services), stable=deploy.stable,
-        timeout=deploy.timeout,
+        timeout=patience(deploy, project), without=without,
     )  # fmt: skip
 
 
-def checks(host: Host, services: Mapping[str, object]) -> dict[str, HttpCheck]:
-    """The HTTP checks of the host file, for the services that there are."""
-    spec = host.deploy.health
-    return {name: HttpCheck.from_url(one.url, one.seconds) for name, one in spec.items() if name in services}
+def patience(deploy: Deploy, project: Project) -> float:
+    """How long services may take: what the host file says, else the usual time, or what their own health checks give
+    them (start_period, and interval times retries) where that is longer."""
+    own = max((service.patience for service in project.services.values() if service.healthcheck), default=0.0)
+    return max(deploy.timeout, own) if deploy.timeout == Deploy().timeout else deploy.timeout
+
+
+def checks(host: Host, services: Mapping[str, object]) -> dict[str, Check]:
+    """The checks of the host file, for the services that there are."""
+    return {name: check_of(one) for name, one in host.deploy.health.items() if name in services}
 
 
 def remove_command(host: Host, containers: Sequence[Container]) -> Command:
@@ -127,8 +151,8 @@ def remove(target: Target, containers: Sequence[Container]) -> None:
     target.run(remove_command(target.host, containers))
 
 
-def verified(target: Target, project: Project) -> dict[str, str]:
-    """Compose's own digests of what runs now, by service.
+def verified(target: Target, project: Project, without: Collection[str] = ()) -> dict[str, str]:
+    """Compose's own digests of what runs now, by service; the containers `without` are another release's.
 
     Raises OpsError for a service that does not run what the release says.
     """
@@ -136,6 +160,8 @@ def verified(target: Target, project: Project) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, service in project.services.items():
         for container in stack.service(name):
+            if container.id in without:
+                continue
             if container.image != service.image:
                 raise OpsError(
                     f"service {name} runs {container.image}, and the release has {service.image}",

@@ -14,10 +14,14 @@ from opslib.deploy.files import below, relative
 from opslib.deploy.files_step import staging
 from opslib.deploy.render import moved, to_text
 from opslib.deploy.seen import Seen
+from opslib.deploy.strategies import hold, roll
+from opslib.deploy.strategies.steps import early, gap, looked, rolled, show, stop_first
 from opslib.migrate import run as migration
 from opslib.migrate.steps import told
+from opslib.migrate.tools import commands
 from opslib.run import watchdog
 from opslib.run.step import Run, Step
+from opslib.settings.model import Migrate
 from opslib.state import releases
 from opslib.state.sums import parse_sums
 from opslib.target.transfer import put_bytes, read_file
@@ -41,8 +45,8 @@ def databases_step(seen: Seen) -> Step[Memo]:
         _keep_way_back(run, seen, memo)
         switch.arm(run, memo, seen.tools)
         up(run.target, project, memo["services"])
-        checks = switch.checks(run.target.host, memo["services"])
-        wait_healthy(run.target, project, memo["services"], checks=checks, stable=deploy.stable, timeout=deploy.timeout)
+        checks, timeout = switch.checks(run.target.host, memo["services"]), switch.patience(deploy, project)
+        wait_healthy(run.target, project, memo["services"], checks=checks, stable=deploy.stable, timeout=timeout)
         seen.started.update(memo["services"])
 
     return Step("databases", look, do, switch.back, show=lambda memo: f"start {', '.join(memo['services'])}")
@@ -77,21 +81,31 @@ def migrate_step(seen: Seen) -> Step[Memo]:
         if spec is None or not _migrates(seen, spec.service):
             return None
         migration.check(seen.project, spec, run.host)
-        before = None
-        if not run.plan:
-            before = migration.revision(run.target, _new(run, seen), spec, run.id)
-        return {"project": seen.name, "release": run.id, "before": before, "command": " ".join(spec.up)}
+        project = _migrated_so_far(run, seen, spec) if run.plan else _new(run, seen)
+        before = migration.revision(run.target, project, spec, run.id) if project is not None else None
+        return {"project": seen.name, "release": run.id, "before": before, "command": " ".join(commands(spec).up)}
 
     def do(run: Run, memo: Memo) -> str:
         spec = run.target.host.migrate
         assert spec is not None
         project = _new(run, seen)
-        migration.migrate(run, project, spec)
+        migration.migrate(run, project, spec, memo["before"])
         after = migration.revision(run.target, project, spec, run.id)
         seen.migration = {"before": memo["before"], "after": after}
         return told(spec, memo["before"], after)
 
-    return Step("migrate", look, do, not_undone, show=lambda memo: f"{memo['command']} in the new image")
+    def show(memo: Memo) -> str:
+        at = f"; the schema is at {memo['before']}" if memo["before"] else ""
+        return f"{memo['command']} in the new image{at}"
+
+    return Step("migrate", look, do, not_undone, show=show)
+
+
+def _migrated_so_far(run: Run, seen: Seen, spec: Migrate) -> Project | None:
+    """The live release, whose image can say where the schema is before the new one is there; None where it cannot."""
+    if seen.last is None or spec.service not in seen.last.images or not seen.stack.running:
+        return None
+    return switch.released(run.target, seen.name, seen.last.id)
 
 
 def not_undone(run: Run, memo: Memo) -> None:
@@ -101,7 +115,7 @@ def not_undone(run: Run, memo: Memo) -> None:
         return
     project = switch.released(run.target, memo["project"], memo["release"])
     after = migration.revision(run.target, project, spec, run.id)
-    if spec.status is None:
+    if commands(spec).status is None:
         run.note(f"the migration ({memo['command']}) may have changed the schema; it is not undone", warning=True)
     elif after != memo["before"]:
         run.note(
@@ -127,27 +141,45 @@ def up_step(seen: Seen) -> Step[Memo]:
     """Recreate what has changed. From here to `health` a watchdog on the server knows the way back."""
 
     def look(run: Run) -> Memo | None:
-        services = [name for name in seen.recreate if name not in seen.started]
-        if not services and not seen.orphans and not seen.started:
+        ways = seen.ways(run)
+        services = [name for name in seen.recreate if name in ways.stopped and name not in seen.started]
+        orphans = early(seen.orphans, ways)
+        if not services and not orphans and not seen.started:
             return None
-        return {**_way_back(run, seen), "services": services, "why": {name: seen.recreate[name] for name in services},
-                "remove": sorted({one.service for one in seen.orphans})}  # fmt: skip
+        return {**_way_back(run, seen), "services": services, "remove": sorted({one.service for one in orphans}),
+                "why": {name: stop_first(ways, name, seen.recreate[name]) for name in services},
+                "gap": gap(ways, seen.stack, services, seen.changes.gap)}  # fmt: skip
 
     def do(run: Run, memo: Memo) -> str:
         began = time.monotonic()
         _keep_way_back(run, seen, memo)
         project = switch.released(run.target, seen.name, run.id)
-        switch.forward(run, project, memo["services"], seen.orphans, before=memo, tools=seen.tools)
+        orphans = early(seen.orphans, seen.ways(run))
+        switch.forward(run, project, memo["services"], orphans, before=memo, tools=seen.tools)
         seen.gap = time.monotonic() - began
         return ", ".join(memo["services"])
 
-    def show(memo: Memo) -> str:
-        words = [f"recreate {name} ({'; '.join(why)})" for name, why in memo["why"].items()]
-        words += [f"remove {name}" for name in memo["remove"]]
-        gap = f"; the last switch took {seen.changes.gap:.0f} s" if seen.changes.gap else ""
-        return ", ".join(words) + gap
+    return Step("up", look, do, switch.back, show=shown)
 
-    return Step("up", look, do, switch.back, show=show)
+
+def shown(memo: Memo) -> str:
+    """What `up` recreates and removes."""
+    words = [*memo["why"].values(), *(f"remove {name}" for name in memo["remove"])]
+    return f"{', '.join(words)}{memo['gap']}"
+
+
+def roll_step(seen: Seen) -> Step[Memo]:
+    """Double what can be doubled, and have the proxy know of it."""
+
+    def look(run: Run) -> Memo | None:
+        return looked(run, seen.strategy, seen.ways(run), seen.project, seen.stack, _way_back(run, seen), seen.orphans)
+
+    def do(run: Run, memo: Memo) -> str:
+        _keep_way_back(run, seen, memo)
+        seen.gap += rolled(run, memo, seen.orphans, seen.tools)
+        return ", ".join(memo["why"])
+
+    return Step("roll", look, do, roll.back, show=show)
 
 
 def health_step(seen: Seen) -> Step[Memo]:
@@ -159,8 +191,8 @@ def health_step(seen: Seen) -> Step[Memo]:
 
     def do(run: Run, memo: Memo) -> None:
         began = time.monotonic()
-        switch.healthy(run.target, _new(run, seen))
-        seen.gap += time.monotonic() - began
+        switch.healthy(run.target, _new(run, seen), hold.kept(run))
+        seen.gap += time.monotonic() - began if seen.gap else 0.0  # where nothing was stopped all of it served
         watchdog.disarm(run.target, run.id)
 
     return Step("health", look, do, show=lambda memo: ", ".join(memo["services"]))

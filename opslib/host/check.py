@@ -15,6 +15,7 @@ from opslib.compose.stack import Container, Stack, look
 from opslib.errors import OpsError, Unhealthy
 from opslib.images.info import images_of
 from opslib.images.tools import tools_tag
+from opslib.state import freeze
 
 if TYPE_CHECKING:
     from opslib.run.step import Run
@@ -67,6 +68,7 @@ def check(run: Run) -> None:
     findings = [Finding("connection", "ok", str(target.host.address or "this machine"))]
     findings += machine(probe, target.host, skew)
     findings += _docker(run, there=_exists(probe)) if target.host.compose else []
+    findings += _frozen(run) if _exists(probe) else []
     run.result["findings"] = [asdict(finding) for finding in findings]
     bad = [finding for finding in findings if finding.severity == "error"]
     if bad:
@@ -141,6 +143,13 @@ def _docker(run: Run, *, there: bool) -> Iterator[Finding]:
         return
     yield Finding("project", "ok", f"{project}, {len(stack.running)} of {len(stack.containers)} containers run")
     yield from services(stack, host.name)
+
+
+def _frozen(run: Run) -> Iterator[Finding]:
+    found = freeze.read(run.target)
+    if found is not None:
+        what = f"frozen by {found.by} since {found.at}: {found.why}"
+        yield Finding("freeze", "warning", what, f"inv deploy --host {run.host} --unfreeze, when that is over")
 
 
 def services(stack: Stack, host: str) -> Iterator[Finding]:

@@ -35,7 +35,7 @@ _ASIDE = {*(f"{ORIGIN}{key}" for key in ("revision", "created", "source", "versi
 class ImageInfo:
     """An image on one engine. `id` is that engine's own; `content` is the same wherever the layers and the settings
     of the image are the same, whatever its labels say of the commit that it was built from. `size` in bytes, unpacked.
-    `listed`: the engine counts it as whole."""
+    `listed`: the engine counts it as whole. `healthcheck`: it brings one."""
 
     id: str
     diff_ids: tuple[str, ...]
@@ -44,6 +44,7 @@ class ImageInfo:
     arch: str
     repo_digests: tuple[str, ...] = ()
     listed: bool = True
+    healthcheck: bool = False
 
 
 def images_command(host: Host, refs: Iterable[str]) -> Command:
@@ -104,4 +105,5 @@ def parse_image(seen: Mapping[str, Any], *, listed: bool = True) -> ImageInfo:
         arch=seen.get("Architecture", ""),
         repo_digests=tuple(seen.get("RepoDigests") or ()),
         listed=listed,
+        healthcheck=((config.get("Healthcheck") or {}).get("Test") or ["NONE"]) != ["NONE"],
     )

@@ -1,4 +1,4 @@
-"""The migration command in a release's image, and the schema's revision before and after it."""
+"""The project's own migration commands in a release's image, and the schema's revision before and after them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from opslib.command import Command, bash
 from opslib.compose.project import Project
 from opslib.errors import CommandFailed, OpsError
 from opslib.events import Output
+from opslib.migrate.tools import State, Words, commands
 from opslib.run.step import Run
 from opslib.target.docker import docker
 
@@ -19,22 +20,22 @@ _KEPT = 20  # of a failed migration's lines
 _STATUS = 120.0  # seconds for asking the revision
 
 
-def migrate_command(host: Host, project: Project, spec: Migrate, name: str) -> Command:
+def migrate_command(host: Host, project: Project, spec: Migrate, name: str, words: Words) -> Command:
     """The migration in a container of its own beside the running stack, its errors among its output. Broken off, the
     container is ended first: it would outlive its client."""
-    words = _run(host, project, spec.service, name, spec.up).stages[0].argv
+    argv = _run(host, project, spec.service, name, words).stages[0].argv
     gone = docker(host, "rm", "-f", name)
-    return bash('exec "$@" 2>&1', *words, limit=spec.timeout, on_break=gone)
+    return bash('exec "$@" 2>&1', *argv, limit=spec.timeout, on_break=gone)
 
 
 def status_command(host: Host, project: Project, spec: Migrate, name: str) -> Command:
-    """The command that prints the schema's revision."""
-    return _run(host, project, spec.service, name, spec.status or ()).with_(
+    """The command that prints where the schema is."""
+    return _run(host, project, spec.service, name, commands(spec).status or ()).with_(
         limit=_STATUS, on_break=docker(host, "rm", "-f", name)
     )
 
 
-def _run(host: Host, project: Project, service: str, name: str, words: tuple[str, ...]) -> Command:
+def _run(host: Host, project: Project, service: str, name: str, words: Words) -> Command:
     flags = ["--ansi", "never", "run", "--rm", "--no-deps", "--no-TTY", "--name", name]
     return project.compose(host, *flags, "--", service, *words)
 
@@ -50,22 +51,31 @@ def check(project: Project, spec: Migrate, host: str) -> None:
         )
 
 
-def revision(target: Target, project: Project, spec: Migrate, run_id: str) -> str | None:
-    """The schema's revision: the last line that the host file's `status` prints; None where there is no such command
-    or it does not say."""
-    if spec.status is None:
-        return None
+def state(target: Target, project: Project, spec: Migrate, run_id: str) -> State:
+    """Where the schema is; nothing is known where there is no such command, or it does not say."""
+    found = commands(spec)
+    if found.status is None:
+        return State()
     result = target.run(status_command(target.host, project, spec, _name(project, run_id, "status")), check=False)
-    if not result.ended.ok:
-        return None
-    lines = [line.strip() for line in result.lines if line.strip()]
-    return project.masked(lines[-1])[:200] if lines else None
+    if not result.ended.ok and spec.tool != "prisma":  # which ends with 1 where something is pending
+        return State()
+    return found.read([project.masked(line) for line in result.lines])
 
 
-def migrate(run: Run, project: Project, spec: Migrate) -> None:
-    """Run the migration; its lines are told as they come. Raises OpsError with the last of them."""
+def revision(target: Target, project: Project, spec: Migrate, run_id: str) -> str | None:
+    """The schema's revision; None where it is not known."""
+    return state(target, project, spec, run_id).revision
+
+
+def migrate(run: Run, project: Project, spec: Migrate, before: str | None, words: Words | None = None) -> None:
+    """Run the migration (`words`: another command in its place); its lines are told as they come.
+
+    Raises OpsError with the last of them, and with what became of the schema, which was at `before`.
+    """
     last: list[str] = []
-    command = migrate_command(run.target.host, project, spec, _name(project, run.id, "migrate"))
+    command = migrate_command(
+        run.target.host, project, spec, _name(project, run.id, "migrate"), words or commands(spec).up
+    )
     try:
         for line in run.target.lines(command):
             text = project.masked(line)
@@ -73,11 +83,23 @@ def migrate(run: Run, project: Project, spec: Migrate) -> None:
             last = [*last[1 - _KEPT :], text]
     except CommandFailed as error:
         shown = "".join(f"\n    | {line[:300]}" for line in last)
+        late = error.what.startswith("not done after")
+        how = f"was ended, as it took longer than {spec.timeout:g} s" if late else f"ended with {error.codes[-1]}"
         raise OpsError(
-            f"the migration ended with {' '.join(map(str, error.codes))}:{shown}",
+            f"the migration {how}; {_became(run, project, spec, before)}:{shown}",
             host=run.host,
             next=f"mend the migration; `inv migrate --host {run.host}` runs that of the release that is live",
         ) from None
+
+
+def _became(run: Run, project: Project, spec: Migrate, before: str | None) -> str:
+    """What a migration that failed has made of the schema, in words."""
+    if commands(spec).status is None:
+        return "whether it has changed the schema nobody can say, as there is no `migrate: {status: …}`"
+    after = revision(run.target, project, spec, run.id)
+    if after == before:
+        return f"the schema is as it was, at {before or 'no revision'}, unless it failed in the middle of a step"
+    return f"the schema was at {before or 'no revision'} and is now at {after or 'an unknown one'}"
 
 
 def _name(project: Project, run_id: str, what: str) -> str:

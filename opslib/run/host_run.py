@@ -26,6 +26,7 @@ class HostRun:
         self._steps: list[AnyStep] = []
         self._begun: list[tuple[AnyStep, Any]] = []
         self._started = time.monotonic()
+        self._stays = False
         head = {"run": run.id, "task": run.task, "hosts": list(run.hosts)}
         self._log = Log(run.target, head)
 
@@ -69,11 +70,11 @@ class HostRun:
             self._log.write({"commit": True})
 
     def finish(self) -> None:
-        """Do the final steps and close the log."""
+        """Do the final steps and close the log, unless one of them stays."""
         for step in self._steps:
             if step.final:
                 self._do(step)
-        if self._log.begun:
+        if self._log.begun and not self._stays:
             self._log.remove()
         self.record.changed = self.run.changed
 
@@ -115,8 +116,10 @@ class HostRun:
             self._undo_left(left, known)
         watchdog.disarm(self.run.target, left.run)
         remove(self.run.target)
-        how = "finished" if forward else "undid"
-        self.run.note(f"{how} what {left.task} {left.run} had left half done", warning=True)
+        if not forward:
+            self.run.note(f"undid what {left.task} {left.run} had left half done", warning=True)
+        elif not left.fired:  # else the server has done it by itself
+            self.run.note(f"did what {left.task} {left.run} had left to do", warning=True)
 
     def _undo_left(self, left: Left, known: Mapping[str, Recovery]) -> None:
         for name, memo in reversed(left.steps):
@@ -158,7 +161,9 @@ class HostRun:
         except OpsError as error:
             self._ended(step.name, "failed", began, error.what)
             raise
-        if step.final:
+        if step.stays is not None and step.stays(self.run):
+            self._stays = True
+        elif step.final:
             self._log.write({"finished": step.name})
         self.run.changed = True
         self._ended(step.name, "done", began, note if isinstance(note, str) else "")

@@ -51,8 +51,9 @@ class Step(Generic[M]):
 
     The memo is JSON without secrets, on the target's disk before `do` begins: `undo` is given nothing else, must be
     idempotent, and must hold for a `do` that had not begun, was half done, or was done. A `final` step runs only
-    after every host of the run has committed, and is repeated by the next run when it was interrupted. `show` says
-    what the memo means, for `--plan`. `name` is stable: recovery finds the undo by it.
+    after every host of the run has committed, and is repeated by the next run when it was interrupted. Where it
+    `stays`, which is asked when it is done, the next run, whatever it is, finishes it too. `show` says what the memo
+    means, for `--plan`. `name` is stable: recovery finds the undo by it.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Step(Generic[M]):
     do: Callable[[Run, M], object]
     undo: Callable[[Run, M], None] | None = None
     final: bool = False
+    stays: Callable[[Run], bool] | None = None
     show: Callable[[M], str] | None = None
 
 

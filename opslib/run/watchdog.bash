@@ -1,9 +1,11 @@
 # Puts services back when the run that stopped them is gone: the lock comes free while the file armed.ID is there.
-# $1 the .opslib folder, $2 the run's id, $3… the docker command and the watchdog's own container (none: detached bash)
-O=$1 ID=$2
-shift 2
+# $1 the .opslib folder, $2 the run's id, $3 seconds to wait before that, $4… the docker command and the watchdog's own container (none: detached bash)
+O=$1 ID=$2 AFTER=$3
+shift 3
 exec 8<>"$O/lock" 9<>"$O/busy"
+[[ ! -e $O/watching.$ID ]] || AFTER=0 # started anew: what was to be kept as it is has been started anew too
 : >"$O/watching.$ID"
+while ((SECONDS < AFTER)) && [[ -e $O/armed.$ID ]]; do sleep 1; done
 for ((try = 0; try < 30; try++)); do
   flock 8
   [[ -e $O/armed.$ID ]] || break

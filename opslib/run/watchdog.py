@@ -23,26 +23,30 @@ _DETACH = 'setsid nohup bash "$@" </dev/null >/dev/null 2>&1 3<&- 4>&- 5>&- 6>&-
 _REFUSED = "no container watches here"  # a fact of the run: it is not tried a second time
 
 
-def arm(run: Run, script: str, image: str | None = None) -> None:
+def arm(run: Run, script: str, image: str | None = None, after: float = 0, id: str = "") -> bool:
     """Leave `script` (bash text without secrets, docker commands with absolute paths) to be run by the server itself.
 
     Call it before the first service is stopped; `image` is the tools image if it is there. Armed again it replaces
-    the script. The script is run again when it fails, up to 30 times; TRY counts from 0.
+    the script. The script is run again when it fails, up to 30 times; TRY counts from 0. `after`: it is not run before
+    so many seconds, unless the machine or its engine is started anew. `id` in place of the run's, for one that goes on
+    when the run has ended. Returns whether a container watches.
     """
-    target, folder = run.target, run.target.state
+    target, folder, id = run.target, run.target.state, id or run.id
     put_bytes(target, _text().encode(), f"{folder}/watchdog.bash", mode=0o640)
-    put_bytes(target, script.encode("utf-8", "surrogateescape"), f"{folder}/armed.{run.id}", mode=0o660)
-    words = [f"{folder}/watchdog.bash", folder, run.id]
-    if image is None or run.facts.get(_REFUSED) or not _in_container(target, run.id, image, words):
+    put_bytes(target, script.encode("utf-8", "surrogateescape"), f"{folder}/armed.{id}", mode=0o660)
+    words = [f"{folder}/watchdog.bash", folder, id, str(round(after))]
+    contained = image is not None and not run.facts.get(_REFUSED) and _in_container(target, id, image, words)
+    if not contained:
         run.facts[_REFUSED] = image is not None
         target.run(bash(_DETACH, *words))
-        if not _watching(target, run.id):
+        if not _watching(target, id):
             raise OpsError(
                 "the watchdog did not start: nothing would bring the services back if this machine were gone",
                 host=run.host,
                 left="everything: no service was stopped",
                 next=f"look at {folder}/watchdog.log and whether setsid, nohup and flock are there",
             )
+    return contained
 
 
 def armed(target: Target, run_id: str) -> bool:

@@ -203,7 +203,7 @@ def _name(wanted: Any) -> str:
         kind, *notes = get_args(wanted)
         least = next((f" of at least {note.ge}" for note in notes if isinstance(note, msgspec.Meta)), "")
         return _NAMES[kind] + least
-    return _NAMES[wanted]
+    return _NAMES.get(wanted, "a single value")
 
 
 def _found(node: Node, expected: str) -> str:

@@ -13,28 +13,23 @@ from msgspec import Struct, field
 
 from opslib.command import Secret
 from opslib.settings import caches, globs, schedule, units
+from opslib.settings.health import HealthSpec
 from opslib.settings.keep import Count, Keep
 from opslib.settings.registry import Registry
 from opslib.settings.stores import StoreSpec
 from opslib.settings.units import Address, Parse, Reserve
+from opslib.settings.window import Window, window, windows
 
 Seconds = Annotated[float, Parse(units.seconds)]
 Words = Annotated[tuple[str, ...], Parse(units.words)]
 Size = Annotated[int, Parse(units.size)]
 CachePlace = Annotated[caches.Cache, Parse(caches.cache)]
 Recipient = Annotated[str, Parse(units.recipient)]
+DeployWindow = Annotated[Window, Parse(window)]
 ProjectPath = Annotated[str, Parse(units.project_path)]
+Port = Annotated[int, Parse(units.port)]
 ProjectGlob = Annotated[str, Parse(globs.path)]
 Exclude = Annotated[str, Parse(globs.exclude)]
-
-
-class HealthSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An HTTP check made from the server: any 2xx within `seconds` (None: the deploy's timeout) is healthy."""
-
-    short: ClassVar[str] = "url"
-
-    url: Annotated[str, Parse(units.url)]
-    seconds: Seconds | None = None
 
 
 class Build(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,24 +44,52 @@ class Build(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     size_limit: Annotated[dict[str, Size], Parse(units.limits)] = field(default_factory=dict)
 
 
-class Deploy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a release goes live. `stable`: how long a service without any check must run to count as healthy."""
+Strategy = Literal["recreate", "rolling", "blue-green"]
 
-    strategy: Literal["recreate"] = "recreate"
+
+class Proxy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """nginx in the stack. `folder` is the folder of the project that it mounts and includes files from; `upstreams` are
+    the services behind it with the port that each listens on."""
+
+    service: str
+    folder: ProjectPath
+    upstreams: dict[str, Port]
+
+
+class Deploy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a release goes live. `single` are services of which there may never be an old and a new one at once. `drain`:
+    how long the proxy has to end what it has begun before the containers that answer it go. `hold`: how long those of
+    the release before stay after a blue-green deploy. `stable`: how long a service without any check must run to count
+    as healthy. `window`: when deploys are welcome (none: always)."""
+
+    strategy: Strategy = "recreate"
+    proxy: Proxy | None = None
+    single: tuple[str, ...] = ()
+    drain: Seconds = 30.0
+    hold: Seconds = 600.0
     backup_first: bool = False
     keep_releases: Count = 5
     health: dict[str, HealthSpec] = field(default_factory=dict)
     stable: Seconds = 5.0
     timeout: Seconds = 120.0
+    window: Annotated[tuple[DeployWindow, ...], Parse(windows)] = ()
 
 
 class Migrate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The commands, as words, that bring the schema forward and tell its revision, run in `service`'s new image."""
+    """The commands, as words, that bring the schema forward, tell where it is, turn it back (`{to}`: to where) and fill
+    it, run in the image of `service`. A `tool` brings its own, for those that are not given."""
 
     service: str
-    up: Words
+    tool: Literal["alembic", "django", "prisma", "flyway"] | None = None
+    up: Words | None = None
     status: Words | None = None
+    down: Words | None = None
+    seed: Words | None = None
     timeout: Seconds = 3600.0
+
+    def __post_init__(self) -> None:
+        if self.up is None and self.tool is None:
+            raise ValueError("give `up`, or a `tool`: alembic, django, prisma or flyway")
 
 
 class DatabaseSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):

@@ -201,6 +201,14 @@ def limits(value: Scalar) -> dict[str, int]:
     return {"*": size(value)}
 
 
+def port(value: Scalar) -> int:
+    """A TCP port."""
+    number = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 < number < 65536:
+        raise ValueError("expected a port, 1 to 65535")
+    return number
+
+
 def group(value: Scalar) -> str:
     """A group's name, what stands behind the @ of `--host @web`."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value):

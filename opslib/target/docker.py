@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Env = Mapping[str, str | Secret]
 
 # STOP first: a parent shell would carry on with its next line when its child is killed.
-_END_INSIDE = (
+END_INSIDE = (
     "for s in STOP KILL; do for p in /proc/[0-9]*; do "
     'tr "\\0" "\\n" <"$p/environ" 2>/dev/null | grep -qx "OPSLIB=$1" && kill -$s "${p#/proc/}"; done; done'
 )
@@ -67,7 +67,7 @@ def exec_in(
     as_user = ["-u", user] if user is not None else []
     return docker(
         host, "exec", *options, container, *argv, env=env, limit=limit, feed=feed, streams=streams, to=to,
-        on_break=docker(host, "exec", *as_user, container, "sh", "-c", _END_INSIDE, "sh", mark),
+        on_break=docker(host, "exec", *as_user, container, "sh", "-c", END_INSIDE, "sh", mark),
     )  # fmt: skip
 
 

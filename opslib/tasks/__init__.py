@@ -5,6 +5,8 @@ Listing the tasks imports these modules and no others: whatever a task needs is 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from invoke.collection import Collection
 
 from opslib.tasks.backup import TASKS as BACKUP
@@ -12,16 +14,24 @@ from opslib.tasks.build import TASKS as BUILD
 from opslib.tasks.cron import TASKS as CRON
 from opslib.tasks.deploy import TASKS as DEPLOY
 from opslib.tasks.host import TASKS as HOST
+from opslib.tasks.migrate import TASKS as MIGRATE
 from opslib.tasks.restore import TASKS as RESTORE
 from opslib.tasks.signals import TASKS as SIGNALS
 
-_GROUPS = {"build": BUILD, "backup": BACKUP, "restore": RESTORE, "cron": CRON, "host": HOST, "signals": SIGNALS}
+if TYPE_CHECKING:
+    from opslib import Hooks
+
+_GROUPS = {
+    "build": BUILD, "migrate": MIGRATE, "backup": BACKUP, "restore": RESTORE, "cron": CRON, "host": HOST,
+    "signals": SIGNALS,
+}  # fmt: skip
 
 
-def collection(root: str) -> Collection:
-    """All tasks for the project in the folder `root`."""
+def collection(root: str, hooks: Hooks | None = None) -> Collection:
+    """All tasks for the project in the folder `root`; `hooks` as `opslib.namespace` takes them."""
     ns = Collection(*DEPLOY)
     for name, tasks in _GROUPS.items():
         ns.add_collection(Collection(name, *tasks))
-    ns.configure({"opslib": {"root": root}})
+    # A tuple: Invoke would copy a map key by key.
+    ns.configure({"opslib": {"root": root, "hooks": tuple((hooks or {}).items())}})
     return ns

@@ -18,7 +18,9 @@ from opslib.tasks._connections import Connections
 from opslib.ui import Show, Ui
 
 if TYPE_CHECKING:
-    from opslib.run.step import Run
+    from invoke.context import Context
+
+    from opslib.run.step import Recovery, Run
     from opslib.run.task import Steps
     from opslib.settings.model import Host
     from opslib.target.base import Target
@@ -27,11 +29,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Call:
-    """What a task's body works with: where the project is, which hosts, which of the shared options."""
+    """What a task's body works with: where the project is, which hosts, which of the shared options; and Invoke's
+    context, for hooks."""
 
     spec: Spec
     root: Path
     ui: Ui
+    context: Context
     host: str | None = None
     plan: bool = False
     yes: bool = False
@@ -94,10 +98,11 @@ class Call:
     # -- the three ways to work on the hosts
 
     def carry_out(
-        self, steps: Steps, *, detail: Mapping[str, object] | None = None, show: Show | None = None
-    ) -> Record:
+        self, steps: Steps, *, detail: Mapping[str, object] | None = None, show: Show | None = None,
+        instead: Mapping[str, Recovery] = {},
+    ) -> Record:  # fmt: skip
         """Carry steps out on all hosts, or plan them. Where they belong together nothing begins unless every host can
-        be reached."""
+        be reached. `instead`: what is done with steps that an earlier run has left, where this task knows better."""
         from opslib.run.fleet import carry_out
         from opslib.run.task import Task
         from opslib.tasks._recovery import Recoveries
@@ -108,7 +113,8 @@ class Call:
             return self._not_begun(unreached)
         self.ui.begin(f"{self.task} on {', '.join(self.names)}" + (", as a plan" if self.plan else ""), self.names)
         task = Task(
-            self.task, steps, known=Recoveries(), peer=self.connections.peer, plan=self.plan, detail=detail or {},
+            self.task, steps, known=Recoveries(instead), peer=self.connections.peer, plan=self.plan,
+            detail=detail or {},
             wait=max((host.wait for host in self.hosts), default=0.0), together=self.spec.together,
         )  # fmt: skip
         return self._whole(carry_out(task, targets, beside=self.connections.beside), unreached)

@@ -17,16 +17,18 @@ from opslib.tasks._signals import Signalling
 from opslib.ui import Ui
 
 if TYPE_CHECKING:
+    from invoke.context import Context
+
     from opslib.run.record import Record
     from opslib.tasks._spec import Spec
 
 
-def perform(root: str, spec: Spec, given: dict[str, Any]) -> Record:
+def perform(c: Context, spec: Spec, given: dict[str, Any]) -> Record:
     """Run a task's body, show how it ended, and return the record; raises Exit with its code where that is not 0."""
     shared = ("host", "plan", "yes", "wait", "signal", "json", "debug")
     options = {name: given.pop(name) for name in shared if name in given}
     ui = Ui(json=options["json"], debug=options["debug"])
-    call = Call(spec, Path(root), ui, **options)
+    call = Call(spec, Path(c.config.opslib.root), ui, context=c, **options)
     signals = Signalling(call)
     try:
         adopt(call.root)

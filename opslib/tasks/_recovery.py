@@ -10,10 +10,13 @@ from opslib.run.step import Recovery
 
 
 class Recoveries(Mapping[str, Recovery]):
-    """How to undo or finish each step that opslib has, by the step's name.
+    """How to undo or finish each step that opslib has, by the step's name; `instead` goes before what is known.
 
     All capabilities are imported when it is first asked, which is when there is something to recover.
     """
+
+    def __init__(self, instead: Mapping[str, Recovery] = {}) -> None:
+        self._instead = instead
 
     @cached_property
     def _all(self) -> dict[str, Recovery]:
@@ -21,15 +24,15 @@ class Recoveries(Mapping[str, Recovery]):
         from opslib.backup.drill import steps as drill
         from opslib.backup.offsite import pull, remove
         from opslib.backup.restore import steps as restore
-        from opslib.deploy import build, push
+        from opslib.deploy import build, gate, push
         from opslib.deploy import steps as deploy
         from opslib.deploy.bare import steps as bare
         from opslib.migrate import steps as migrate
 
         found: dict[str, Recovery] = {}
-        for part in (build, push, deploy, migrate, take, drill, pull, remove, restore, bare):
+        for part in (build, gate, push, deploy, migrate, take, drill, pull, remove, restore, bare):
             found.update(part.RECOVERIES)
-        return found
+        return {**found, **self._instead}
 
     def __getitem__(self, name: str) -> Recovery:
         return self._all[name]

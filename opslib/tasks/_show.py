@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SEVERITY = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "bold red")}
 
 
-# -- deploy, migrate, releases, rollback, ps
+# -- deploy, migrate.…, releases, rollback, ps
 
 
 def released(ui: Ui, host: HostRecord) -> None:
@@ -27,7 +27,17 @@ def released(ui: Ui, host: HostRecord) -> None:
             ui.say(f"nothing backs up {one['what']}: {one['do']}", mark="! ", mark_style="yellow")
     if host.ok and host.changed:
         before = f", before it {result['previous']}" if result.get("previous") else ""
-        ui.say(f"release {result['release']}{before}; the switch took {seconds(result['gap_seconds'])}")
+        ui.say(f"release {result['release']}{before}; {_switched(result)}")
+
+
+def _switched(result: Mapping[str, Any]) -> str:
+    ways = {name: one["how"] for name, one in result["strategy"]["services"].items()}
+    beside = sorted(name for name, how in ways.items() if how == "beside")
+    took = f"the switch took {seconds(result['gap_seconds'])}"
+    if not beside:
+        return took
+    others = f"; of the rest {took}" if result["gap_seconds"] else ""
+    return f"{', '.join(beside)}: new ones beside the old ones{others}"
 
 
 def migrated(ui: Ui, host: HostRecord) -> None:
@@ -37,16 +47,41 @@ def migrated(ui: Ui, host: HostRecord) -> None:
         ui.say(f"the schema is at {after}" + (f", it was at {before}" if before != after else ""))
 
 
+def schema(ui: Ui, host: HostRecord) -> Mapping[str, str]:
+    """migrate.status."""
+    found = host.result
+    ui.say(f"the schema is at {found['revision'] or 'no revision'}")
+    if found["recorded"] and found["recorded"] != found["revision"]:
+        ui.say(f"the live release left it at {found['recorded']}", mark="! ", mark_style="yellow")
+    if found["pending"] is not None:
+        ui.say(f"pending: {', '.join(found['pending']) or 'nothing'}")
+    return {
+        "SCHEMA": found["revision"] or "",
+        "PENDING": "" if found["pending"] is None else str(len(found["pending"])),
+    }
+
+
 def releases(ui: Ui, host: HostRecord) -> None:
     """releases."""
     if not host.result["releases"]:
         ui.say("nothing was deployed here yet")
         return
     rows = [
-        [one["id"], "live" if one["current"] else one["outcome"], _commit(one), one["by"], _origin(one)]
+        [one["id"], "live" if one["current"] else one["outcome"], "" if one["adopted"] else one["strategy"],
+         _commit(one), one["by"], _images(one["brought"]), _schema(one), _origin(one)]
         for one in host.result["releases"]
-    ]
-    ui.table(["RELEASE", "STATE", "COMMIT", "BY", ""], rows)
+    ]  # fmt: skip
+    ui.table(["RELEASE", "STATE", "STRATEGY", "COMMIT", "BY", "NEW IMAGES", "SCHEMA", ""], rows)
+
+
+def drift(ui: Ui, host: HostRecord) -> Mapping[str, str]:
+    """releases --check."""
+    found = host.result["drift"]
+    if not found:
+        ui.say(f"{host.host} is as release {host.result['release']} was", mark="✓ ", mark_style="green")
+    else:
+        ui.table(["WHAT", "NAME", ""], [[one["kind"], one["name"], one["what"]] for one in found])
+    return {"DIFFERS": str(len(found))}
 
 
 def release(ui: Ui, host: HostRecord) -> None:
@@ -54,7 +89,7 @@ def release(ui: Ui, host: HostRecord) -> None:
     one = host.result["release"]
     facts = {
         "release": f"{one['id']}, {one['outcome']}", "made": f"{one['at']} by {one['by']}", "commit": _commit(one),
-        "what": _origin(one), "schema": one["revision"] or "",
+        "strategy": one["strategy"], "what": _origin(one), "schema": _schema(one) or one["revision"] or "",
         "backup": f"{one['backup']}, the data before it" if one["backup"] else "",
     }  # fmt: skip
     for name, text in facts.items():
@@ -84,6 +119,18 @@ def services(ui: Ui, host: HostRecord) -> None:
 
 def _commit(one: dict[str, Any]) -> str:
     return f"{(one['commit'] or '')[:12]}{' and changes' if one['dirty'] else ''}"
+
+
+def _images(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _schema(one: dict[str, Any]) -> str:
+    """What its migration made of the schema; nothing where there was none."""
+    if not one["migration"]:
+        return ""
+    before, after = (one["migration"][key] or "unknown" for key in ("before", "after"))
+    return after if before == after else f"{before} → {after}"
 
 
 def _origin(one: dict[str, Any]) -> str:

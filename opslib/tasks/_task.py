@@ -92,7 +92,7 @@ def task(
         def run(c: Context, **given: Any) -> Record:
             from opslib.tasks._perform import perform
 
-            return perform(c.config.opslib.root, spec, {**defaults, **given})
+            return perform(c, spec, {**defaults, **given})
 
         own = [p for p in signature(body).parameters.values() if p.name != "call"]
         common = [Parameter(key, Parameter.KEYWORD_ONLY, default=value) for key, (value, _) in shared.items()]

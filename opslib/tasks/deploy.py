@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from opslib.run.record import Record
     from opslib.run.step import AnyStep, Run
     from opslib.run.task import Steps
+    from opslib.settings.model import Strategy
     from opslib.tasks._call import Call
 
+_STRATEGY = "recreate, rolling or blue-green, in place of the host file's"
 _ENV = "When the env file was changed on the server: here or there, whose counts"
 
 
@@ -24,38 +26,68 @@ _ENV = "When the env file was changed on the server: here or there, whose counts
         "redeploy": "Recreate also what has not changed",
         "build": "Build also images whose sources have not changed",
         "env": _ENV,
+        "strategy": _STRATEGY,
+        "orphan": "Volumes, folders or services whose data may be left unseen (commas between)",
+        "anyway": "Also outside of the window of the host file, and on a frozen host",
+        "freeze": "Deploy nothing, and let nobody else, for this reason",
+        "unfreeze": "Deploy nothing, and let others do it again",
     },
 )
-def deploy(call: Call, redeploy: bool = False, build: bool = False, env: str | None = None) -> Record:
+def deploy(
+    call: Call,
+    redeploy: bool = False,
+    build: bool = False,
+    env: str | None = None,
+    strategy: str | None = None,
+    orphan: str | None = None,
+    anyway: bool = False,
+    freeze: str | None = None,
+    unfreeze: bool = False,
+) -> Record:
     """Bring what is here live; a failure puts the old back.
 
     Preflight, backup (where the host file asks for one), files, images, migration, the new containers, health. What
     goes wrong on the way puts the release before back. Where nothing has changed nothing is done.
     """
+    from opslib.deploy import gate
     from opslib.deploy.options import DeployOptions
-    from opslib.deploy.steps import steps
+    from opslib.deploy.steps import RECOVERIES, steps
+    from opslib.errors import BadSettings
+    from opslib.tasks._hooks import hooked
     from opslib.tasks._show import released
 
+    if freeze is not None and (unfreeze or not freeze.strip()):
+        raise BadSettings("--freeze takes a reason, and no --unfreeze", left="everything")
+    if freeze is not None:
+        return call.carry_out(lambda run: gate.freeze_steps(freeze))
+    if unfreeze:
+        return call.carry_out(lambda run: gate.unfreeze_steps())
     here = call.this_machine()
-    options = DeployOptions(call.root, here, redeploy, build, _env(env), backup=_backup(call))
-    return call.carry_out(lambda run: steps(run, options), show=released)
+    given_up = tuple(orphan.split(",")) if orphan is not None else ()
+    options = DeployOptions(
+        call.root, here, redeploy, build, _env(env), given_up, anyway, backup=backup_first(call),
+        strategy=_strategy(strategy),
+    )  # fmt: skip
+    return call.carry_out(hooked(call, lambda run: steps(run, options), RECOVERIES), show=released)
 
 
-@task("migrate", changes=True, together=True)
-def migrate(call: Call) -> Record:
-    """Run the migrations of the release that is live."""
-    from opslib.migrate.steps import steps
-    from opslib.tasks._show import migrated
-
-    return call.carry_out(steps, show=migrated)
-
-
-@task("releases", help={"show": "A release's id: all about it, and how to bring it back by hand"})
-def releases(call: Call, show: str | None = None) -> Record:
+@task(
+    "releases",
+    help={
+        "show": "A release's id: all about it, and how to bring it back by hand",
+        "check": "Say what on the server is not as the live release left it",
+    },
+)
+def releases(call: Call, show: str | None = None, check: bool = False) -> Record:
     """List the releases, newest first; or show one."""
-    from opslib.deploy import history
+    from opslib.deploy import drift, history
+    from opslib.errors import BadSettings
     from opslib.tasks import _show
 
+    if check and show is not None:
+        raise BadSettings("--check looks at the live release: give it or --show", left="everything")
+    if check:
+        return call.look(drift.check, show=_show.drift)
     if show is not None:
         return call.look(lambda run: history.show(run, show), show=_show.release)
     return call.look(history.history, show=_show.releases)
@@ -65,16 +97,27 @@ def releases(call: Call, show: str | None = None) -> Record:
     "rollback",
     changes=True,
     together=True,
-    help={"to": "A release's id; default: the good one before the one that is live", "env": _ENV},
+    help={
+        "to": "A release's id; default: the good one before the one that is live",
+        "env": _ENV,
+        "strategy": _STRATEGY,
+    },
 )
-def rollback(call: Call, to: str | None = None, env: str | None = None) -> Record:
-    """Go back to an earlier release; data stay as they are."""
+def rollback(call: Call, to: str | None = None, env: str | None = None, strategy: str | None = None) -> Record:
+    """Go back to an earlier release; data stay as they are.
+
+    Where releases since then have migrated the schema it asks, because the schema does not go back.
+    """
     from opslib.deploy.options import RollbackOptions
     from opslib.deploy.rollback import steps
+    from opslib.deploy.steps import RECOVERIES
+    from opslib.deploy.strategies import hold
+    from opslib.tasks._hooks import hooked
     from opslib.tasks._show import released
 
-    options = RollbackOptions(call.root, to, _env(env), backup=_backup(call))
-    return call.carry_out(lambda run: steps(run, options), show=released)
+    options = RollbackOptions(call.root, to, _env(env), backup_first(call), _strategy(strategy), call.confirm)
+    wanted = hooked(call, lambda run: steps(run, options), RECOVERIES)
+    return call.carry_out(wanted, show=released, instead={hold.NAME: hold.going_back(to)})
 
 
 @task("ps")
@@ -120,7 +163,7 @@ def logs(
     return call.look(look)
 
 
-TASKS = (deploy, migrate, releases, rollback, ps, logs)
+TASKS = (deploy, releases, rollback, ps, logs)
 
 
 def _env(given: str | None) -> EnvFrom | None:
@@ -132,7 +175,18 @@ def _env(given: str | None) -> EnvFrom | None:
     return choices[given]
 
 
-def _backup(call: Call) -> Steps:
+def _strategy(given: str | None) -> Strategy | None:
+    from opslib.errors import BadSettings
+
+    known: tuple[Strategy, ...] = ("recreate", "rolling", "blue-green")
+    found = next((one for one in known if one == given), None)
+    if given is not None and found is None:
+        raise BadSettings(f"--strategy {given!r}: expected recreate, rolling or blue-green")
+    return found
+
+
+def backup_first(call: Call) -> Steps:
+    """The steps of a backup, for what the host file wants one before."""
     here = call.this_machine()
 
     def steps(run: Run) -> list[AnyStep]:

@@ -108,7 +108,7 @@ def _bare(
     options = Options(file, here=here, root=call.root, origin=_other_host(call, from_), no_safety_copy=True,
                       identity=finder(call, identity))  # fmt: skip
     with TemporaryDirectory(prefix="opslib-") as scratch:
-        wanted = BareOptions(options, DeployOptions(call.root, here), Path(scratch), choices[files])
+        wanted = BareOptions(options, DeployOptions(call.root, here, anyway=True), Path(scratch), choices[files])
 
         def made(run: Run) -> list[AnyStep]:
             found = steps(run, wanted)

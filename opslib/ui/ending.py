@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from opslib.errors import Unhealthy
+from opslib.ui.diff import diff
 from opslib.ui.plain import redraws
 from opslib.ui.text import clean, seconds
 
@@ -34,6 +35,8 @@ def plan(ui: Ui, host: HostRecord) -> None:
     steps = host.result["plan"]
     if not steps and host.error is None:
         ui.say("nothing to do")
+    if "diff" in host.result:
+        diff(ui, host.result["changes"], host.result["diff"], host.result["strategy"])
     if steps:
         ui.table(["STEP", "WHAT IT WOULD DO"], [[step["step"], step["what"]] for step in steps])
 

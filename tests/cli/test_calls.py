@@ -78,6 +78,8 @@ def test_a_mistake_in_a_host_file_names_the_line(project):
     [
         (["deploy", "--wait", "soon"], "--wait"),
         (["deploy", "--env", "both"], "--env 'both': expected here or there"),
+        (["deploy", "--strategy", "roll"], "--strategy 'roll': expected recreate, rolling or blue-green"),
+        (["rollback", "--strategy", ""], "--strategy '': expected recreate, rolling or blue-green"),
         (["logs", "--tail", "x"], "--tail 'x': expected a number of lines"),
         (["logs", "--follow", "--json"], "--follow has no end"),
         (["restore"], "restore.all needs --file"),

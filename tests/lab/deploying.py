@@ -18,6 +18,7 @@ from opslib.compose.stack import Stack, look
 from opslib.deploy.options import DeployOptions, RollbackOptions
 from opslib.deploy.rollback import steps as rollback_steps
 from opslib.deploy.steps import RECOVERIES, steps
+from opslib.deploy.strategies import hold
 from opslib.errors import OpsError
 from opslib.events import Event, Note
 from opslib.run import log
@@ -153,7 +154,8 @@ class Trial:
     def rollback(self, *, plan: bool = False, **options: Any) -> Record:
         self.events.clear()
         given = RollbackOptions(self.root, **options)
-        task = Task("rollback", lambda run: rollback_steps(run, given), known=RECOVERIES, plan=plan, wait=60)
+        known = {**RECOVERIES, hold.NAME: hold.going_back(given.to)}
+        task = Task("rollback", lambda run: rollback_steps(run, given), known=known, plan=plan, wait=60)
         return carry_out(task, [self.target])
 
     def good(self, record: Record) -> dict[str, Any]:
@@ -227,13 +229,18 @@ carry_out(Task("deploy", lambda run: steps(run, options), known=RECOVERIES), [co
 _BEGUN = 'until [[ -e $1 && $(<"$1") == *"\\"step\\":\\"$2\\""* ]]; do sleep .01; done'
 
 
-def killed_in(trial: Trial, step: str) -> None:
-    """Deploy in a process of its own, which is killed when the recovery log says that this step has begun."""
+def killed_in(trial: Trial, step: str, after: float = 0) -> None:
+    """Deploy in a process of its own, which is killed when the recovery log says that this step has begun, and so many
+    seconds later, unless it has ended by then."""
     given = pickle.dumps((trial.host, str(trial.root))).hex()
     deploy = subprocess.Popen([sys.executable, "-c", _DEPLOY, given], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    ended = None
     try:
         trial.target.run(bash(_BEGUN, log.path(trial.target), step, limit=120))
+        if after:
+            time.sleep(after)
+            ended = deploy.poll()
     finally:
         deploy.kill()
         said = deploy.communicate()[0]
-    assert deploy.returncode == -signal.SIGKILL, (deploy.returncode, said)
+    assert ended == 0 or deploy.returncode == -signal.SIGKILL, (deploy.returncode, said)

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from opslib.command import command
+from opslib.compose.checks import Check, CommandCheck, HttpCheck, TcpCheck
 from opslib.compose.engine import look_at_engine
 from opslib.compose.health import wait_healthy
 from opslib.compose.project import Project
 from opslib.compose.recognise import find_projects, recognise_project
 from opslib.compose.services import start, stop, up
 from opslib.compose.stack import Stack, look
-from opslib.compose.verdict import HttpCheck, unix
+from opslib.compose.verdict import unix
 from opslib.compose.volumes import orphaned_volumes
 from opslib.compose.wanted import wanted
 from opslib.errors import BadSettings, DockerNotAllowed, NoDocker, OpsError
@@ -78,7 +79,7 @@ class Trial:
     def docker(self, *words: str) -> str:
         return self.target.run(docker(self.target.host, *words)).text
 
-    def healthy(self, project: Project, *services: str, timeout: float = 30, **checks: HttpCheck) -> None:
+    def healthy(self, project: Project, *services: str, timeout: float = 30, **checks: Check) -> None:
         wait_healthy(self.target, project, services or project.services, checks=checks, stable=1, timeout=timeout)
 
     def down(self) -> None:
@@ -185,7 +186,9 @@ def test_missing_files_are_named(trial: Trial) -> None:
 
 def test_up_look_and_health(trial: Trial) -> None:
     project = trial.up(STACK)
-    trial.healthy(project, web=HttpCheck.from_url("http://localhost:80/"))
+    page = HttpCheck.from_url("http://localhost:80/", header=("content-type", "text/html"), body="nginx")
+    trial.healthy(project, web=page, base=CommandCheck(("test", "-e", "/conf")))
+    trial.healthy(project, "web", web=TcpCheck("localhost", 80))
     stack = trial.look()
     assert {c.service: (c.state, c.exit_code) for c in stack.containers} == {
         "web": ("running", 0), "base": ("running", 0), "init": ("exited", 0),
@@ -236,7 +239,7 @@ def test_a_volume_left_behind_under_another_name_is_found(trial: Trial) -> None:
         assert orphaned_volumes(project, stack, stack.all_volumes) == []
 
 
-def unwell(trial: Trial, service: str, *, env: str = "", timeout: float = 20, **checks: HttpCheck) -> str:
+def unwell(trial: Trial, service: str, *, env: str = "", timeout: float = 20, **checks: Check) -> str:
     """What `wait_healthy` says of one service made of `service`, and that it did not wait for the time to run out."""
     trial.write(f"services: {{a: {{{service}}}}}", env)
     project = trial.wanted()
@@ -278,6 +281,13 @@ def test_an_unhealthy_service_ends_the_wait_with_what_its_check_said(trial: Tria
 )
 def test_an_http_check_that_never_passes(trial: Trial, url: str, said: str) -> None:
     assert said in unwell(trial, "image: '${IMAGES}nginx:1'", timeout=1, a=HttpCheck.from_url(url))
+
+
+def test_a_command_that_fails_is_told_with_its_last_words(trial: Trial) -> None:
+    check = CommandCheck(("sh", "-c", "echo no $TOKEN here; exit 3"))
+    said = unwell(trial, "image: '${IMAGES}busybox:1', command: [sleep, '1000'], init: true,"
+                  "environment: {TOKEN: '${TOKEN}'}", env="TOKEN=hunter2\n", timeout=1, a=check)  # fmt: skip
+    assert "sh ended with 3: no *** here" in said
 
 
 def test_a_checks_own_time_is_shorter_than_the_wait(trial: Trial) -> None:

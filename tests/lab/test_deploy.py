@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from opslib.command import Secret, bash
-from opslib.deploy import history
+from opslib.deploy import drift, history
 from opslib.deploy.build import steps as build_steps
 from opslib.deploy.logs import logs
 from opslib.deploy.options import BuildOptions
@@ -27,6 +28,8 @@ from opslib.events import Output
 from opslib.images.revision import PATTERN
 from opslib.images.ship import ship
 from opslib.migrate.steps import RECOVERIES as MIGRATIONS
+from opslib.migrate.steps import Options as MigrateOptions
+from opslib.migrate.steps import status as migrate_status
 from opslib.migrate.steps import steps as migrate_steps
 from opslib.run.fleet import carry_out, look_on
 from opslib.run.record import Record
@@ -84,8 +87,17 @@ def test_changed_code_recreates_what_it_must(trial: Trial) -> None:
     (trial.root / "gone.txt").unlink()
     trial.write("new file", "new")
     trial.git("add", "-A")
+    trial.git("commit", "-qm", "Second version")
+    trial.write("web app/more", "not committed")
+    trial.git("add", "-A")
     plan = trial.good(trial.deploy(plan=True))
     assert set(plan["changes"]["recreate"]) == {"web"}
+    found = plan["diff"]["services"]["web"]
+    assert [found["what"], found["commits"]["count"], found["commits"]["newest"][0][8:]] == [
+        "recreate", 1, "Second version",
+    ]  # fmt: skip
+    assert plan["diff"]["unchecked"] == ["side"]
+    assert (plan["diff"]["send"]["images"] or 0) < 20_000, "the image here is the one that is there"
     assert any(one["step"] == "tag" and "after the build" in one["what"] for one in plan["plan"])
     assert trial.ids() == before
     result = trial.good(trial.deploy())
@@ -313,6 +325,24 @@ def test_data_stay(trial: Trial) -> None:
     trial.good(trial.deploy())
     trial.good(trial.rollback())
     assert trial.sh("cat uploads/photo other/thing") == "minemine"
+    trial.sh("printf new >uploads/later")
+    before, compose = trial.ids(), (trial.root / "compose.yml").read_text()
+    trial.write("compose.yml", compose.replace("data:/data", "fresh:/data").replace("{data: {}}", "{fresh: {}}"))
+    what = trial.bad(trial.deploy())
+    assert f"empty volume {trial.name}_fresh in place of volume {trial.name}_data" in what
+    trial.write("compose.yml", compose.replace(', "./uploads:/srv/uploads"', ""))
+    assert f"no service would have {trial.target.root}/uploads" in trial.bad(trial.deploy())
+    assert trial.ids() == before
+    trial.good(trial.deploy(orphan=("uploads",)))
+    trial.write("compose.yml", compose)
+    trial.docker("rm", "-f", trial.ids()["side"])
+    trial.docker("volume", "rm", f"{trial.name}_data")
+    assert f"gone: volume {trial.name}_data of side (at /data)" in trial.bad(trial.deploy())
+    trial.docker("volume", "create", f"{trial.name}_data")
+    trial.change(project=f"{trial.name}x")
+    record = trial.deploy()
+    assert f"{trial.name}x_data in place of volume {trial.name}_data" in trial.bad(record)
+    assert f"`project: {trial.name}`" in record.hosts[0].error["next"]  # type: ignore[index]
 
 
 def test_rollback_and_back_again(trial: Trial) -> None:
@@ -446,8 +476,25 @@ def test_a_migration_runs_in_the_new_image_and_is_named_when_the_deploy_fails(tr
     assert trial.good(trial.deploy())["migration"] == {"before": "2", "after": "2"}
     trial.good(trial.rollback())
     assert "the schema stays at 2" in trial.notes()
-    record = carry_out(Task("migrate", migrate_steps, known=MIGRATIONS), [trial.target])
-    assert trial.good(record)["after"] == "1"
+    asked: list[str] = []
+
+    def migrate(**given: Any) -> Record:
+        options = MigrateOptions(trial.root, confirm=lambda question, target: asked.append(question), **given)
+        task = Task("migrate.up", lambda run: migrate_steps(run, options), known=MIGRATIONS)
+        return carry_out(task, [trial.target])
+
+    assert trial.good(migrate())["after"] == "1"
+    live = trial.releases()[-1]
+    assert (live.revision, live.migration) == ("1", {"before": "2", "after": "1"})
+    assert "has no `migrate: {down: …}`" in trial.bad(migrate(kind="down"), 2)
+    spec = msgspec.structs.replace(trial.host.migrate, down=("sh", "-c", "echo $0 >/data/revision", "{to}"))
+    trial.change(migrate=spec)
+    assert "needs --to" in trial.bad(migrate(kind="down"), 2)
+    trial.good(migrate(kind="down", to="0"))
+    assert "is at 1. Turn it back with sh -c" in asked[0]
+    found = look_on("migrate.status", [trial.target], lambda run: migrate_status(run, MigrateOptions(trial.root)))
+    result = trial.good(found)
+    assert (result["revision"], result["recorded"], result["pending"]) == ("0", "0", None)
 
 
 def test_a_migration_that_fails_leaves_the_old_release_alone(trial: Trial) -> None:
@@ -456,7 +503,7 @@ def test_a_migration_that_fails_leaves_the_old_release_alone(trial: Trial) -> No
     before = trial.ids()
     trial.write("web app/version", "2")
     what = trial.bad(trial.deploy())
-    assert "the migration ended with 1" in what
+    assert "the migration ended with 1; the schema is as it was, at no revision" in what
     assert "| 2" in what
     assert trial.ids() == before
 
@@ -553,3 +600,15 @@ def test_ps_logs_build_and_releases(trial: Trial) -> None:
     shown = look_on("releases", [trial.target], lambda run: history.show(run, one)).hosts[0].result
     assert SECRET not in str(shown)
     assert any("up --detach --no-build" in line for line in shown["by_hand"])
+    assert (listed[0]["strategy"], listed[0]["brought"]) == ("recreate", ["side", "web"])
+    checked = look_on("releases", [trial.target], drift.check)
+    assert trial.good(checked)["drift"] == []
+    trial.docker("rm", "-f", trial.ids()["side"])
+    wanted = [{"kind": "service", "name": "side", "what": "has 0 of 1 containers"}]
+    if trial.kind == "ssh":
+        trial.sh("echo x >>new; echo >>gone.txt; echo B=1 >>.env")
+        wanted += [{"kind": "file", "name": "gone.txt", "what": "was changed"},
+                   {"kind": "env file", "name": ".env", "what": "was changed"}]  # fmt: skip
+    checked = look_on("releases", [trial.target], drift.check)
+    assert f"not as release {one} was: service side" in trial.bad(checked, 3)
+    assert checked.hosts[0].result["drift"] == wanted

@@ -75,6 +75,13 @@ for asker in askers:
     asker.join()
 print(json.dumps(found))
 """
+ROLL = """
+import sys
+with Load(80, "/embedding-service/version", host="nginx") as load, Load(80, "/documents?limit=1", host="nginx") as other:
+    print("asking", flush=True)
+    sys.stdin.readline()
+print(json.dumps([load.found["200"], other.found["200"], {**load.failed, **other.failed}]))
+"""
 VECTORS = """
 import json
 from app.cache import client
@@ -406,6 +413,15 @@ def test_productdemo_drops_no_request_and_gets_everything_back(copy: Copy, reque
     for place in copy.places:
         assert productdemo_data(copy, place) == before[place.host]
         seeded(copy, place, 21, new=1)  # the workers have found their queues again
+    with (copy.root / "services/app/embedding_service.py").open("a") as source:
+        source.write("# another version\n")
+    for place in copy.places:
+        old = {name: containers(copy, place, name) for name in (*SERVICES, "nginx")}
+        assert not_answered_while(copy, place, lambda place=place: copy.inv("deploy", "--host", place.host)) == {}
+        new = {name: containers(copy, place, name) for name in old}
+        assert not set(new["embedding-service"]) & set(old["embedding-service"])
+        assert {name: len(ids) for name, ids in new.items()} == {name: len(ids) for name, ids in old.items()}
+        assert new["nginx"] == old["nginx"]
     if full:
         copy.inv("test")
 
@@ -449,6 +465,32 @@ def asked_while(copy: Copy, place: Place, does: Callable[[], None]) -> dict[str,
         said, _ = asking.communicate("end\n", timeout=60)
     found: dict[str, int] = json.loads(said)
     return found
+
+
+def not_answered_while(copy: Copy, place: Place, does: Callable[[], None]) -> dict[str, int]:
+    """What became of requests through nginx that got no 200 meanwhile; whoever asks is no part of the stack."""
+    image = place.docker("inspect", "--format", "{{.Image}}", containers(copy, place, "doc-workers")[0]).strip()
+    code = f"{(ROOT / 'tests/lab/load.py').read_text()}\nimport json\n{ROLL}"
+    words = [
+        *place.inside,
+        "docker",
+        "run",
+        "--rm",
+        "-i",
+        "--network",
+        f"{copy.name}_default",
+        image,
+        "python",
+        "-c",
+        code,
+    ]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as asking:
+        assert asking.stdout and asking.stdout.readline() == "asking\n"
+        does()
+        said, _ = asking.communicate("end\n", timeout=60)
+    one, other, failed = json.loads(said)
+    assert min(one, other) > 100
+    return dict(failed)
 
 
 def productdemo_data(copy: Copy, place: Place) -> tuple[list[str], dict[str, str]]:

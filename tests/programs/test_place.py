@@ -13,6 +13,7 @@ from opslib.deploy import place, switch
 from opslib.deploy.files import There
 from opslib.errors import OpsError
 from opslib.migrate import run as migration
+from opslib.migrate.tools import commands
 from opslib.settings.model import Host, Migrate
 from opslib.target.base import Target
 from opslib.target.connect import connect
@@ -136,7 +137,7 @@ def test_migration_commands() -> None:
     run = (
         "docker compose --project-name shop --project-directory /srv --file /srv/s.yml --ansi never run --rm --no-deps"
     )
-    found = migration.migrate_command(host, project, spec, "n")
+    found = migration.migrate_command(host, project, spec, "n", commands(spec).up)
     assert found.masked() == f"bash -c 'exec \"$@\" 2>&1' opslib {run} --no-TTY --name n -- api alembic upgrade head"
     assert found.limit == 7
     assert found.on_break is not None

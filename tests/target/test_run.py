@@ -105,6 +105,30 @@ def controller(place: Place, mode: str) -> subprocess.Popen[str]:
     return process
 
 
+def test_a_final_step_that_stays_is_finished_by_the_next_run(prepared: Target) -> None:
+    done: list[str] = []
+    hold: Step[dict[str, Any]] = Step(
+        "hold", lambda run: {}, lambda run, memo: done.append("begun"), final=True, stays=lambda run: True
+    )
+    record = carry_out(Task("test", lambda run: [*steps(run), hold], known(), wait=90), [prepared])
+    assert (record.ok, contents(prepared), done) == (True, "new new", ["begun"])
+    assert read_file(prepared, path(prepared)) is not None
+    ends = {**known(), "hold": Recovery(finish=lambda run, memo: done.append("finished"))}
+    assert carry_out(Task("other", lambda run: [], ends, wait=90), [prepared]).ok
+    assert (done, read_file(prepared, path(prepared))) == (["begun", "finished"], None)
+
+
+def test_a_watchdog_that_waits_acts_at_once_when_it_is_started_anew(target: Target) -> None:
+    run = Run("R1", "test", target, (target.host.name,))
+    served = f"{target.state}/served"
+    assert not watchdog.arm(run, f"echo back >> {quote(served)}", after=600), "no container without an image"
+    assert read_file(target, served) is None
+    words = [f"{target.state}/watchdog.bash", target.state, "R1", "600"]
+    target.run(bash('timeout 60 bash "$@"', *words, limit=70))
+    assert read_file(target, served) == b"back\n"
+    watchdog.disarm(target, "R1")
+
+
 def test_forward_commit_finish(prepared: Target) -> None:
     record = carry(prepared)
     assert record.ok

@@ -319,3 +319,25 @@ def test_many_threads_may_tell(monkeypatch):
 
     monkeypatch.setenv("NO_COLOR", "1")
     assert on_terminal(monkeypatch, act).count("✓ s") >= 1
+
+
+def test_a_plan_of_a_deploy_says_what_changes(streams):
+    commits = {"since": "abc", "count": 22, "newest": ["1234567 Mend it"]}
+    web = {"what": "recreate", "why": "image", "compose": ["ports: +80:80"], "image": "web", "image_before": None,
+           "commits": commits}  # fmt: skip
+    old, new = {"what": "remove", "why": ""}, {"what": "new", "why": "new", "image": "x", "commits": None}
+    changes = {"files": {"changed": ["a", "b"]}, "env": {"added": ["NEW"], "changed": []}, "gap_seconds": 12.0}
+    found = {"services": {"web": web, "old": old, "new": new}, "commits": None, "unchecked": ["side"], "stable": 5.0,
+             "migrations": ["versions/a.py"], "migrate": None,
+             "send": {"files": 1200, "images": None}}  # fmt: skip
+    strategy = {"name": "rolling", "services": {"web": {"how": "stop first", "why": "a port"}}}
+    result = {"plan": [], "changes": changes, "diff": found, "strategy": strategy}
+    Ui().end(record(HostRecord("prod", result=result)), None)
+    out = streams[0].text()
+    for line in ("web  recreate: image", "     ports: +80:80", "     built from 22 commits since abc",
+                 "       1234567 Mend it", "       … and 21 more", "old  remove", "new  new\n", "files: 2 changed",
+                 "variables: added NEW", "without any health check: side; healthy after running for 5.0 s",
+                 "new migrations: versions/a.py",
+                 "to send: 1.2 kB of files; an unknown amount of images, as those here are now",
+                 "nobody is served for about 12 s, as the last time"):  # fmt: skip
+        assert line in out, line

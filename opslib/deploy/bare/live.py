@@ -55,9 +55,10 @@ def _go(run: Run, memo: Memo, began: float) -> str:
     if spec is not None:
         migration.check(project, spec, run.host)
         revisions["before"] = migration.revision(target, project, spec, run.id)
-        migration.migrate(run, project, spec)
+        migration.migrate(run, project, spec, revisions["before"])
         revisions["after"] = migration.revision(target, project, spec, run.id)
     started = time.monotonic()
+    switch.ready_proxy(target, project)
     up(target, project, orphans=True)
     switch.healthy(target, project)
     gap = round(time.monotonic() - started, 1)

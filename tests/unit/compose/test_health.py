@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 
+from opslib.compose.checks import Answer, Check, CommandCheck, HttpCheck, TcpCheck, check_of
 from opslib.compose.health import parse_poll, poll_command
-from opslib.compose.project import Port, Service
-from opslib.compose.verdict import Answer, HttpCheck, Verdict, judge, unix
+from opslib.compose.project import Port, Service, parse_project
+from opslib.compose.verdict import Verdict, judge, unix
+from opslib.deploy.switch import patience
 from opslib.errors import BadSettings
-from opslib.settings.model import Host
+from opslib.settings.health import HealthSpec
+from opslib.settings.model import Deploy, Host
+from opslib.settings.units import Address
 
 from .seen import container, inspected
 
@@ -19,7 +23,7 @@ STARTED = unix("2026-11-22T02:00:00.5Z")
 CHECK = HttpCheck("localhost", 80, "/health")
 
 
-def verdict(*, one_shot: bool = False, restarts: int = 0, check: HttpCheck | None = None, answer: Answer | None = None,
+def verdict(*, one_shot: bool = False, restarts: int = 0, check: Check | None = None, answer: Answer | None = None,
             age: float = 100, service: Service | None = None, **changes: Any) -> Verdict:  # fmt: skip
     return judge(
         service or Service("api", "x"), container(**changes), one_shot=one_shot, restarts=restarts, check=check,
@@ -53,7 +57,7 @@ def test_the_last_word_of_a_health_check_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer, good", [(Answer(204), True), (Answer(503), False), (Answer(0, 7), False), (None, False)]
+    "answer, good", [(Answer(0, 204), True), (Answer(0, 503), False), (Answer(7), False), (None, False)]
 )
 def test_http(answer: Answer | None, good: bool) -> None:
     found = verdict(check=CHECK, answer=answer)
@@ -62,9 +66,9 @@ def test_http(answer: Answer | None, good: bool) -> None:
 
 
 def test_http_and_docker_health_must_both_pass() -> None:
-    assert not verdict(check=CHECK, answer=Answer(200), state=health("starting")).good
-    assert not verdict(check=CHECK, answer=Answer(500), state=health("healthy")).good
-    assert verdict(check=CHECK, answer=Answer(200), state=health("healthy")).good
+    assert not verdict(check=CHECK, answer=Answer(0, 200), state=health("starting")).good
+    assert not verdict(check=CHECK, answer=Answer(0, 500), state=health("healthy")).good
+    assert verdict(check=CHECK, answer=Answer(0, 200), state=health("healthy")).good
 
 
 def test_one_that_ended_ends_the_wait() -> None:
@@ -122,19 +126,69 @@ def test_urls() -> None:
 
 
 def test_poll_keeps_words_apart() -> None:
-    cmd = poll_command(Host(name="p", path="x"), "shop", [("id1", "/a'b", (("10.0.0.1", 80), ("127.0.0.1", 8080)))])
+    http = HttpCheck("localhost", 80, "/a'b", header=("x-a", "1 2"), body='"$x"')
+    at = (("10.0.0.1", 80), ("127.0.0.1", 8080))
+    asked: list[tuple[str, Check, tuple[tuple[str, int], ...]]] = [
+        ("id1", http, at), ("id2", TcpCheck("localhost", 5), at[:1]), ("id3", CommandCheck(("sh", "-c", "x y")), ())
+    ]  # fmt: skip
+    cmd = poll_command(Host(name="p", path="x"), "shop", asked)
     assert cmd.stages[0].argv[3:] == (
-        "opslib", "1", "docker", "shop", "id1", "/a'b", "10.0.0.1 80 127.0.0.1 8080",
+        "opslib", "1", "docker", "shop",
+        "id1", "10.0.0.1 80 127.0.0.1 8080", "5", "http", "/a'b", "x-a", "1 2", '"$x"',
+        "id2", "10.0.0.1 80", "1", "tcp", "id3", "", "4", "exec", "sh", "-c", "x y",
     )  # fmt: skip
     assert "shop" not in cmd.stages[0].argv[2]
 
 
 def test_parse_poll() -> None:
-    text = f"# now\n12.5\n# containers\n{json.dumps(inspected())}\n# http\nid-api 0 200\nother 7 0\n"
-    now, containers, answers = parse_poll(text)
+    lines = ["id-api 0 200 y n", "other 7 0 y y", "cmd 3 0 y y  last  words "]
+    now, containers, answers = parse_poll(
+        "# now\n12.5\n# containers\n" + json.dumps(inspected()) + "\n# answers\n" + "\n".join(lines)
+    )
     assert (now, [c.id for c in containers]) == (12.5, ["id-api"])
-    assert answers == {"id-api": Answer(200), "other": Answer(0, 7)}
-    assert str(answers["other"]) == "refused the connection"
+    assert answers == {"id-api": Answer(0, 200, True, False), "other": Answer(7), "cmd": Answer(3, said="last  words")}
+
+
+@pytest.mark.parametrize(
+    "check, answer, good, said",
+    [
+        (CHECK, Answer(7), False, "GET /health on port 80 refused the connection"),
+        (CHECK, Answer(9), False, "GET /health on port 80 sent no HTTP answer"),
+        (CHECK, Answer(0, 302), False, "GET /health on port 80 answered 302"),
+        (HttpCheck("localhost", 80, statuses=(302,)), Answer(0, 302), True, "GET / answered 302"),
+        (HttpCheck("localhost", 80, statuses=(302,)), Answer(0, 200), False, "GET / on port 80 answered 200"),
+        (HttpCheck("localhost", 80, header=("x-a", "")), Answer(0, 200, False), False, "answered 200 without the header x-a"),
+        (HttpCheck("localhost", 80, body="ok"), Answer(0, 200, True, False), False, "200 without the text that is wanted"),
+        (TcpCheck("localhost", 5), Answer(), True, "port 5 accepts connections"),
+        (TcpCheck("localhost", 5), Answer(124), False, "port 5 did not answer in 5 s"),
+        (TcpCheck("localhost", 5), None, False, "port 5 was not asked yet"),
+        (CommandCheck(("check",)), Answer(), True, "check ended with 0"),
+        (CommandCheck(("check",)), Answer(3, said="no luck"), False, "check ended with 3: no luck"),
+        (CommandCheck(("check",)), Answer(124), False, "check did not end in 10 s"),
+    ],
+)  # fmt: skip
+def test_what_a_check_says(check: Check, answer: Answer | None, good: bool, said: str) -> None:
+    found = verdict(check=check, answer=answer)
+    assert (found.good, found.failed) == (good, False)
+    assert said in found.seen
+
+
+def test_checks_of_the_host_file() -> None:
+    assert check_of(HealthSpec(tcp=Address("10.0.0.5", port=5432), seconds=3)) == TcpCheck("10.0.0.5", 5432, 3)
+    assert check_of(HealthSpec(command=("x",))) == CommandCheck(("x",))
+    found = check_of(HealthSpec(url="http://localhost/a", status=(200, 302), header="x-a:b: c", body="ok"))
+    assert found == HttpCheck("localhost", 80, "/a", None, (200, 302), ("x-a", "b: c"), "ok")
+
+
+def test_how_long_services_may_take() -> None:
+    def of(deploy: Deploy, **health: object) -> float:
+        config = {"name": "p", "services": {"a": {"image": "x", "healthcheck": {"test": ["CMD", "x"], **health}}}}
+        return patience(deploy, parse_project(config))
+
+    assert of(Deploy()) == 120
+    assert of(Deploy(), start_period="5m0s", interval="1m30s", retries=2) == 480
+    assert of(Deploy(), start_period="1.5s", interval="500ms") == 120
+    assert of(Deploy(timeout=30), start_period="5m0s") == 30
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,10 @@ def test_up_never_builds() -> None:
         up_command(HOST, PROJECT, ["web"], recreate=True, dependencies=False, orphans=True).masked()
         == f"{base} --detach --no-build --force-recreate --no-deps --remove-orphans -- web"
     )
+    assert (
+        up_command(HOST, PROJECT, ["web"], dependencies=False, beside=5).masked()
+        == f"{base} --detach --no-build --no-recreate --scale web=5 --no-deps -- web"
+    )
 
 
 def test_what_compose_said_without_its_progress() -> None:

@@ -15,6 +15,7 @@ from opslib.deploy.env import EnvKeys
 from opslib.deploy.logs import logs_command, unknown
 from opslib.deploy.ps import rows
 from opslib.deploy.render import pinned
+from opslib.deploy.rollback import migrations_between
 from opslib.errors import BadSettings, OpsError
 from opslib.images.info import ImageInfo
 from opslib.settings.model import Host
@@ -212,3 +213,24 @@ def test_ps() -> None:
     assert (found["web"]["image"], found["web"]["release"], found["web"]["state"]) == ("web", "R1", "running")
     assert found["web"]["uptime"] is not None
     assert (found["db"]["state"], found["db"]["release"], found["db"]["uptime"]) == ("exited (3)", None, None)
+
+
+def test_which_migrations_a_rollback_goes_over() -> None:
+    moved, same, blind = ({"before": "a", "after": after} for after in ("b", "a", None))
+    one = release(id="R1", revision="a")
+    two = release(id="R2", revision="b", migration=moved)
+    three = release(id="R3", revision="b", migration=same)
+    back = release(id="R4", revision="b", restored="R1", rollback_of="R3")
+    known = [one, two, three, back]
+
+    def crossed(old: Release, current: Release) -> list[str]:
+        return [found.id for found in migrations_between(known, old, current)]
+
+    assert crossed(one, three) == ["R2"]
+    assert crossed(two, three) == []
+    assert crossed(three, back) == [], "forward again: the schema is already there"
+    assert crossed(one, back) == ["R2"]
+    unknown = [release(id=id, migration=blind if id == "R2" else None) for id in ("R1", "R2", "R3")]
+    assert [found.id for found in migrations_between(unknown, unknown[0], unknown[2])] == ["R2"]
+    failed = [one, release(id="R2", outcome="failed", migration=moved), release(id="R3")]
+    assert migrations_between(failed, one, failed[2]) == []

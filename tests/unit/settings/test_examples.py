@@ -54,7 +54,7 @@ def test_the_example_host_loads():
 
 def test_the_example_host_shows_every_key():
     shown = yamlfile.read(ROOT / "hosts/example.yml", "example")
-    assert keys_of(Host) <= {key.replace("health.worker.", "health.") for key in keys_in(shown)}
+    assert keys_of(Host) <= {re.sub(r"health\.(worker|web|db|queue)\.", "health.", key) for key in keys_in(shown)}
     assert "backup.sources.sqlite.volume" in keys_of(Host)
 
 

@@ -1,6 +1,7 @@
 import pytest
 
 from opslib.settings import schedule, units
+from opslib.settings.health import as_header, as_tcp
 from opslib.settings.units import Address, Reserve
 
 
@@ -177,3 +178,20 @@ def test_apprise_url(text, good):
         return
     with pytest.raises(ValueError, match="expected an address of apprise"):
         units.apprise_url(text)
+
+
+@pytest.mark.parametrize(
+    "value, found",
+    [
+        (5432, ("localhost", 5432)),
+        ("5432", ("localhost", 5432)),
+        ("db.internal:1", ("db.internal", 1)),
+        ("[::1]:2", ("::1", 2)),
+    ],
+)
+def test_a_port_that_is_asked(value, found):
+    assert (as_tcp(value).host, as_tcp(value).port) == found
+
+
+def test_a_header_that_is_wanted():
+    assert (as_header("X-Ready: yes: or no"), as_header("X-Ready")) == ("x-ready:yes: or no", "x-ready:")

@@ -1,0 +1,92 @@
+# Old and new containers of services stand side by side: which of them serve, and which go. In .opslib/rolling/ stands
+# for each service SERVICE/old (ids), SERVICE/new (ids, from when they are healthy), old.conf and new.conf (what nginx
+# includes), between.conf (the same when all is over). Each part may be cut off anywhere and done again.
+# $1 begin, settle or end (what does not count goes), switch (it stays, behind nginx), back (what counted before does
+# again), or close; $2 that folder, $3 the project, $4 nginx's service or "", $5 its folder on this machine,
+# $6 tenths of a second to drain, $7 how it is reloaded, then services (none: all).
+what=$1 dir=$2 project=$3 proxy=$4 pins=$5 drain=$6 inside=$7
+shift 7
+label=label=com.docker.compose
+[[ -d $dir ]] || exit 0
+shopt -s nullglob
+if (($# == 0)); then for s in "$dir"/*/; do s=${s%/}; set -- "$@" "${s##*/}"; done; fi
+
+containers() { docker ps -aq --no-trunc --filter "$label.project=$project" --filter "$label.oneoff=False" "$@"; }
+
+reload() {
+  local c list
+  [[ $proxy ]] || return 0
+  list=$(containers --filter "$label.service=$proxy" --filter status=running) || return
+  for c in $list; do
+    docker exec "$c" nginx -t -q || return
+    docker exec "$c" sh -c "$inside" sh "$1" || return
+  done
+}
+
+# $1 a service, $2 the file that counts for it now; an empty one: none. What was there is kept, to be put back.
+point() {
+  local to=$pins/opslib-$1.conf
+  rm -f -- "$dir/$1/was"
+  if [[ -e $to ]]; then cp -- "$to" "$dir/$1/was" || return; fi
+  if [[ -s $2 ]]; then
+    cp -- "$2" "$to.part" && chmod 644 -- "$to.part" && mv -fT -- "$to.part" "$to"
+  else
+    rm -f -- "$to"
+  fi
+}
+unpoint() {
+  local s to
+  for s; do
+    to=$pins/opslib-$s.conf
+    if [[ -e $dir/$s/was ]]; then cp -- "$dir/$s/was" "$to.part" && mv -fT -- "$to.part" "$to"; else rm -f -- "$to"; fi
+  done
+}
+
+if [[ $what = close ]]; then
+  behind=()
+  for s; do
+    [[ -e $dir/$s/between.conf ]] || continue
+    behind+=("$s"); point "$s" "$dir/$s/between.conf" || exit
+  done
+  if ((${#behind[@]})); then reload 0 || { unpoint "${behind[@]}"; exit 1; }; fi
+  rm -rf -- "$dir"
+  exit
+fi
+
+# Before `begin` has ended no new container is there, and nginx was not told anything.
+[[ $what = begin || -e $dir/begun ]] || exit 0
+if [[ $what = back ]]; then
+  run=" $(containers --filter status=running) " || exit
+  for s; do
+    [[ -e $dir/$s/new ]] || continue
+    whole=1
+    for c in $(<"$dir/$s/old"); do [[ ${run//$'\n'/ } = *" $c "* ]] || whole=; done
+    [[ -z $whole ]] || rm -f -- "$dir/$s/new"
+  done
+fi
+keeps() { keep=old; [[ ! -e $dir/$1/new ]] || keep=new; }
+behind=()
+for s; do
+  keeps "$s"
+  [[ -e $dir/$s/$keep.conf ]] || continue
+  behind+=("$s"); point "$s" "$dir/$s/$keep.conf" || exit
+done
+if ((${#behind[@]})); then reload "$drain" || { [[ $what != begin ]] || unpoint "${behind[@]}"; exit 1; }; fi
+for s; do
+  [[ -e $dir/$s/old ]] || continue
+  [[ $what != switch || ! -e $dir/$s/new.conf ]] || continue
+  keeps "$s"
+  stay=" $(<"$dir/$s/$keep") " old=" $(<"$dir/$s/old") " gone=() serves=
+  run=" $(containers --filter status=running) " || exit
+  for c in $stay; do [[ ${run//$'\n'/ } != *" $c "* ]] || serves=1; done
+  [[ $serves ]] || continue # somebody else has changed it since: nothing is taken away
+  list=$(containers --filter "$label.service=$s") || exit
+  for c in $list; do
+    [[ $stay = *" $c "* || ($keep = new && $old != *" $c "*) ]] || gone+=("$c")
+  done
+  if ((${#gone[@]})); then
+    docker stop "${gone[@]}" >/dev/null || exit
+    docker rm "${gone[@]}" >/dev/null || exit
+  fi
+done
+[[ $what != begin ]] || : >"$dir/begun"

@@ -1,0 +1,157 @@
+"""The strategy of a deploy or a rollback as a part of its steps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from opslib.compose.health import wait_healthy
+from opslib.compose.project import Project
+from opslib.compose.stack import Container, Stack, look
+from opslib.deploy import switch
+from opslib.deploy.strategies import hold, roll
+from opslib.deploy.strategies.choose import Split
+from opslib.errors import BadSettings
+from opslib.proxy import nginx
+from opslib.run import watchdog
+from opslib.run.step import Run
+from opslib.settings.model import Deploy, Strategy
+
+Memo = dict[str, Any]
+
+
+def chosen(run: Run, given: Strategy | None) -> Strategy:
+    """The strategy: what was typed, else the host file's. A plan says which and why."""
+    strategy = given or run.target.host.deploy.strategy
+    if run.plan:
+        default = "the default" if strategy == Deploy().strategy else "as the host file says"
+        run.note(f"strategy {strategy}, {'as --strategy says' if given else default}")
+    return strategy
+
+
+def check(run: Run, strategy: Strategy, project: Project, stack: Stack, recreate: Mapping[str, Sequence[str]]) -> None:
+    """Refuse what the host file says of services that there are not, and a proxy that could not be told anything.
+    Nothing is changed. Raises BadSettings, OpsError."""
+    spec = run.target.host.deploy
+    unknown = sorted(set(spec.single) - project.services.keys())
+    if unknown:
+        raise BadSettings(f"`deploy: single:` names {', '.join(unknown)}, and the compose files have no such service",
+                          host=run.host, left="everything")  # fmt: skip
+    if spec.proxy is None:
+        if strategy == "blue-green":
+            raise BadSettings(
+                "the strategy blue-green needs a proxy that is told which of both serve", host=run.host,
+                left="everything", next="`deploy: proxy:` in the host file, or --strategy rolling",
+            )  # fmt: skip
+        return
+    inside = nginx.included(project, spec.proxy, run.host)
+    container = nginx.running(stack, spec.proxy)
+    own = [word for word in recreate.get(spec.proxy.service, ()) if not word.startswith("depends on ")]
+    if container is not None and not own:  # one that is recreated may be what mends it
+        nginx.refuse_broken(run.target, container, inside)
+
+
+def early(orphans: Sequence[Container], ways: Split) -> list[Container]:
+    """What is no longer wanted and goes before anything starts: all of it where nothing is doubled, else what has a
+    port that somebody may need. The old version may still ask for the rest."""
+    return [one for one in orphans if one.ports or not ways.doubled]
+
+
+def looked(
+    run: Run, strategy: Strategy, ways: Split, project: Project, stack: Stack, before: Memo,
+    orphans: Sequence[Container],
+) -> Memo | None:  # fmt: skip
+    """The memo of a roll, `before` being the way back; None where there is nothing to double and no proxy to tell that
+    containers were recreated."""
+    spec = run.target.host.deploy.proxy
+    if not ways.doubled and not (spec and ways.stopped):
+        return None
+    inside = nginx.included(project, spec, run.host) if spec else ""
+    ran = {one.service for one in stack.running}
+    if not run.plan:
+        stack = look(run.target, project.name)
+        proxy = nginx.running(stack, spec) if spec else None
+        if proxy is not None:
+            nginx.refuse_broken(run.target, proxy, inside)
+    late = [one for one in orphans if one not in early(orphans, ways)]
+    told = roll.memo(run.target, stack, list(ways.doubled), inside, keep=strategy == "blue-green")
+    behind = spec.upstreams if spec and told["proxy"] else {}
+    return {
+        **before, "roll": told, "why": dict(ways.doubled),
+        "new": {name: project.services[name].replicas for name in ways.doubled},
+        "by name": sorted(name for name in ways.doubled if name not in behind),
+        # Something new may only be content when what it asks for is new too.
+        "hold": run.target.host.deploy.hold,
+        "first": sorted(one for one in ways.stopped if one in ran or not _needs(project, one) & ways.doubled.keys()),
+        "remove": sorted({one.service for one in late}),
+    }  # fmt: skip
+
+
+def _needs(project: Project, service: str) -> set[str]:
+    """What the service depends on, as deep as it goes."""
+    found: set[str] = set()
+    todo = [service]
+    while todo:
+        new = [on for on in project.services[todo.pop()].depends_on if on in project.services and on not in found]
+        found.update(new)
+        todo += new
+    return found
+
+
+def rolled(run: Run, memo: Memo, orphans: Sequence[Container], tools: str | None) -> float:
+    """Do it, when those that were stopped first are healthy. Returns the seconds for which these were waited for."""
+    target, began = run.target, time.monotonic()
+    project = switch.released(target, memo["project"], run.id)
+    if memo["first"]:
+        deploy = target.host.deploy
+        checks = switch.checks(target.host, dict.fromkeys(memo["first"]))
+        wait_healthy(
+            target, project, memo["first"], checks=checks, stable=deploy.stable,
+            timeout=switch.patience(deploy, project),
+        )  # fmt: skip
+    gap = time.monotonic() - began if memo["first"] else 0.0
+    roll.arm(run, project.name, memo["roll"], tools)
+    roll.forward(run, project, memo["roll"])
+    if memo["roll"]["keep"]:
+        run.facts[hold.KEPT] = memo["roll"]
+    late = [one for one in orphans if one.service in memo["remove"]]
+    if late:
+        switch.remove(target, late)
+    watchdog.disarm(target, run.id)
+    return gap
+
+
+def show(memo: Memo) -> str:
+    """What is doubled, why, and what holds meanwhile."""
+    behind = memo["roll"]["proxy"]
+    words = []
+    for name, why in memo["why"].items():
+        words.append(f"{name} ({'; '.join(why)}): {memo['new'][name]} beside {len(memo['roll']['old'][name])}")
+    if memo["by name"]:
+        names = ", ".join(memo["by name"])
+        words.append(
+            f"no proxy is told of {names}: Docker's name server gives a new container from its start, "
+            "before it is healthy"
+        )
+    if behind:
+        words.append(f"{behind} is told" + (" of all at once" if memo["roll"]["keep"] else ""))
+    if memo["roll"]["keep"] and memo["hold"]:
+        words.append(f"the old ones behind it stay for {memo['hold']:.0f} s")
+    return ", ".join(words + [f"remove {name}" for name in memo["remove"]])
+
+
+def stop_first(ways: Split, name: str, why: Sequence[str]) -> str:
+    """How a service is recreated, in words."""
+    reason = ways.stopped.get(name, "")
+    return f"recreate {name} ({'; '.join(why)})" + (f", the old one stops first: {reason}" if reason else "")
+
+
+def gap(ways: Split, stack: Stack, services: Sequence[str], last: float | None) -> str:
+    """How long what is recreated does not serve, as far as that can be told beforehand."""
+    if last:
+        return f"; the last switch took {last:.0f} s"
+    stops = [one.stop_timeout for name in services if ways.stopped.get(name) for one in stack.service(name)]
+    if not stops:
+        return ""
+    return f"; nothing answers there from its stop, which takes {max(stops)} s at most, until it is healthy again"

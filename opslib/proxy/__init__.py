@@ -1,0 +1,1 @@
+"""What stands in front of a project's services and passes requests on to them."""

@@ -1,0 +1,306 @@
+"""The strategy `rolling` under load: old and new containers side by side behind nginx, what goes wrong in the middle, and
+`kill -9`. The app is asked by nobody but nginx to end: a SIGTERM ends it at once, whatever it has begun."""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opslib.deploy.options import DeployOptions
+from opslib.images.tools import ensure_tools
+from opslib.settings.model import Deploy, Proxy
+from tests.lab.deploying import Trial, killed_in, wait_for, with_
+from tests.lab.load import Load
+
+pytestmark = pytest.mark.lab
+
+COMPOSE = """
+x-app: &app
+  build: {context: app, args: {IMAGES: "${IMAGES}"}}
+  image: ${NAME}-app
+  init: true
+  stop_grace_period: 5s
+  healthcheck:
+    interval: 1s
+    timeout: 5s
+    retries: 3
+    start_period: 20s
+    test: [CMD, bash, -c, "exec 3<>/dev/tcp/127.0.0.1/8000 && printf 'GET / HTTP/1.0\\\\r\\\\n\\\\r\\\\n' >&3 && head -n 1 <&3 | grep -q ' 200 '"]
+services:
+  api: {<<: *app, environment: {NEVER: "${NEVER_API}"}}
+  web: {<<: *app, environment: {NEVER: "${NEVER_WEB}"}, deploy: {replicas: 2}}
+  keep:
+    image: ${IMAGES}busybox:1
+    init: true
+    stop_grace_period: 1s
+    command: [sleep, "100000"]
+    environment: {COLOR: "${COLOR}"}
+    volumes: ["data:/data"]
+  nginx:
+    image: ${IMAGES}nginx:1
+    depends_on: [api, web]
+    ports: ["127.0.0.1:${PORT}:80"]
+    volumes: ["./nginx/nginx.conf:/etc/nginx/nginx.conf:ro", "./nginx/up:/etc/nginx/up:ro"]
+volumes: {data: {}}
+"""
+DOCKERFILE = """ARG IMAGES
+FROM ${IMAGES}python:3.11-slim
+COPY . /srv
+CMD ["python", "/srv/serve.py"]
+"""
+# It is there at once, and answers 503 for two seconds: who asks it before it is healthy sees that.
+SERVE = """
+import os, time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+ready = time.monotonic() + (1e9 if os.environ["NEVER"] else 2)
+version = open("/srv/version", "rb").read()
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/slow":
+            time.sleep(1)
+        self.send_response(200 if time.monotonic() > ready else 503)
+        self.send_header("Content-Length", str(len(version)))
+        self.end_headers()
+        self.wfile.write(version)
+    def log_message(self, *words):
+        pass
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128
+Server(("", 8000), Handler).serve_forever()
+"""
+NGINX = """
+events {}
+http {
+    access_log off;
+    include /etc/nginx/up/*.conf;
+    server {
+        listen 80;
+        location / { proxy_pass http://web; }
+        location /api { proxy_pass http://api/; }
+    }
+}
+"""
+PROXY = Proxy(service="nginx", folder="nginx/up", upstreams={"api": 8000, "web": 8000})
+
+
+class Rolling(Trial):
+    """A stack with nginx in front of two services; a third one has a volume."""
+
+    def __init__(self, root: Path, name: str, images: str) -> None:
+        super().__init__(root, "local", name, images)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self.change(deploy=Deploy(strategy="rolling", proxy=PROXY, timeout=40, stable=1, drain=5))
+
+    def env(self, **values: str) -> None:
+        given = {"NAME": self.name, "PORT": str(self.port), "NEVER_API": "", "NEVER_WEB": "", **values}
+        super().env(**given)
+
+    def create(self) -> None:
+        self.write("compose.yml", COMPOSE)
+        self.write("app/Dockerfile", DOCKERFILE)
+        self.write("app/serve.py", SERVE)
+        self.write("app/version", "1")
+        self.write("nginx/nginx.conf", NGINX)
+        self.write("nginx/up/README", "opslib writes here")
+        self.write(".gitignore", ".env\n.opslib/\nbackups/\n")
+        self.env()
+        self.git("init", "-q")
+        self.git("add", "-A")
+        self.git("commit", "-qm", "first")
+
+    def of(self, service: str) -> set[str]:
+        return {one.id for one in self.look().service(service)}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {name: len(self.of(name)) for name in ("api", "web", "keep", "nginx")}
+
+    def clean(self) -> bool:
+        """Whether nothing of a roll is left, and nginx follows the services' names."""
+        left = self.sh("ls -d .opslib/rolling .opslib/armed.* 2>/dev/null || true; cat nginx/up/*.conf")
+        return "/" not in left and "server web:8000;" in left and "server api:8000;" in left
+
+
+WHOLE = {"api": 1, "web": 2, "keep": 1, "nginx": 1}
+
+
+@pytest.fixture(scope="module")
+def trial(lab: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rolling]:
+    root = tmp_path_factory.mktemp("rolling") / "proj"
+    root.mkdir()
+    made = Rolling(root, f"rol-{uuid.uuid4().hex[:8]}", lab["images_prefix"])
+    made.create()
+    ensure_tools(made.target, made.here, {"OPSLIB_TOOLS_BASE": f"{made.images}debian:bookworm-slim"})
+    made.good(made.deploy())
+    yield made
+    made.down()
+    made.close()
+
+
+def version(trial: Rolling, text: str) -> None:
+    trial.write("app/version", text)
+    trial.env()
+
+
+def test_no_request_is_lost_by_a_deploy_and_by_its_rollback(trial: Rolling) -> None:
+    assert (trial.counts, trial.clean()) == (WHOLE, True)
+    before = {name: trial.of(name) for name in WHOLE}
+    version(trial, "2")
+    plan = trial.good(trial.deploy(plan=True))
+    said = {one["step"]: one["what"] for one in plan["plan"]}
+    assert plan["strategy"]["services"] == {
+        "api": {"how": "beside", "why": ""}, "web": {"how": "beside", "why": ""},
+        "nginx": {"how": "left", "why": "only what it asks for is new"},
+    }  # fmt: skip
+    assert "web (image: known after the build): 2 beside 2" in said["roll"]
+    assert "up" not in said
+    with Load(trial.port) as load, Load(trial.port, "/slow", kept=1, fresh=2) as slow, Load(trial.port, "/api") as api:
+        record = trial.deploy()
+    result = trial.good(record)
+    print(load.found, load.again, api.found, api.again, slow.found)
+    assert (load.failed, slow.failed, api.failed) == ({}, {}, {})
+    assert set(load.versions) == set(api.versions) == {"1", "2"}
+    assert (result["gap_seconds"], trial.releases()[-1].strategy) == (0.0, "rolling")
+    assert not any(trial.of(name) & before[name] for name in ("api", "web"))
+    assert {name: trial.of(name) for name in ("keep", "nginx")} == {name: before[name] for name in ("keep", "nginx")}
+    assert (trial.counts, trial.clean()) == (WHOLE, True)
+    assert trial.steps(trial.deploy()) == []
+    with Load(trial.port) as load, Load(trial.port, "/api") as api:
+        trial.good(trial.rollback())
+    assert (load.failed, api.failed) == ({}, {})
+    assert set(load.versions) == {"1", "2"}
+    assert (trial.counts, trial.clean()) == (WHOLE, True)
+
+
+def test_what_is_never_healthy_is_never_asked_and_what_was_taken_over_goes_back(trial: Rolling) -> None:
+    version(trial, "bad")
+    trial.env(NEVER_WEB="yes")
+    web = trial.of("web")
+    with Load(trial.port) as load, Load(trial.port, "/api") as api:
+        what = trial.bad(trial.deploy())
+    assert "service web is not healthy" in what
+    assert (load.failed, api.failed) == ({}, {})
+    assert "bad" not in load.versions
+    assert "bad" in api.versions, "it was healthy and had its turn before web"
+    assert trial.of("web") == web, "the old ones never stopped"
+    assert (trial.counts, trial.clean()) == (WHOLE, True)
+    trial.env()
+    assert trial.releases()[-1].outcome == "failed"
+
+
+@pytest.mark.parametrize("after", [random.uniform(0, 12), random.uniform(4, 20)], ids=["early", "late"])
+def test_killed_in_the_middle_of_a_roll(trial: Rolling, after: float) -> None:
+    print(f"killed after {after:.1f} s")
+    version(trial, f"killed after {after}")
+    with Load(trial.port) as load, Load(trial.port, "/api") as api:
+        killed_in(trial, "roll", after)
+        wait_for(lambda: trial.counts == WHOLE and trial.clean(), 60)
+        trial.good(trial.deploy())
+    assert (load.failed, api.failed) == ({}, {})
+    assert (trial.counts, trial.clean()) == (WHOLE, True)
+    assert trial.steps(trial.deploy()) == []
+
+
+def test_a_proxy_that_somebody_broke_by_hand_is_found_before_anything_changes(trial: Rolling) -> None:
+    conf = f"{trial.target.root}/nginx/nginx.conf"
+    good = Path(conf).read_text()
+    before = {name: trial.of(name) for name in WHOLE}
+    version(trial, "never")
+    with open(conf, "a") as file:
+        file.write("nonsense;\n")
+    try:
+        record = trial.deploy()
+        assert "nonsense" in trial.bad(record)
+        assert trial.steps(record) == []
+        assert "nginx -t" in record.hosts[0].error["next"]  # type: ignore[index]
+    finally:
+        with open(conf, "w") as file:
+            file.write(good)
+    assert {name: trial.of(name) for name in WHOLE} == before
+
+
+def test_what_cannot_be_doubled_stops_first_and_says_why(trial: Rolling) -> None:
+    trial.env(COLOR="green")
+    trial.write("nginx/nginx.conf", NGINX.replace("access_log off;", "access_log off; server_tokens off;"))
+    plan = trial.good(trial.deploy(plan=True))
+    what = next(one["what"] for one in plan["plan"] if one["step"] == "up")
+    assert "recreate keep (environment COLOR), the old one stops first: it writes to data" in what
+    assert f"recreate nginx (mounted files), the old one stops first: it publishes port {trial.port}" in what
+    trial.good(trial.deploy())
+    assert (trial.counts, trial.clean()) == (WHOLE, True)
+
+
+def test_a_proxy_that_the_deploy_would_break_goes_on(trial: Rolling) -> None:
+    nginx = trial.of("nginx")
+    good = (trial.root / "nginx/nginx.conf").read_text()
+    trial.write("nginx/nginx.conf", good.replace("listen 80;", "listen 80; no_such_word on;"))
+    with Load(trial.port) as load:
+        what = trial.bad(trial.deploy())
+    assert 'unknown directive "no_such_word"' in what
+    assert (load.failed, trial.of("nginx")) == ({}, nginx)
+    trial.write("nginx/nginx.conf", good)
+    assert (trial.counts, trial.steps(trial.deploy())) == (WHOLE, [])
+
+
+def test_both_colours_stand_and_a_rollback_is_a_reload(trial: Rolling) -> None:
+    version(trial, "blue")
+    trial.good(trial.deploy())
+    old = {name: trial.of(name) for name in WHOLE}
+    version(trial, "green")
+    with Load(trial.port) as load, Load(trial.port, "/api") as api:
+        trial.good(trial.deploy(strategy="blue-green"))
+        both = trial.counts
+        plan = trial.good(trial.deploy(plan=True, strategy="blue-green"))
+        load.versions.clear()
+        wait_for(lambda: load.versions["green"] > 20, 20)
+        served = set(load.versions)
+        began = time.monotonic()
+        back = threading.Thread(target=lambda: trial.good(trial.rollback()))
+        back.start()
+        wait_for(lambda: load.versions["blue"] > 0, 30)
+        print(f"the old version answered again {time.monotonic() - began:.1f} s after the rollback began")
+        back.join()
+    assert (load.failed, api.failed) == ({}, {})
+    assert (both, served) == ({"api": 2, "web": 4, "keep": 1, "nginx": 1}, {"green"})
+    assert plan["plan"] == [], "what stays on hold is no reason to do anything"
+    assert {name: trial.of(name) for name in WHOLE} == old, "the old ones never stopped"
+    assert (trial.counts, trial.clean()) == (WHOLE, True)
+    last = trial.releases()[-1]
+    assert (last.outcome, last.strategy) == ("good", "rolling")
+    trial.env()
+    trial.write("app/version", "blue")
+    assert trial.steps(trial.deploy()) == []
+
+
+def test_a_hold_ends_by_itself_and_with_the_next_run(trial: Rolling) -> None:
+    hold = trial.host.deploy
+    try:
+        version(trial, "red")
+        trial.good(trial.deploy(strategy="blue-green"))
+        version(trial, "white")
+        trial.change(deploy=with_(trial.host, hold=20))
+        with Load(trial.port) as load:
+            trial.good(trial.deploy(strategy="blue-green"))
+            assert trial.counts == {"api": 2, "web": 4, "keep": 1, "nginx": 1}
+            wait_for(lambda: trial.counts == WHOLE and trial.clean(), 90)
+        assert load.failed == {}
+        assert trial.steps(trial.deploy()) == []
+    finally:
+        trial.change(deploy=hold)
+
+
+def test_the_strategy_of_one_deploy(trial: Rolling) -> None:
+    version(trial, "5")
+    given = DeployOptions(trial.root, trial.here, strategy="recreate")
+    plan = trial.good(trial.deploy(plan=True, strategy=given.strategy))
+    assert {one["how"] for one in plan["strategy"]["services"].values()} == {"stop first"}
