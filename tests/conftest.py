@@ -28,9 +28,9 @@ __all__ = ["listener"]
 
 ROOT = Path(__file__).parent.parent
 # The machine is busy with engines while properties are tried: a slow example is no failure.
-settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("quick", settings.get_profile("busy"), max_examples=20)  # scripts/test --fast
-settings.load_profile("busy")
+settings.register_profile("quick", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=20)
+settings.register_profile("thorough", settings.get_profile("quick"), max_examples=100)  # scripts/test, CI
+settings.load_profile("quick")
 REQUIRED = os.environ.get("OPSLIB_LAB") == "require"
 
 

@@ -81,7 +81,7 @@ def _volume(place: Place, sizes: Sizes) -> list[Row]:
 
 
 def _opslib(place: Place, folder: Path, task: str) -> Peer:
-    environ, where = sealed(place, folder), folder / HOST
+    environ, where = {**sealed(place, folder), "OPSLIB_KEEP_LAST": "2"}, folder / HOST
 
     def empty() -> None:
         shutil.rmtree(where, ignore_errors=True)

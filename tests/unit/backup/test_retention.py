@@ -17,7 +17,7 @@ from opslib.settings.model import Keep
 from tests.unit.backup.test_manifest import ARTIFACT, MANIFEST
 
 FILES = ("db", "uploads", "cache")
-MANY = settings(max_examples=4 * settings().max_examples)  # 400 of each of five properties
+MANY = settings(max_examples=4 * settings().max_examples)  # thoroughly 400 of each of five properties
 
 
 def outdated(sets: Sequence[SetInfo], keep: Keep, named: Collection[str] = ()) -> list[SetInfo]:
