@@ -14,7 +14,7 @@ from opslib.backup.tree import Files
 from opslib.command import bash
 from opslib.engines import tree
 from opslib.errors import BadSettings, Cancelled, HostLost, OpsError
-from opslib.settings import globs, model
+from opslib.settings import globs, kinds
 from opslib.target.docker import mount, run_in, whole
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ def own(host: Host) -> list[str]:
     return [".opslib"] if directory.startswith("/") else [".opslib", posixpath.normpath(directory)]
 
 
-def specs(host: Host, *, patterns: bool) -> Iterator[model.Files]:
+def specs(host: Host, *, patterns: bool) -> Iterator[kinds.Files]:
     """The files of the host file with patterns among their paths, or those with none."""
     for spec in host.backup.sources:
-        if isinstance(spec, model.Files) and any(map(globs.is_glob, spec.paths)) == patterns:
+        if isinstance(spec, kinds.Files) and any(map(globs.is_glob, spec.paths)) == patterns:
             yield spec
 
 
@@ -51,7 +51,7 @@ def excluded(host: Host, root: str, source: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def find(target: Target, tools: str, spec: model.Files) -> Files:
+def find(target: Target, tools: str, spec: kinds.Files) -> Files:
     """The files that the patterns match now. Without a tools image ("") they are looked for on the machine itself.
 
     Raises OpsError naming a pattern or path that matches nothing.
@@ -71,7 +71,7 @@ def find(target: Target, tools: str, spec: model.Files) -> Files:
     return Files(target.root, paths, tuple(own(target.host)), ", ".join(spec.paths), 0, patterns, exclude)
 
 
-def find_or_refuse(target: Target, tools: str, spec: model.Files, found: Found) -> list[Files]:
+def find_or_refuse(target: Target, tools: str, spec: kinds.Files, found: Found) -> list[Files]:
     """The same; what is wrong with it is noted in `found`, and then there is none."""
     try:
         return [find(target, tools, spec)]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from opslib.backup.source import Source
     from opslib.command import Command
     from opslib.engines.instance import Instance
-    from opslib.settings.model import SourceSpec
+    from opslib.settings.kinds import SourceSpec
     from opslib.target.base import Target
 
 Counts = dict[str, Any]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from opslib.backup.scan import Place
 from opslib.engines.instance import Login
-from opslib.settings import model
+from opslib.settings import kinds
 
 if TYPE_CHECKING:
     from opslib.backup.source import Source
@@ -136,17 +136,17 @@ class Wishes:
         volume = self.volume(place.source) if place.kind == "volume" else None
         return volume is not None and self.named(volume) is not None
 
-    def named(self, volume: SeenVolume) -> model.Volume | None:
+    def named(self, volume: SeenVolume) -> kinds.Volume | None:
         """What the host file says of a volume, if it names it."""
-        specs = (spec for spec in self.host.backup.sources if isinstance(spec, model.Volume))
+        specs = (spec for spec in self.host.backup.sources if isinstance(spec, kinds.Volume))
         return next((spec for spec in specs if spec.name in (volume.key, volume.name)), None)
 
 
 def logins(host: Host) -> Mapping[str, Login]:
     """How the host file says to log in, by service."""
-    specs = (one for one in host.backup.sources if isinstance(one, model.DatabaseSpec))
+    specs = (one for one in host.backup.sources if isinstance(one, kinds.DatabaseSpec))
     return {one.service: Login(one.login, one.secret, *_more(one)) for one in specs}
 
 
-def _more(spec: model.DatabaseSpec) -> tuple[str | None, ...]:
-    return (spec.auth_database, spec.tools_image) if isinstance(spec, model.Mongo) else ()
+def _more(spec: kinds.DatabaseSpec) -> tuple[str | None, ...]:
+    return (spec.auth_database, spec.tools_image) if isinstance(spec, kinds.Mongo) else ()

@@ -19,14 +19,14 @@ from opslib.engines import mongo
 from opslib.engines.mongo_bson import program
 from opslib.engines.mongo_inventory import Contents, contents, facts_of, witnesses_differ
 from opslib.errors import BadSettings, OpsError
-from opslib.settings import model
+from opslib.settings import kinds
 from opslib.target.docker import mount, run_in
 
 if TYPE_CHECKING:
     from opslib.backup.source import Source, Stage
     from opslib.command import Command
     from opslib.engines.instance import Instance
-    from opslib.settings.model import SourceSpec
+    from opslib.settings.kinds import SourceSpec
     from opslib.target.base import Target
 
 WHOLE = "all databases"  # the name of what holds the whole server; a database's has no spaces
@@ -143,7 +143,7 @@ def find(target: Target, at: Instance, specs: Sequence[SourceSpec]) -> tuple[lis
     """The whole server, or the databases that the host file names; and then the others. Raises BadSettings for one that
     is not there."""
     sizes = mongo.databases(target, at)
-    named = [one.database for one in specs if isinstance(one, model.Mongo) and one.database is not None]
+    named = [one.database for one in specs if isinstance(one, kinds.Mongo) and one.database is not None]
     for name in named:
         if name not in sizes:
             raise BadSettings(

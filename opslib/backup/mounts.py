@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from opslib.backup.found import Found, Wishes
 from opslib.backup.scan import Place
-from opslib.settings import globs, model
+from opslib.settings import globs, kinds
 
 if TYPE_CHECKING:
     from opslib.compose.stack import Container, Mounted, SeenVolume, Stack
@@ -82,7 +82,7 @@ def folders(stack: Stack, wishes: Wishes, ours: Collection[Place], found: Found,
     named = [
         posixpath.normpath(posixpath.join(wishes.root, path))
         for spec in wishes.host.backup.sources
-        if isinstance(spec, model.Files) and not any(map(globs.is_glob, spec.paths))
+        if isinstance(spec, kinds.Files) and not any(map(globs.is_glob, spec.paths))
         for path in spec.paths
     ]
     wanted = [*(path for path, why in seen.items() if not why), *named]

@@ -21,12 +21,12 @@ from opslib.backup.source import finished
 from opslib.engines import mysql, mysql_facts
 from opslib.errors import BadSettings, OpsError
 from opslib.events import Note
-from opslib.settings import model
+from opslib.settings import kinds
 
 if TYPE_CHECKING:
     from opslib.backup.source import Begun, Source, Stage
     from opslib.engines.instance import Instance
-    from opslib.settings.model import SourceSpec
+    from opslib.settings.kinds import SourceSpec
     from opslib.target.base import Target
 
 # The clients look for stored programs under the database's name as it is escaped in a string (mariadb-dump 10.11.18).
@@ -165,7 +165,7 @@ def find(target: Target, at: Instance, specs: Sequence[SourceSpec]) -> tuple[lis
     that is not there."""
     sizes = mysql_facts.databases(target, at)
     for spec in specs:
-        if isinstance(spec, model.Mysql) and spec.database not in (None, *sizes):
+        if isinstance(spec, kinds.Mysql) and spec.database not in (None, *sizes):
             raise BadSettings(f"there is no database {spec.database!r} in service {at.service}", host=target.host.name)
     each = [MysqlDatabase(at, name, size) for name, size in sizes.items()]
     accounts = MysqlAccounts(at)

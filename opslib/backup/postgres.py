@@ -18,13 +18,13 @@ from opslib.engines import postgres_fingerprint as fingerprint
 from opslib.engines.postgres_restore import split_name
 from opslib.errors import BadSettings, OpsError
 from opslib.events import Note
-from opslib.settings import model
+from opslib.settings import kinds
 
 if TYPE_CHECKING:
     from opslib.backup.source import Begun, Source, Stage
     from opslib.command import Command, Secret
     from opslib.engines.instance import Instance
-    from opslib.settings.model import SourceSpec
+    from opslib.settings.kinds import SourceSpec
     from opslib.target.base import Target
 
 # $1 the program that counts, then the one that prints what is counted.
@@ -166,9 +166,9 @@ def find(target: Target, at: Instance, specs: Sequence[SourceSpec]) -> tuple[lis
     sizes = postgres.databases(target, at)
     closed = [name for name, size in sizes.items() if size is None]
     for spec in specs:
-        if isinstance(spec, model.Postgres) and spec.database not in (None, *sizes):
+        if isinstance(spec, kinds.Postgres) and spec.database not in (None, *sizes):
             raise BadSettings(f"there is no database {spec.database!r} in service {at.service}", host=target.host.name)
-        if isinstance(spec, model.Postgres) and spec.database in closed:
+        if isinstance(spec, kinds.Postgres) and spec.database in closed:
             raise BadSettings(f"user {at.env['PGUSER']} lacks CONNECT on database {spec.database!r} of {at.service}",
                               host=target.host.name)  # fmt: skip
     if closed:

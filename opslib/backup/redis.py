@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from opslib.backup.source import Source, Stage
     from opslib.command import Command
     from opslib.engines.instance import Instance
-    from opslib.settings.model import SourceSpec
+    from opslib.settings.kinds import SourceSpec
     from opslib.target.base import Target
 
 # One open file is copied, and it is the one that was checked: a save that ends meanwhile makes another. The server's

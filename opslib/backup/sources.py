@@ -18,7 +18,7 @@ from opslib.engines import others
 from opslib.engines.find import Seen, look_inside
 from opslib.engines.known import ENGINES, stopped_kind
 from opslib.errors import BadSettings, Cancelled, HostLost, OpsError
-from opslib.settings import globs, model
+from opslib.settings import globs, kinds
 
 if TYPE_CHECKING:
     from opslib.backup.database import Missed
@@ -59,10 +59,10 @@ def survey_here(target: Target) -> Found:
     found = Found()
     picked: list[Files] = []
     for spec in target.host.backup.sources:
-        if isinstance(spec, model.Sqlite) and not (spec.service or spec.volume):
+        if isinstance(spec, kinds.Sqlite) and not (spec.service or spec.volume):
             one = _in_project(target.root, spec.path)
             found.cover(one.title, (), one)
-        elif isinstance(spec, model.Files):
+        elif isinstance(spec, kinds.Files):
             picked += _files(target, spec, found)
         else:
             raise BadSettings(
@@ -76,7 +76,7 @@ def survey_here(target: Target) -> Found:
     return found
 
 
-def _files(target: Target, spec: model.Files, found: Found) -> list[Files]:
+def _files(target: Target, spec: kinds.Files, found: Found) -> list[Files]:
     if any(map(globs.is_glob, spec.paths)):
         return chosen.find_or_refuse(target, "", spec, found)
     exclude = tuple(pattern for path in spec.paths for pattern in globs.below(spec.exclude, path))
@@ -188,19 +188,19 @@ class _Finder:
 
     # -- what the host file names
 
-    def _named(self, spec: model.SourceSpec) -> None:
+    def _named(self, spec: kinds.SourceSpec) -> None:
         name = self.target.host.name
-        if isinstance(spec, model.Sqlite) and "sqlite" in self.kinds:
+        if isinstance(spec, kinds.Sqlite) and "sqlite" in self.kinds:
             one = self._sqlite(spec)
             have = [(each.source, each.path) for each in self.found.sources if isinstance(each, SqliteFile)]
             if (one.source, one.path) not in have:
                 self.found.cover(one.title, (one.service,) if one.service else (), one)
-        elif isinstance(spec, model.Volume) and self.wishes.volume(spec.name) is None:
+        elif isinstance(spec, kinds.Volume) and self.wishes.volume(spec.name) is None:
             raise BadSettings(f"there is no volume {spec.name!r} in the project", host=name)
-        elif isinstance(spec, model.DatabaseSpec) and spec.kind in self.kinds and not self.wishes.out(spec.service):
+        elif isinstance(spec, kinds.DatabaseSpec) and spec.kind in self.kinds and not self.wishes.out(spec.service):
             self._serving(spec)
 
-    def _serving(self, spec: model.DatabaseSpec) -> None:
+    def _serving(self, spec: kinds.DatabaseSpec) -> None:
         if self.served.get(spec.service) != spec.kind:
             error = OpsError(
                 f"no {spec.kind} server runs in service {spec.service}",
@@ -210,7 +210,7 @@ class _Finder:
             )
             self.found.refuse(f"{spec.kind} {spec.service}", (spec.service,), error)
 
-    def _sqlite(self, spec: model.Sqlite) -> SqliteFile:
+    def _sqlite(self, spec: kinds.Sqlite) -> SqliteFile:
         name = self.target.host.name
         if spec.volume is not None:
             volume = self.wishes.volume(spec.volume)

@@ -19,7 +19,7 @@ from opslib.errors import Cancelled, HostLost, OpsError, Unhealthy
 from opslib.run import watchdog
 from opslib.run.record import now
 from opslib.run.step import NotYet, Run, Step
-from opslib.settings import model
+from opslib.settings import kinds
 
 if TYPE_CHECKING:
     from opslib.backup.source import Source
@@ -43,7 +43,7 @@ class Writer:
 
 def wanted(host: Host) -> bool:
     """Whether the host file asks for a window at all."""
-    return any(isinstance(one, model.Volume) and one.consistency != "live" for one in host.backup.sources)
+    return any(isinstance(one, kinds.Volume) and one.consistency != "live" for one in host.backup.sources)
 
 
 def held(sources: Iterable[Source], *, consistent: bool = False) -> list[Source]:

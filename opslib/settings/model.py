@@ -7,14 +7,15 @@ map whose keys are a Literal it is the first of them.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from msgspec import Struct, field
 
 from opslib.command import Secret
-from opslib.settings import caches, globs, schedule, units
+from opslib.settings import caches, schedule, units
 from opslib.settings.health import HealthSpec
 from opslib.settings.keep import Count, Keep
+from opslib.settings.kinds import SourceSpec
 from opslib.settings.registry import Registry
 from opslib.settings.stores import StoreSpec
 from opslib.settings.units import Address, Parse, Reserve
@@ -28,8 +29,6 @@ Recipient = Annotated[str, Parse(units.recipient)]
 DeployWindow = Annotated[Window, Parse(window)]
 ProjectPath = Annotated[str, Parse(units.project_path)]
 Port = Annotated[int, Parse(units.port)]
-ProjectGlob = Annotated[str, Parse(globs.path)]
-Exclude = Annotated[str, Parse(globs.exclude)]
 
 
 class Build(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,128 +89,6 @@ class Migrate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.up is None and self.tool is None:
             raise ValueError("give `up`, or a `tool`: alembic, django, prisma or flyway")
-
-
-class DatabaseSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
-    """A database in a service's container. No user or password: the container's own."""
-
-    short: ClassVar[str] = "service"
-
-    service: str
-
-    @property
-    def kind(self) -> str:
-        """What the host file calls it."""
-        return str(self.__struct_config__.tag)
-
-    @property
-    def login(self) -> str | None:
-        """The user to log in as, where the kind has users."""
-        return None
-
-    @property
-    def secret(self) -> Secret | None:
-        """What to log in with."""
-        return None
-
-
-class PasswordSpec(DatabaseSpec, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
-    """One with a password."""
-
-    password: Secret | None = None
-
-    @property
-    def secret(self) -> Secret | None:
-        return self.password
-
-
-class UserSpec(PasswordSpec, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
-    """A database server with users, and several databases; no `database`: each of them."""
-
-    database: str | None = None
-    user: str | None = None
-
-    @property
-    def login(self) -> str | None:
-        return self.user
-
-
-class Postgres(UserSpec, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="postgres"):
-    """PostgreSQL."""
-
-
-class Mongo(UserSpec, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="mongo"):
-    """MongoDB. `auth_database` is where the user was made; `tools_image` has MongoDB's tools where its container has
-    none."""
-
-    auth_database: str | None = None
-    tools_image: str | None = None
-
-
-class Mysql(UserSpec, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="mysql"):
-    """MySQL, MariaDB."""
-
-
-class Redis(PasswordSpec, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="redis"):
-    """Redis, Valkey. No user: `default`."""
-
-    user: str | None = None
-
-    @property
-    def login(self) -> str | None:
-        return self.user
-
-
-class Qdrant(DatabaseSpec, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="qdrant"):
-    """Qdrant."""
-
-    api_key: Secret | None = None
-
-    @property
-    def secret(self) -> Secret | None:
-        return self.api_key
-
-
-class Sqlite(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="sqlite"):
-    """A SQLite file: in the container of a service, in a volume, or (neither given) in the project's folder."""
-
-    short: ClassVar[str] = "path"
-
-    path: str
-    service: str | None = None
-    volume: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.service is not None and self.volume is not None:
-            raise ValueError("give either service or volume")
-
-
-class Volume(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="volume"):
-    """A volume, by its name in the compose file. `consistency`: what the containers that may write to it do while it is
-    copied: go on, pause, or stop. `exclude`: patterns of what is left out of it."""
-
-    short: ClassVar[str] = "name"
-
-    name: str
-    consistency: Literal["live", "pause", "stop"] = "live"
-    exclude: tuple[Exclude, ...] = ()
-
-
-class Files(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="files"):
-    """Files and folders of the project's folder on the host, by their paths or by patterns; `exclude` are patterns of
-    what is left out."""
-
-    short: ClassVar[str] = "paths"
-
-    paths: tuple[ProjectGlob, ...]
-    exclude: tuple[Exclude, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not self.paths:
-            raise ValueError("name at least one path")
-
-
-SourceSpec = Postgres | Mysql | Mongo | Redis | Qdrant | Sqlite | Volume | Files
 
 
 ScheduledTask = Literal[

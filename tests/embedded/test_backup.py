@@ -19,7 +19,8 @@ from opslib.backup.manifest import seal
 from opslib.run.fleet import carry_out, look_on
 from opslib.run.record import Record
 from opslib.run.task import Task
-from opslib.settings.model import Backup, Files, Host, Keep, Postgres, Sqlite
+from opslib.settings.kinds import Files, Postgres, Sqlite
+from opslib.settings.model import Backup, Host, Keep
 from opslib.settings.units import Reserve
 from opslib.target.local import Local
 

@@ -23,7 +23,8 @@ from opslib.run.record import Record
 from opslib.run.step import AnyStep, Run
 from opslib.run.task import Task
 from opslib.settings.keep import Keep
-from opslib.settings.model import Backup, Files, Host
+from opslib.settings.kinds import Files
+from opslib.settings.model import Backup, Host
 from opslib.settings.stores import StoreSpec, store_url
 from opslib.state import lines
 from opslib.target.local import Local

@@ -18,7 +18,8 @@ from opslib.backup.restore.steps import RECOVERIES, steps
 from opslib.run.fleet import carry_out, look_on
 from opslib.run.record import Record
 from opslib.run.task import Task
-from opslib.settings.model import Backup, Files, Host, Sqlite
+from opslib.settings.kinds import Files, Sqlite
+from opslib.settings.model import Backup, Host
 from opslib.target.base import Target
 from opslib.target.connect import connect
 

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from opslib.command import Secret, command
-from opslib.settings.model import Backup, Postgres
+from opslib.settings.kinds import Postgres
+from opslib.settings.model import Backup
 from opslib.target.base import Target
 from opslib.target.connect import connect
 from opslib.target.docker import exec_in

@@ -18,7 +18,8 @@ from opslib.events import Event
 from opslib.run.fleet import carry_out, look_on
 from opslib.run.record import Record
 from opslib.run.task import Task
-from opslib.settings.model import Backup, Host, Keep, Volume
+from opslib.settings.kinds import Volume
+from opslib.settings.model import Backup, Host, Keep
 from opslib.settings.units import Address, Reserve
 from opslib.target.base import Target
 from opslib.target.connect import connect

@@ -14,7 +14,7 @@ from opslib.backup.source import Source
 from opslib.backup.sources import survey
 from opslib.command import bash
 from opslib.run.fleet import look_on
-from opslib.settings.model import Files, Postgres, Volume
+from opslib.settings.kinds import Files, Postgres, Volume
 from opslib.target.base import Target
 from opslib.target.docker import docker, exec_in, mount
 from opslib.target.transfer import put_bytes

@@ -18,7 +18,7 @@ from opslib.engines import mongo
 from opslib.engines.instance import Login
 from opslib.errors import OpsError
 from opslib.run.fleet import look_on
-from opslib.settings.model import Mongo as Spec
+from opslib.settings.kinds import Mongo as Spec
 from opslib.target.docker import docker
 from tests.lab.mongo_stack import ODD, PASSWORD, SHOP, Mongo
 from tests.lab.project import why, worked

@@ -11,7 +11,7 @@ from opslib.backup.databases import DATABASES
 from opslib.command import Secret, bash
 from opslib.engines.find import find_instances
 from opslib.events import Note
-from opslib.settings.model import Mysql
+from opslib.settings.kinds import Mysql
 from tests.lab.contract import Ground, on_ground
 from tests.lab.contract.mysql import QUOTED, SHOP, USER, MysqlSubject
 from tests.lab.project import refused, why, worked

@@ -22,7 +22,8 @@ from opslib.backup.take import steps as taking
 from opslib.command import Secret, bash
 from opslib.events import Note, Progress, StepStarted
 from opslib.run.record import Record
-from opslib.settings.model import Backup, Postgres
+from opslib.settings.kinds import Postgres
+from opslib.settings.model import Backup
 from opslib.target.base import Target
 from opslib.target.connect import connect
 from opslib.target.docker import docker, exec_in, mount, run_in

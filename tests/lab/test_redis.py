@@ -27,7 +27,8 @@ from opslib.images.tools import ensure_tools
 from opslib.run.fleet import carry_out, look_on
 from opslib.run.record import Record
 from opslib.run.task import Task
-from opslib.settings.model import Backup, Redis
+from opslib.settings.kinds import Redis
+from opslib.settings.model import Backup
 from opslib.settings.units import Reserve
 from opslib.target.base import Target
 from opslib.target.connect import connect

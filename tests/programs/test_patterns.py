@@ -13,8 +13,8 @@ from opslib.backup.tree import Files
 from opslib.engines import tree
 from opslib.errors import BadSettings, OpsError
 from opslib.settings import globs
+from opslib.settings.kinds import Files as Spec
 from opslib.settings.model import Backup, Host
-from opslib.settings.model import Files as Spec
 from opslib.target.local import Local
 
 A, B, D = "conf/a.yml", "conf/b.yml", "conf/.d.yml"

@@ -17,7 +17,8 @@ from opslib.events import Event, Progress
 from opslib.run.fleet import carry_out, look_on
 from opslib.run.record import Record
 from opslib.run.task import Task
-from opslib.settings.model import Backup, Files, Host
+from opslib.settings.kinds import Files
+from opslib.settings.model import Backup, Host
 from opslib.settings.stores import StoreSpec, store_url
 from opslib.settings.units import address
 from opslib.target.connect import connect

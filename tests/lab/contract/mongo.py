@@ -9,7 +9,7 @@ from typing import Any
 
 from opslib.backup import sets
 from opslib.command import Secret, bash
-from opslib.settings.model import Mongo
+from opslib.settings.kinds import Mongo
 from tests.lab.contract.subject import Subject
 from tests.lab.mongo_stack import CHECK, FILL, ODD, PASSWORD, SEE, SHOP, USER, statements, words
 from tests.lab.site import until

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from opslib.command import Command, Secret
-from opslib.settings.model import Postgres
+from opslib.settings.kinds import Postgres
 from opslib.target.docker import exec_in
 from tests.lab.contract.subject import PASSWORD, Subject
 from tests.lab.site import until

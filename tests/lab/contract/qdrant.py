@@ -11,7 +11,7 @@ from opslib.command import Secret, bash
 from opslib.engines import qdrant
 from opslib.engines.find import find_instances
 from opslib.engines.instance import Instance
-from opslib.settings.model import Qdrant
+from opslib.settings.kinds import Qdrant
 from tests.lab.contract.subject import Subject
 from tests.lab.project import Project
 

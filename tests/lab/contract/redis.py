@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from opslib.command import Secret
-from opslib.settings.model import Redis
+from opslib.settings.kinds import Redis
 from opslib.target.docker import exec_in
 from tests.lab.contract.subject import PASSWORD, Subject
 from tests.lab.site import until

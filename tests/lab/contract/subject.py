@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from opslib.backup.manifest import Kind
 from opslib.command import Command
-from opslib.settings.model import SourceSpec
+from opslib.settings.kinds import SourceSpec
 from opslib.target.connect import connect
 from tests.lab.project import Project
 

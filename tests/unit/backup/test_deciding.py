@@ -10,7 +10,8 @@ from opslib.backup.deciding import Deciding
 from opslib.backup.found import Decision, Found, Server, Wishes
 from opslib.backup.scan import Inside, Place
 from opslib.compose.stack import LABEL, SeenVolume, Stack
-from opslib.settings.model import Backup, Files, Host, Volume
+from opslib.settings.kinds import Files, Volume
+from opslib.settings.model import Backup, Host
 from tests.unit.backup.test_mounts import ANONYMOUS, ROOT, container
 
 DATA, UNNAMED = Place("volume", "shop_data"), Place("volume", ANONYMOUS)

@@ -10,7 +10,8 @@ from opslib.backup import mounts
 from opslib.backup.found import Found, Wishes
 from opslib.backup.scan import Place
 from opslib.compose.stack import LABEL, Container, SeenVolume, Stack, parse_container
-from opslib.settings.model import Backup, Files, Host
+from opslib.settings.kinds import Files
+from opslib.settings.model import Backup, Host
 
 ROOT = "/srv/shop"
 ANONYMOUS = "0123456789abcdef" * 4

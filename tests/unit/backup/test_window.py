@@ -21,7 +21,8 @@ from opslib.engines.instance import Instance
 from opslib.errors import BadSettings
 from opslib.run.record import HostRecord, Record
 from opslib.run.step import Run
-from opslib.settings.model import Backup, Host, Volume
+from opslib.settings.kinds import Volume
+from opslib.settings.model import Backup, Host
 
 
 def container(name: str, *volumes: str, state: str = "running", **labels: str) -> Container:

@@ -1,7 +1,7 @@
 import pytest
 
 from opslib.command import Secret
-from opslib.settings.model import Files, Postgres, Redis, Sqlite, Volume
+from opslib.settings.kinds import Files, Postgres, Redis, Sqlite, Volume
 
 
 @pytest.mark.parametrize(
