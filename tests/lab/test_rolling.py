@@ -244,11 +244,13 @@ def test_a_proxy_that_the_deploy_would_break_goes_on(trial: Rolling) -> None:
     nginx = trial.of("nginx")
     good = (trial.root / "nginx/nginx.conf").read_text()
     trial.write("nginx/nginx.conf", good.replace("listen 80;", "listen 80; no_such_word on;"))
-    with Load(trial.port) as load:
-        what = trial.bad(trial.deploy())
+    try:
+        with Load(trial.port) as load:
+            what = trial.bad(trial.deploy())
+    finally:
+        trial.write("nginx/nginx.conf", good)
     assert 'unknown directive "no_such_word"' in what
     assert (load.failed, trial.of("nginx")) == ({}, nginx)
-    trial.write("nginx/nginx.conf", good)
     assert (trial.counts, trial.steps(trial.deploy())) == (WHOLE, [])
 
 
