@@ -4,6 +4,7 @@ everything at any of its calls: nginx never passes requests to a container that 
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -225,6 +226,35 @@ def test_what_somebody_else_has_started_since_stays(machine: Machine) -> None:
             {"w1", "w2"} if len(gone) == 2 else set()
         )
         assert machine.settle("close")
+
+
+def test_a_hold_ends_though_nginx_was_broken_meanwhile(machine: Machine) -> None:
+    machine.begin()
+    machine.start("web", "w3", "w4")
+    machine.healthy("web", "w3 w4")
+    assert machine.settle("switch", "web")
+    (machine.folder / "broken").touch()
+    assert machine.settle("end", "web")
+    assert machine.there & {"w1", "w2", "w3", "w4"} == {"w3", "w4"}
+    assert not machine.settle("close"), "it is told, and nothing is written over"
+    (machine.folder / "broken").unlink()
+    assert machine.settle("end")
+    assert machine.settle("close")
+    assert (machine.clean(), machine.wrong()) == (True, "")
+
+
+def test_a_hold_ends_after_a_reboot_when_what_serves_has_started(machine: Machine) -> None:
+    machine.begin()
+    machine.start("web", "w3", "w4")
+    machine.healthy("web", "w3 w4")
+    assert machine.settle("switch", "web")
+    for container in ("w3", "w4"):
+        (machine.folder / "stopped" / container).touch()
+    rising = threading.Timer(1, lambda: (machine.folder / "stopped/w3").unlink())
+    rising.start()
+    assert machine.settle("end", "web")
+    rising.join()
+    assert machine.there & {"w1", "w2", "w3", "w4"} == {"w3", "w4"}
 
 
 def test_nothing_goes_back_to_what_is_not_whole(machine: Machine) -> None:
