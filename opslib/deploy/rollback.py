@@ -119,11 +119,13 @@ def _switch(back: Back) -> Step[Memo]:
         if back.held is None:
             return None
         before = switch.memo(back.current.project, run.id, back.current.id, None, None)
-        return {**before, "roll": {**back.held["roll"], "at once": False}, "watch": back.held["watch"]}
+        return {**before, "roll": {**back.held["roll"], "at once": False}}
 
     def do(run: Run, memo: Memo) -> str:
-        hold.go_back(run, memo)
-        return f"{memo['roll']['proxy']} passes requests to release {back.old.id} again"
+        assert back.held is not None
+        seconds = hold.go_back(run, back.held)
+        run.result.update(switch_seconds=round(seconds, 3))
+        return f"{memo['roll']['proxy']} passed requests to release {back.old.id} again after {seconds:.1f} s"
 
     def show(memo: Memo) -> str:
         return f"{memo['roll']['proxy']} is reloaded: the containers of {back.old.id} are still there, and serve again"

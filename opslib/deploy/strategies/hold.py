@@ -7,6 +7,7 @@ a rollback to the release before, which takes it over.
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -93,9 +94,14 @@ def finish(run: Run, memo: Memo) -> None:
         watchdog.disarm(run.target, memo["watch"])
 
 
-def go_back(run: Run, memo: Memo) -> None:
-    """The old containers serve again, and the new ones go."""
+def go_back(run: Run, memo: Memo) -> float:
+    """The old containers serve again, and then the new ones go. Returns the seconds until nginx had taken over."""
+    began = time.monotonic()
+    roll.settle(run.target, "turn", memo["project"], memo["roll"])
+    seconds = time.monotonic() - began
+    run.note(f"release {memo['previous']} serves again")
     _end(run, memo, "back")
+    return seconds
 
 
 def _end(run: Run, memo: Memo, what: str) -> None:
@@ -108,11 +114,12 @@ def _end(run: Run, memo: Memo, what: str) -> None:
 
 
 def taken_over(wanted: Callable[[Run], str | None]) -> Recovery:
-    """What a rollback to the release `wanted` does with a hold: nothing yet, where that release's containers are all
-    there. Otherwise the hold ends."""
+    """What a rollback to the release `wanted` (None: it will be refused) does with a hold: nothing yet, where that
+    release's containers are all there. Otherwise the hold ends."""
 
     def take_over(run: Run, memo: Memo) -> Memo | None:
-        if wanted(run) != memo["previous"] or not _whole(look(run.target, memo["project"]), memo):
+        other = wanted(run) not in (None, memo["previous"])
+        if other or not _whole(look(run.target, memo["project"]), memo):
             return None
         run.facts[_TAKEN] = memo
         return {**memo, "taken": True}

@@ -51,7 +51,7 @@ def memo(target: Target, stack: Stack, services: Sequence[str], inside: str, at_
 
 
 def settle_command(host: Host, state: str, what: str, project: str, roll: Mapping[str, Any], *services: str) -> Command:
-    """`begin`, `settle`, `switch`, `back`, `end` or `close` of settle.bash; `end` does not drain."""
+    """`begin`, `settle`, `switch`, `back`, `turn`, `end` or `close` of settle.bash; `turn` and `end` do not drain."""
     text = resources.files("opslib.deploy.strategies").joinpath("settle.bash").read_text(encoding="utf-8")
     drain = host.deploy.drain if what in ("settle", "switch", "back") else 0
     return docker_script(

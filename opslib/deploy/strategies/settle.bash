@@ -2,7 +2,7 @@
 # for each service SERVICE/old (ids), SERVICE/new (ids, from when they are healthy), old.conf and new.conf (what nginx
 # includes), between.conf (the same when all is over). Each part may be cut off anywhere and done again.
 # $1 begin, settle or end (what does not count goes), switch (it stays, behind nginx), back (what counted before does
-# again), or close; $2 that folder, $3 the project, $4 nginx's service or "", $5 its folder on this machine,
+# again), turn (it does, and what does not count stays for now), or close; $2 that folder, $3 the project, $4 nginx's service or "", $5 its folder on this machine,
 # $6 tenths of a second to drain, $7 how it is reloaded, then services (none: all).
 what=$1 dir=$2 project=$3 proxy=$4 pins=$5 drain=$6 inside=$7
 shift 7
@@ -56,7 +56,7 @@ fi
 
 # Before `begin` has ended no new container is there, and nginx was not told anything.
 [[ $what = begin || -e $dir/begun ]] || exit 0
-if [[ $what = back ]]; then
+if [[ $what = @(back|turn) ]]; then
   running || exit
   for s; do
     [[ -e $dir/$s/new ]] || continue
@@ -77,6 +77,7 @@ for s; do
 done
 if ((${#behind[@]})); then reload "$drain" || { [[ $what != begin ]] || unpoint "${behind[@]}"; exit 1; }; fi
 for s in "${behind[@]}"; do keeps "$s"; echo "$keep" >"$dir/$s/told"; done
+[[ $what != turn ]] || exit 0
 gone=()
 for s; do
   [[ -e $dir/$s/old ]] || continue
