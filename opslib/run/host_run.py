@@ -121,6 +121,8 @@ class HostRun:
         remove(self.run.target)
         if not forward:
             self.run.note(f"undid what {left.task} {left.run} had left half done", warning=True)
+        elif left.stays and not left.fired:
+            self.run.note(f"ended the {left.stays[0][0]} of {left.task} {left.run}")
         elif not left.fired:  # else the server has done it by itself
             self.run.note(f"did what {left.task} {left.run} had left to do", warning=True)
 
