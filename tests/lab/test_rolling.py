@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from opslib.deploy.options import DeployOptions
+from opslib.deploy.strategies.hold import NOT_KEPT
 from opslib.images.tools import ensure_tools, tools_tag
 from opslib.settings.model import Deploy, Proxy, Strategy
 from opslib.target.docker import docker
@@ -287,7 +288,7 @@ def watched(trial: Rolling) -> Rolling:
     ):
         version(trial, "not kept")
         trial.good(trial.deploy(strategy="blue-green"))
-        assert "the old containers will not be kept" in trial.notes()
+        assert NOT_KEPT in trial.notes()
         assert (trial.counts, trial.clean()) == (WHOLE, True)
         pytest.skip("no container can watch over this machine: it may not enter the namespaces of process 1")
     return trial

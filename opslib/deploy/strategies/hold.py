@@ -25,6 +25,9 @@ from opslib.target.base import Target
 Memo = dict[str, Any]
 
 NAME = "hold"
+NOT_KEPT = (
+    "the old containers are not kept: no container of the tools image can run there, which would take them away later"
+)
 _KEPT = "kept"  # a fact of the run: the roll whose old containers stay, and the tools image
 _TAKEN = "taken over"  # a fact of the run: what an earlier one keeps, and this one goes back to
 _IDS = """shopt -s nullglob; [[ -e $1/hold ]] || exit 0; for f in "$1"/*/old; do echo "$(<"$f")"; done"""
@@ -69,10 +72,14 @@ def step(project: str, previous: str | None) -> Step[Memo]:
         seconds = run.target.host.deploy.hold
         roll.note(run.target, {"hold": run.id})
         script = roll.script(run.target, project, memo["roll"], "end")
-        if not watchdog.arm(run, script, run.facts[_KEPT][1], seconds, memo["watch"]):
-            raise OpsError("the container that would end the hold did not start", host=run.host,
-                           next="--strategy rolling, or `deploy: {hold: 0s}`")  # fmt: skip
+        kept = watchdog.arm(run, script, run.facts[_KEPT][1], seconds, memo["watch"])
+        if not kept:  # it is no longer so, though one has just watched over the roll
+            del run.facts[_KEPT]
+            _end(run, memo, "end")
         watchdog.disarm(run.target, run.id)  # which would have gone back
+        if not kept:
+            run.note(NOT_KEPT, warning=True)
+            return "the old ones are gone"
         return f"the old ones stay for {seconds:.0f} s: until then inv rollback is a reload of nginx"
 
     return Step(NAME, look, do, undo, stays=begun)

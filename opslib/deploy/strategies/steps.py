@@ -119,8 +119,7 @@ def rolled(run: Run, memo: Memo, orphans: Sequence[Container], tools: str | None
         tools = hold.tools_for(run, here)
     contained = roll.arm(run, project.name, memo["roll"], tools)
     if keep and not contained:
-        run.note("the old containers will not be kept: no container of the tools image can run there, which would take "
-                 "them away later", warning=True)  # fmt: skip
+        run.note(hold.NOT_KEPT, warning=True)
     roll.forward(run, project, memo["roll"], keep=keep and contained)
     if keep and contained and tools is not None:
         hold.begin(run, memo["roll"], tools)
