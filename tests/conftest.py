@@ -44,7 +44,8 @@ def missing(reason: str) -> None:
 FULL = (
     "test_backup", "test_backup_first", "test_bare", "test_consistency", "test_coverage", "test_drill",
     "test_encrypted", "test_moment", "test_mongo", "test_mysql", "test_offsite", "test_old", "test_only",
-    "test_postgres", "test_qdrant", "test_redis", "test_restore", "test_signals", "test_sources", "test_trees",
+    "test_postgres", "test_qdrant", "test_redis", "test_restore", "test_rolling", "test_signals", "test_sources",
+    "test_trees",
 )  # fmt: skip
 """Modules that are long, and in which the way to the machine matters least: over SSH always, on this machine where
 `--full` asks for it, or a test is marked `both`."""

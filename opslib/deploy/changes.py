@@ -64,7 +64,7 @@ def to_recreate(
         if service.image in unknown:
             words = [*(word for word in words if word != "image"), "image: known after the build"]
         if not words:
-            words = _drifted(
+            words = drifted(
                 stack.service(name),
                 service.replicas,
                 last.hashes.get(name) if last else None,
@@ -77,7 +77,7 @@ def to_recreate(
     return with_dependents(new, found)
 
 
-def _drifted(containers: list[Container], replicas: int, digest: str | None, *, one_shot: bool) -> list[str]:
+def drifted(containers: list[Container], replicas: int, digest: str | None, *, one_shot: bool) -> list[str]:
     """What is wrong with containers whose service has not changed."""
     if len(containers) != replicas:
         return [f"{len(containers)} of {replicas} containers are there"]

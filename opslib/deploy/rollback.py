@@ -14,14 +14,15 @@ from opslib.deploy import keep, place, switch
 from opslib.deploy.files_step import put_back, show, staging
 from opslib.deploy.options import RollbackOptions
 from opslib.deploy.render import to_text
-from opslib.deploy.rollback_look import Back, survey
+from opslib.deploy.rollback_look import Back, survey, target_of
 from opslib.deploy.strategies import hold, roll
 from opslib.deploy.strategies.steps import check, chosen, early, gap, looked, rolled, stop_first
 from opslib.deploy.strategies.steps import show as show_roll
 from opslib.deploy.switch_steps import shown
+from opslib.errors import BadSettings
 from opslib.run import watchdog
 from opslib.run.record import holder, now
-from opslib.run.step import AnyStep, Run, Step
+from opslib.run.step import AnyStep, Recovery, Run, Step
 from opslib.state import releases
 from opslib.state.releases import Release
 from opslib.target.base import Target
@@ -40,24 +41,38 @@ def steps(run: Run, options: RollbackOptions) -> list[AnyStep]:
     """What brings the release `options.to` (None: the good one before the current) back on the run's host."""
     back = survey(run, options)
     run.result.update(project=back.current.project, release=back.current.id, to=back.old.id)
-    if not (back.recreate or back.files or back.env_write or back.orphans or hold.WENT in run.facts):
+    if not (back.recreate or back.files or back.env_write or back.orphans or back.held):
         run.note(f"release {back.current.id} is the same as {back.old.id}: nothing to do")
         return []
     back.strategy = chosen(run, options.strategy)
     check(run, back.strategy, back.project, back.seen, back.recreate)
     run.result.update(strategy=back.ways(run).as_json(back.strategy))
     _ask_about_migrations(run, back, options)
-    wanted = run.target.host.deploy.backup_first and options.backup is not None
+    # Where the old containers have never stopped there is nothing to wait for.
+    wanted = run.target.host.deploy.backup_first and options.backup is not None and back.held is None
     return [
+        _switch(back),
         *(options.backup(run) if wanted and options.backup is not None else []),
         _files(back),
         _record(back),
         _up(back),
         _roll(back),
+        hold.step(back.current.project, back.current.id),
         _seal(back),
         _prune(back),
-        hold.step(back.current.project, back.current.id, None),
     ]
+
+
+def instead(options: RollbackOptions) -> dict[str, Recovery]:
+    """What a rollback does with what an earlier deploy left standing: it goes back to it."""
+
+    def wanted(run: Run) -> str | None:
+        try:
+            return target_of(run, options.to)[2].id
+        except BadSettings:  # the survey says so
+            return None
+
+    return {hold.NAME: hold.taken_over(wanted)}
 
 
 def _ask_about_migrations(run: Run, back: Back, options: RollbackOptions) -> None:
@@ -95,6 +110,27 @@ def migrations_between(known: Iterable[Release], old: Release, current: Release)
 
 
 # -- the steps
+
+
+def _switch(back: Back) -> Step[Memo]:
+    """Where the old release's containers are still there: they serve again, before anything else is done."""
+
+    def look(run: Run) -> Memo | None:
+        if back.held is None:
+            return None
+        before = switch.memo(back.current.project, run.id, back.current.id, None, None)
+        return {**before, "roll": {**back.held["roll"], "at once": False}}
+
+    def do(run: Run, memo: Memo) -> str:
+        assert back.held is not None
+        seconds = hold.go_back(run, back.held)
+        run.result.update(switch_seconds=round(seconds, 3))
+        return f"{memo['roll']['proxy']} passed requests to release {back.old.id} again after {seconds:.1f} s"
+
+    def show(memo: Memo) -> str:
+        return f"{memo['roll']['proxy']} is reloaded: the containers of {back.old.id} are still there, and serve again"
+
+    return Step("switch", look, do, roll.back, show=show)
 
 
 def _files(back: Back) -> Step[Memo]:

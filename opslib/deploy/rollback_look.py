@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from opslib.compose.project import Project, parse_project
 from opslib.compose.stack import Container, Stack, look
@@ -33,7 +34,7 @@ from opslib.target.transfer import read_file
 @dataclass(slots=True)
 class Back:
     """What a rollback knows: the project's releases, the one that runs, the one to bring back, and what differs between
-    them."""
+    them. `held`: what is kept of the old one's containers, to go back to at once."""
 
     began: float
     known: list[Release]
@@ -51,6 +52,7 @@ class Back:
     orphans: list[Container]
     tools: str | None
     in_place: bool
+    held: dict[str, Any] | None
     gap: float = field(default=0.0)
     strategy: Strategy = "recreate"
 
@@ -65,14 +67,7 @@ def survey(run: Run, options: RollbackOptions) -> Back:
     Raises BadSettings (no such release), OpsError (an image is gone, the env file was changed there).
     """
     began, target, host = time.monotonic(), run.target, run.host
-    everything = releases.read(target)
-    newest = releases.current(everything)
-    if newest is None:
-        raise BadSettings("no release is there to go back from", host=host, next="inv deploy")
-    known = [one for one in everything if one.project == newest.project]
-    old = releases.find(known, options.to, host) if options.to else releases.previous(known, host)
-    if old.id == newest.id:
-        raise BadSettings(f"release {old.id} is the one that runs", host=host, next="inv releases")
+    known, newest, old = target_of(run, options.to)
     folder, local = releases.folder(target, old.id), in_place(target, options.root)
     stack = from_text(read_file(target, f"{folder}/stack.yml") or b"{}")
     refs = [*(pin.tag for pin in old.images.values()), tools_tag()]
@@ -92,17 +87,32 @@ def survey(run: Run, options: RollbackOptions) -> Back:
     if local:
         stack = moved(stack, _copies(target, folder, stack, options))
     project = parse_project(stack, root=target.root)
-    if run.plan:
-        whole, seen = seen, hold.without_kept(target, seen)
-        if len(seen.containers) < len(whole.containers) and old.id == releases.previous(known, host).id:
-            run.note("its containers are still there: those behind the proxy serve again by a reload of it")
+    kept = hold.to(run, old.id, seen)
+    if kept is not None:
+        seen = hold.gone_back(seen, kept)
+    elif run.plan:
+        seen = hold.without_kept(target, seen)
     recreate = changes.to_recreate(project, seen, stack, last_stack, newest, ())
-    if run.facts.get(hold.WENT) == old.id:
+    if kept is not None:
         recreate = {name: words for name, words in recreate.items() if not _serves(seen, project, old, name)}
     return Back(
         began, known, newest, old, stack, project, seen, files, written, tree, env_write, env_there, recreate,
-        changes.orphans(project, seen.containers), tools_tag() if tools_tag() in images else None, local,
+        changes.orphans(project, seen.containers), tools_tag() if tools_tag() in images else None, local, kept,
     )  # fmt: skip
+
+
+def target_of(run: Run, to: str | None) -> tuple[list[Release], Release, Release]:
+    """The project's releases, the one that runs, and the one to go back to: `to`, or the good one before. Raises
+    BadSettings where there is none, or it is the one that runs."""
+    everything, host = releases.read(run.target), run.host
+    newest = releases.current(everything)
+    if newest is None:
+        raise BadSettings("no release is there to go back from", host=host, next="inv deploy")
+    known = [one for one in everything if one.project == newest.project]
+    old = releases.find(known, to, host) if to else releases.previous(known, host)
+    if old.id == newest.id:
+        raise BadSettings(f"release {old.id} is the one that runs", host=host, next="inv releases")
+    return known, newest, old
 
 
 def _serves(seen: Stack, project: Project, old: Release, service: str) -> bool:

@@ -38,11 +38,11 @@ def steps(run: Run, options: DeployOptions) -> list[AnyStep]:
         databases_step(seen),
         migrate_step(seen),
         up_step(seen),
-        roll_step(seen),
+        roll_step(seen, options.here),
         health_step(seen),
+        hold.step(seen.name, seen.previous),
         seal_step(seen),
         prune_step(seen),
-        hold.step(seen.name, seen.previous, options.here),
     ]
 
 
@@ -63,8 +63,9 @@ RECOVERIES: dict[str, Recovery] = {
     "migrate": Recovery(undo=not_undone),
     "up": Recovery(undo=switch.back),
     "roll": Recovery(undo=roll.back),
+    "switch": Recovery(undo=roll.back),
     "health": Recovery(),
+    hold.NAME: Recovery(undo=hold.undo, finish=hold.finish),
     "seal": Recovery(),
     "prune": Recovery(finish=keep.prune),
-    hold.NAME: Recovery(finish=hold.finish),
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from opslib.command import Command
 from opslib.compose.checks import Check, check_of
 from opslib.compose.health import wait_healthy
@@ -13,13 +15,14 @@ from opslib.compose.script import docker_script
 from opslib.compose.services import remove_created_command, up, up_command
 from opslib.compose.stack import Container, look
 from opslib.compose.wanted import wanted
-from opslib.deploy import place
+from opslib.deploy import changes, keep, place
 from opslib.errors import OpsError
 from opslib.proxy import nginx
 from opslib.run import watchdog
 from opslib.run.step import Run
 from opslib.settings.model import Deploy, Host
 from opslib.state import releases
+from opslib.state.releases import Release
 from opslib.target.base import Target
 from opslib.target.transfer import read_file
 
@@ -51,14 +54,16 @@ def arm(run: Run, before: Memo, tools: str | None) -> None:
     if before["previous"] is None:
         return
     project = released(run.target, before["project"], before["previous"], before["stack"])
-    watchdog.arm(run, back_script(run.target.host, run.target.root, project, before["stage"]), tools)
+    touched = sorted({*before.get("services", ()), *before.get("remove", ())} & project.services.keys())
+    watchdog.arm(run, back_script(run.target.host, run.target.root, project, before["stage"], touched), tools)
 
 
-def back_script(host: Host, root: str, project: Project, stage: str | None) -> str:
-    """The watchdog's script: the files back, what was only created away, the old containers up; once more if that
-    fails, as a killed `up` leaves names behind."""
+def back_script(host: Host, root: str, project: Project, stage: str | None, touched: Sequence[str] = ()) -> str:
+    """The watchdog's script: the files back, what was only created away, the old containers up (of the services that
+    were `touched`, where these are known); once more if that fails, as a killed `up` leaves names behind."""
     created = remove_created_command(host, project.name).masked()
-    again = f"{{ {created} && {up_command(host, project, orphans=True).masked()}; }}"
+    command = up_command(host, project, touched, dependencies=not touched, orphans=True)
+    again = f"{{ {created} && {command.masked()}; }}"
     lines = ["set -u"]
     if stage is not None:
         lines.append(f"{place.back_command(root, stage).masked()} || exit")
@@ -104,12 +109,40 @@ def back(run: Run, before: Memo) -> None:
         target.run(docker_script(target.host, _CLEAR, before["project"], limit=300))
     else:
         project = previous(target, before)
-        up(target, project, orphans=True)
+        record = keep.read_one(target, before["previous"])
+        _put_back(target, project, record, moved=before["stack"] is not None)
         healthy(target, project)
+        if record is not None:
+            _record(target, project, record)
         if spec := target.host.deploy.proxy:
             nginx.refresh(target, look(target, project.name), spec)
         run.note(f"release {before['previous']} is back and healthy")
     watchdog.disarm(target, run.id)
+
+
+def _put_back(target: Target, project: Project, record: Release | None, *, moved: bool) -> None:
+    """Have the release's containers up, and leave alone those that are. Compose alone would not: its digest of a
+    service that was brought up without what it depends on is another one. `moved`: what they mount is elsewhere now."""
+    if record is None or moved:
+        up(target, project, orphans=True)
+        return
+    stack, one_shots = look(target, project.name), project.one_shots()
+    if extra := changes.orphans(project, stack.containers):
+        remove(target, extra)
+    wrong = [
+        name for name, service in project.services.items()
+        if changes.drifted(stack.service(name), service.replicas, record.hashes.get(name), one_shot=name in one_shots)
+    ]  # fmt: skip
+    if wrong:
+        up(target, project, wrong, dependencies=False)
+
+
+def _record(target: Target, project: Project, record: Release) -> None:
+    """What runs is the release again: the next run must not take it for somebody else's work."""
+    stack = look(target, project.name)
+    hashes = {name: one.config_hash for name in project.services for one in stack.service(name)}
+    if hashes != record.hashes:
+        releases.write(target, msgspec.structs.replace(record, hashes=hashes))
 
 
 def previous(target: Target, before: Memo) -> Project:

@@ -24,6 +24,7 @@ from opslib.run.step import Run, Step
 from opslib.settings.model import Migrate
 from opslib.state import releases
 from opslib.state.sums import parse_sums
+from opslib.target.base import Target
 from opslib.target.transfer import put_bytes, read_file
 
 Memo = dict[str, Any]
@@ -168,7 +169,7 @@ def shown(memo: Memo) -> str:
     return f"{', '.join(words)}{memo['gap']}"
 
 
-def roll_step(seen: Seen) -> Step[Memo]:
+def roll_step(seen: Seen, here: Target | None) -> Step[Memo]:
     """Double what can be doubled, and have the proxy know of it."""
 
     def look(run: Run) -> Memo | None:
@@ -176,14 +177,15 @@ def roll_step(seen: Seen) -> Step[Memo]:
 
     def do(run: Run, memo: Memo) -> str:
         _keep_way_back(run, seen, memo)
-        seen.gap += rolled(run, memo, seen.orphans, seen.tools)
+        seen.gap += rolled(run, memo, seen.orphans, seen.tools, here)
         return ", ".join(memo["why"])
 
     return Step("roll", look, do, roll.back, show=show)
 
 
 def health_step(seen: Seen) -> Step[Memo]:
-    """Wait until every service is healthy; then the watchdog is called off."""
+    """Wait until every service is healthy; then the watchdog is called off, unless old containers stay: the hold does
+    it."""
 
     def look(run: Run) -> Memo | None:
         touched = seen.recreate or seen.started or seen.orphans
@@ -193,7 +195,8 @@ def health_step(seen: Seen) -> Step[Memo]:
         began = time.monotonic()
         switch.healthy(run.target, _new(run, seen), hold.kept(run))
         seen.gap += time.monotonic() - began if seen.gap else 0.0  # where nothing was stopped all of it served
-        watchdog.disarm(run.target, run.id)
+        if not hold.begun(run):
+            watchdog.disarm(run.target, run.id)
 
     return Step("health", look, do, show=lambda memo: ", ".join(memo["services"]))
 

@@ -161,7 +161,8 @@ def refuse_new(target: Target, project: Project, spec: Proxy, run_id: str) -> No
     said = target.run(command, check=False)
     if said.ended.ok or "host not found in upstream" in said.ended.stderr:
         return
-    lines = [line.strip() for line in said.ended.stderr.splitlines() if "nginx:" in line] or [said.ended.stderr.strip()]
+    lines = [line.strip() for line in said.ended.stderr.splitlines() if "nginx:" in line or "[emerg]" in line]
+    lines = lines or [said.ended.stderr.strip()]
     raise OpsError(
         "the new configuration of {} is broken:\n    {}".format(spec.service, "\n    ".join(lines[-3:])),
         host=target.host.name, left=f"{spec.service}, which goes on with the old one", next="mend it and deploy again",

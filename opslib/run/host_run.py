@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from opslib.errors import Cancelled, HostLost, OpsError
@@ -13,6 +13,8 @@ from opslib.run.log import Left, Log, left_behind, path, remove
 from opslib.run.record import HostRecord, StepRecord
 from opslib.run.step import AnyStep, NotYet, Recovery, Run
 from opslib.state import lines
+
+Undo = Callable[[Run, Any], None]
 
 _BROKEN: dict[type[OpsError], str] = {Cancelled: "interrupted", HostLost: "the connection broke"}
 
@@ -24,7 +26,8 @@ class HostRun:
         self.run = run
         self.record = HostRecord(run.host)
         self._steps: list[AnyStep] = []
-        self._begun: list[tuple[AnyStep, Any]] = []
+        self._begun: list[tuple[str, Undo | None, Any]] = []  # step, how it is undone, its memo
+        self._taken: tuple[str, Undo | None, Any] | None = None  # the same of an earlier run's step that stays
         self._started = time.monotonic()
         self._stays = False
         head = {"run": run.id, "task": run.task, "hosts": list(run.hosts)}
@@ -80,18 +83,18 @@ class HostRun:
 
     def undo(self) -> None:
         """Undo what was begun, in reverse. A failed undo stays in the log and blocks the next run."""
-        for step, memo in reversed(self._begun):
-            if step.undo is None:
+        for name, undo, memo in reversed(self._begun):
+            if undo is None:
                 continue
             began = time.monotonic()
             try:
-                step.undo(self.run, memo)
+                undo(self.run, memo)
             except OpsError as error:
-                self._ended(step.name, "undo-failed", began, error.what)
-                self._log.write({"stuck": step.name, "why": error.what})
+                self._ended(name, "undo-failed", began, error.what)
+                self._log.write({"stuck": name, "why": error.what})
                 raise
-            self._log.write({"undone": step.name})
-            self._ended(step.name, "undone", began)
+            self._log.write({"undone": name})
+            self._ended(name, "undone", began)
         if self._log.begun:
             self._log.remove()
         self.record.changed = False
@@ -103,23 +106,34 @@ class HostRun:
         return left_behind(lines.read(self.run.target, path(self.run.target)))
 
     def recover(self, left: Left, known: Mapping[str, Recovery], *, forward: bool) -> None:
-        """Finish (`forward`) or undo what an earlier run left behind here.
+        """Finish (`forward`) or undo what an earlier run left behind here. What stays, and this run goes on with, is
+        left as it is, and so is its log, until a step begins.
 
         Raises OpsError when an undo fails, or failed before and still does.
         """
         if forward:
-            for name, memo in left.finals:
-                recovery = known.get(name)
-                if name not in left.finished and recovery is not None and recovery.finish is not None:
-                    recovery.finish(self.run, memo)
+            self._finish_left(left, known)
+            if self._taken is not None:
+                return
         else:
             self._undo_left(left, known)
         watchdog.disarm(self.run.target, left.run)
         remove(self.run.target)
         if not forward:
             self.run.note(f"undid what {left.task} {left.run} had left half done", warning=True)
+        elif left.stays and not left.fired:
+            self.run.note(f"ended the {left.stays[0][0]} of {left.task} {left.run}")
         elif not left.fired:  # else the server has done it by itself
             self.run.note(f"did what {left.task} {left.run} had left to do", warning=True)
+
+    def _finish_left(self, left: Left, known: Mapping[str, Recovery]) -> None:
+        for name, memo in dict([*left.stays, *left.finals]).items():
+            recovery = known.get(name, Recovery())
+            mine = recovery.take_over(self.run, memo) if recovery.take_over is not None else None
+            if mine is not None:
+                self._taken = (name, recovery.undo, mine)
+            elif name not in left.finished and recovery.finish is not None:
+                recovery.finish(self.run, memo)
 
     def _undo_left(self, left: Left, known: Mapping[str, Recovery]) -> None:
         for name, memo in reversed(left.steps):
@@ -150,9 +164,13 @@ class HostRun:
             self._ended(step.name, "skipped", began)
             return
         self.run.target.tell(StepStarted(self.run.host, step.name))
+        if self._taken is not None:
+            self._log.take_over(self._taken[0], self._taken[2])
+            self._begun.append(self._taken)
+            self._taken = None
         self._log.write({"step": step.name, "memo": memo, **({"final": True} if step.final else {})})
         if not step.final:
-            self._begun.append((step, memo))
+            self._begun.append((step.name, step.undo, memo))
         try:
             note = step.do(self.run, memo)
         except (Cancelled, HostLost) as error:
@@ -162,6 +180,7 @@ class HostRun:
             self._ended(step.name, "failed", began, error.what)
             raise
         if step.stays is not None and step.stays(self.run):
+            self._log.write({"stays": step.name})
             self._stays = True
         elif step.final:
             self._log.write({"finished": step.name})

@@ -8,18 +8,20 @@ from typing import Any
 from opslib.command import bash
 from opslib.state import lines
 from opslib.target.base import Target
+from opslib.target.transfer import put_bytes
 
 
 @dataclass(slots=True)
 class Left:
     """What an earlier run left behind: its first line, its steps in order with memo and whether they were done,
-    and how far it had come."""
+    which of them stay, and how far it had come."""
 
     run: str
     task: str
     hosts: tuple[str, ...]
     steps: list[tuple[str, Any]] = field(default_factory=list)
     finals: list[tuple[str, Any]] = field(default_factory=list)
+    stays: list[tuple[str, Any]] = field(default_factory=list)
     undone: set[str] = field(default_factory=set)
     finished: set[str] = field(default_factory=set)
     committed: bool = False
@@ -43,6 +45,13 @@ class Log:
         """Append one entry (and the first line before it) and have it on the disk."""
         entries = [entry] if self._begun else [self._head, entry]
         lines.append(self._target, path(self._target), *entries)
+        self._begun = True
+
+    def take_over(self, name: str, memo: Any) -> None:
+        """Begin with what an earlier run has left standing, in place of that run's log: either of them is there, whole,
+        at each moment."""
+        entries = [self._head, {"step": name, "memo": memo}, {"stays": name}]
+        put_bytes(self._target, lines.text(*entries), path(self._target), mode=0o660)
         self._begun = True
 
     def remove(self) -> None:
@@ -78,6 +87,8 @@ def left_behind(entries: list[dict[str, Any]]) -> Left | None:
             left.finished.add(str(entry["finished"]))
         if "stuck" in entry:
             left.stuck = str(entry["stuck"])
+        if "stays" in entry:
+            left.stays = [one for one in (*left.steps, *left.finals) if one[0] == entry["stays"]][-1:]
         if "fired" in entry:
             left.fired.append(str(entry["fired"]))
         if entry.get("commit"):

@@ -51,9 +51,9 @@ class Step(Generic[M]):
 
     The memo is JSON without secrets, on the target's disk before `do` begins: `undo` is given nothing else, must be
     idempotent, and must hold for a `do` that had not begun, was half done, or was done. A `final` step runs only
-    after every host of the run has committed, and is repeated by the next run when it was interrupted. Where it
-    `stays`, which is asked when it is done, the next run, whatever it is, finishes it too. `show` says what the memo
-    means, for `--plan`. `name` is stable: recovery finds the undo by it.
+    after every host of the run has committed, and is repeated by the next run when it was interrupted. Where a step
+    `stays`, which is asked when it is done, it outlives the run that committed, and the next run, whatever it is, ends
+    it. `show` says what the memo means, for `--plan`. `name` is stable: recovery finds the undo by it.
     """
 
     name: str
@@ -68,10 +68,12 @@ class Step(Generic[M]):
 @dataclass(frozen=True, slots=True)
 class Recovery:
     """What the next run needs of a step that an earlier process left behind: how to undo it, or, for a final step,
-    how to do it again."""
+    how to do it again, or, for one that stays, how to end it. `take_over`, for one that stays: the memo with which the
+    run goes on with it instead, and by which it is then undone or ended; None where it does not."""
 
     undo: Callable[[Run, Any], None] | None = None
     finish: Callable[[Run, Any], object] | None = None
+    take_over: Callable[[Run, Any], Any | None] | None = None
 
 
 AnyStep = Step[Any]

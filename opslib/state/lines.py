@@ -21,10 +21,15 @@ while IFS= read -r line || [ -n "$line" ]; do [[ $line == *"$2"* ]] && found+=("
 n=${#found[@]}; [ "$n" -eq 0 ] || printf '%s\\n' "${found[@]:n > $3 ? n - $3 : 0}\""""
 
 
+def text(*entries: dict[str, Any]) -> bytes:
+    """Each entry as a line of JSON."""
+    lines = "".join(json.dumps(entry, ensure_ascii=False, separators=(",", ":")) + "\n" for entry in entries)
+    return lines.encode("utf-8", "surrogateescape")
+
+
 def append(target: Target, path: str, *entries: dict[str, Any]) -> None:
     """Append each entry as one line of JSON and have them on the disk before returning. One round trip."""
-    text = "".join(json.dumps(entry, ensure_ascii=False, separators=(",", ":")) + "\n" for entry in entries)
-    target.run(bash(_APPEND, path, feed=text.encode("utf-8", "surrogateescape")))
+    target.run(bash(_APPEND, path, feed=text(*entries)))
 
 
 def read(target: Target, path: str, *, last: int = 0) -> list[dict[str, Any]]:

@@ -109,15 +109,14 @@ def rollback(call: Call, to: str | None = None, env: str | None = None, strategy
     Where releases since then have migrated the schema it asks, because the schema does not go back.
     """
     from opslib.deploy.options import RollbackOptions
-    from opslib.deploy.rollback import steps
+    from opslib.deploy.rollback import instead, steps
     from opslib.deploy.steps import RECOVERIES
-    from opslib.deploy.strategies import hold
     from opslib.tasks._hooks import hooked
     from opslib.tasks._show import released
 
     options = RollbackOptions(call.root, to, _env(env), backup_first(call), _strategy(strategy), call.confirm)
     wanted = hooked(call, lambda run: steps(run, options), RECOVERIES)
-    return call.carry_out(wanted, show=released, instead={hold.NAME: hold.going_back(to)})
+    return call.carry_out(wanted, show=released, instead=instead(options))
 
 
 @task("ps")

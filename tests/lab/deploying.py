@@ -16,9 +16,9 @@ import msgspec
 from opslib.command import bash
 from opslib.compose.stack import Stack, look
 from opslib.deploy.options import DeployOptions, RollbackOptions
+from opslib.deploy.rollback import instead
 from opslib.deploy.rollback import steps as rollback_steps
 from opslib.deploy.steps import RECOVERIES, steps
-from opslib.deploy.strategies import hold
 from opslib.errors import OpsError
 from opslib.events import Event, Note
 from opslib.run import log
@@ -154,7 +154,7 @@ class Trial:
     def rollback(self, *, plan: bool = False, **options: Any) -> Record:
         self.events.clear()
         given = RollbackOptions(self.root, **options)
-        known = {**RECOVERIES, hold.NAME: hold.going_back(given.to)}
+        known = {**RECOVERIES, **instead(given)}
         task = Task("rollback", lambda run: rollback_steps(run, given), known=known, plan=plan, wait=60)
         return carry_out(task, [self.target])
 

@@ -13,7 +13,7 @@ class Load:
     became of requests; `versions` the bodies. A kept connection that is closed while a request is on its way into it is
     no failure: a client then asks again on a fresh one (RFC 9112, 9.3.1), which `again` counts."""
 
-    def __init__(self, port: int, path: str = "/", kept: int = 3, fresh: int = 3, host: str = "127.0.0.1") -> None:
+    def __init__(self, port: int, path: str = "/", kept: int = 2, fresh: int = 2, host: str = "127.0.0.1") -> None:
         self.port, self.path, self.host = port, path, host
         self.found: Counter[str] = Counter()
         self.versions: Counter[str] = Counter()
@@ -41,7 +41,7 @@ class Load:
     def _ask(self, keep: bool) -> None:
         line = http.client.HTTPConnection(self.host, self.port, timeout=20)
         used = False
-        while not self._ended.wait(0.005):
+        while not self._ended.wait(0.01):
             if used and select.select([line.sock], [], [], 0)[0]:  # closed between two requests
                 line.close()
                 used = False

@@ -126,6 +126,8 @@ def test_the_watchdogs_script_is_bash_without_secrets() -> None:
     )
     assert text.count(up) == 2
     assert "'/srv/a b' '/srv/a b/.opslib/staging/R2' back || exit" in text
+    some = switch.back_script(host, "/srv/a b", project, None, ["api", "web"])
+    assert some.count("up --detach --no-build --no-deps --remove-orphans -- api web") == 2
     target = connect(Host(name="local", path="/"))
     target.run(bash('bash -n <<<"$1"', text))
 

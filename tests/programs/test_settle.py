@@ -4,6 +4,7 @@ everything at any of its calls: nginx never passes requests to a container that 
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -192,7 +193,11 @@ def test_one_that_is_broken_meanwhile_leaves_both_versions_there(machine: Machin
 
 def test_both_versions_stay_and_either_can_serve(machine: Machine) -> None:
     """blue-green: what nginx is not told of goes at the switch; the rest goes back, or on."""
-    for answer, there in (("back", {"w1", "w2", "a1", "j2", "n"}), ("settle", {"w3", "w4", "a2", "j2", "n"})):
+    for answer, there in (
+        (["back"], {"w1", "w2", "a1", "j2", "n"}), (["turn", "back"], {"w1", "w2", "a1", "j2", "n"}),
+        (["turn", "settle"], {"w1", "w2", "a1", "j2", "n"}), (["settle"], {"w3", "w4", "a2", "j2", "n"}),
+        (["end"], {"w3", "w4", "a2", "j2", "n"}), (["turn", "end"], {"w1", "w2", "a1", "j2", "n"}),
+    ):  # fmt: skip
         shutil.rmtree(machine.folder / "containers")
         (machine.folder / "containers").mkdir()
         for container, service in SERVICES.items():
@@ -204,7 +209,10 @@ def test_both_versions_stay_and_either_can_serve(machine: Machine) -> None:
         assert machine.settle("switch", "web", "api", "job")
         assert (machine.there, machine.pinned()) == ((OLD | NEW) - {"j1"}, {"w3", "w4", "a2"})
         assert machine.settle("switch", "web", "api", "job"), "once more does nothing"
-        assert machine.settle(answer)
+        for what in answer:
+            assert machine.settle(what)
+            if what == "turn":
+                assert (machine.there, machine.pinned()) == ((OLD | NEW) - {"j1"}, {"w1", "w2", "a1"})
         assert machine.settle("close")
         assert (machine.there, machine.clean(), machine.wrong()) == (there, True, "")
 
@@ -225,6 +233,35 @@ def test_what_somebody_else_has_started_since_stays(machine: Machine) -> None:
             {"w1", "w2"} if len(gone) == 2 else set()
         )
         assert machine.settle("close")
+
+
+def test_a_hold_ends_though_nginx_was_broken_meanwhile(machine: Machine) -> None:
+    machine.begin()
+    machine.start("web", "w3", "w4")
+    machine.healthy("web", "w3 w4")
+    assert machine.settle("switch", "web")
+    (machine.folder / "broken").touch()
+    assert machine.settle("end", "web")
+    assert machine.there & {"w1", "w2", "w3", "w4"} == {"w3", "w4"}
+    assert not machine.settle("close"), "it is told, and nothing is written over"
+    (machine.folder / "broken").unlink()
+    assert machine.settle("end")
+    assert machine.settle("close")
+    assert (machine.clean(), machine.wrong()) == (True, "")
+
+
+def test_a_hold_ends_after_a_reboot_when_what_serves_has_started(machine: Machine) -> None:
+    machine.begin()
+    machine.start("web", "w3", "w4")
+    machine.healthy("web", "w3 w4")
+    assert machine.settle("switch", "web")
+    for container in ("w3", "w4"):
+        (machine.folder / "stopped" / container).touch()
+    rising = threading.Timer(1, lambda: (machine.folder / "stopped/w3").unlink())
+    rising.start()
+    assert machine.settle("end", "web")
+    rising.join()
+    assert machine.there & {"w1", "w2", "w3", "w4"} == {"w3", "w4"}
 
 
 def test_nothing_goes_back_to_what_is_not_whole(machine: Machine) -> None:

@@ -17,7 +17,7 @@ from opslib.command import bash, quote
 from opslib.errors import OpsError
 from opslib.run import watchdog
 from opslib.run.fleet import carry_out
-from opslib.run.log import path
+from opslib.run.log import Log, path
 from opslib.run.record import Record
 from opslib.run.step import AnyStep, Recovery, Run, Step, recoveries
 from opslib.run.task import Task
@@ -105,17 +105,71 @@ def controller(place: Place, mode: str) -> subprocess.Popen[str]:
     return process
 
 
-def test_a_final_step_that_stays_is_finished_by_the_next_run(prepared: Target) -> None:
+def held(target: Target, done: list[str]) -> None:
+    """A run that has left something standing."""
+    hold: Step[str] = Step("hold", lambda run: "first", lambda run, memo: done.append("begun"), stays=lambda run: True)
+    record = carry_out(Task("test", lambda run: [*steps(run), hold], known(), wait=90), [target])
+    assert (record.ok, contents(target)) == (True, "new new")
+    assert read_file(target, path(target)) is not None
+
+
+def ends(done: list[str], mine: str | None = None) -> dict[str, Recovery]:
+    return {
+        **known(),
+        "hold": Recovery(
+            undo=lambda run, memo: done.append(f"undone {memo}"), finish=lambda run, memo: done.append(f"ended {memo}"),
+            take_over=lambda run, memo: mine,
+        ),
+    }  # fmt: skip
+
+
+def test_what_stays_is_ended_by_the_next_run(prepared: Target) -> None:
     done: list[str] = []
-    hold: Step[dict[str, Any]] = Step(
-        "hold", lambda run: {}, lambda run, memo: done.append("begun"), final=True, stays=lambda run: True
-    )
-    record = carry_out(Task("test", lambda run: [*steps(run), hold], known(), wait=90), [prepared])
-    assert (record.ok, contents(prepared), done) == (True, "new new", ["begun"])
-    assert read_file(prepared, path(prepared)) is not None
-    ends = {**known(), "hold": Recovery(finish=lambda run, memo: done.append("finished"))}
-    assert carry_out(Task("other", lambda run: [], ends, wait=90), [prepared]).ok
-    assert (done, read_file(prepared, path(prepared))) == (["begun", "finished"], None)
+    held(prepared, done)
+    assert carry_out(Task("other", lambda run: [], ends(done), wait=90), [prepared]).ok
+    assert (done, read_file(prepared, path(prepared))) == (["begun", "ended first"], None)
+
+
+def test_what_stays_is_undone_where_the_run_fails_after_it(prepared: Target) -> None:
+    done: list[str] = []
+    hold: Step[str] = Step(
+        "hold", lambda run: "mine", lambda run, memo: done.append("begun"),
+        lambda run, memo: done.append(f"undone {memo}"), stays=lambda run: True,
+    )  # fmt: skip
+    task = Task("test", lambda run: [hold, *steps(run, "fail")], known(), wait=90)
+    assert carry_out(task, [prepared]).exit == 1
+    assert (done, read_file(prepared, path(prepared))) == (["begun", "undone mine"], None)
+
+
+def test_what_stays_is_taken_over_when_a_step_begins(prepared: Target) -> None:
+    """And is in the log at each moment: nothing that is refused or killed loses it."""
+    done: list[str] = []
+    held(prepared, done)
+    before = read_file(prepared, path(prepared))
+
+    def refuse(run: Run) -> list[AnyStep]:
+        raise OpsError("no")
+
+    for nothing in (refuse, lambda run: []):
+        carry_out(Task("other", nothing, ends(done, "mine"), wait=90), [prepared])
+        assert (done, read_file(prepared, path(prepared))) == (["begun"], before)
+    assert carry_out(Task("other", lambda run: steps(run, "fail"), ends(done, "mine"), wait=90), [prepared]).exit == 1
+    assert (done, read_file(prepared, path(prepared))) == (["begun", "undone mine"], None)
+    held(prepared, done)
+    assert carry_out(Task("other", steps, ends(done, "mine"), wait=90), [prepared]).ok
+    assert (done[2:], read_file(prepared, path(prepared))) == (["begun"], None), "a step of the run ended it"
+
+
+def test_what_was_taken_over_is_undone_or_ended_when_that_run_was_killed(prepared: Target) -> None:
+    for committed, end in ((False, "undone mine"), (True, "ended mine")):
+        done: list[str] = []
+        log = Log(prepared, {"run": "r2", "task": "other", "hosts": []})
+        log.take_over("hold", "mine")
+        log.write({"step": "write a", "memo": {"was": "old"}})
+        if committed:
+            log.write({"commit": True})
+        assert carry_out(Task("third", lambda run: [], ends(done), wait=90), [prepared]).ok
+        assert (done, read_file(prepared, path(prepared))) == ([end], None)
 
 
 def test_a_watchdog_that_waits_acts_at_once_when_it_is_started_anew(target: Target) -> None:

@@ -37,22 +37,21 @@ def folder(target: Target) -> str:
     return f"{target.state}/rolling"
 
 
-def memo(target: Target, stack: Stack, services: Sequence[str], inside: str, keep: bool) -> Memo:
+def memo(target: Target, stack: Stack, services: Sequence[str], inside: str, at_once: bool) -> Memo:
     """What a roll is about: the containers that there are of each service, and where nginx takes its upstreams from
-    ("" where it does not run). `inside` is that folder in its container. `keep`: all services at once, and the old ones
-    behind nginx stay for now."""
+    ("" where it does not run). `inside` is that folder in its container. `at_once`: all services at once."""
     spec = target.host.deploy.proxy
     proxy = nginx.running(stack, spec) if spec else None
     return {
         "old": {name: [one.id for one in stack.service(name) if one.state == "running"] for name in services},
         "proxy": spec.service if spec and proxy else "",
         "pins": nginx.folder_of(proxy, inside) if proxy else "",
-        "keep": keep,
+        "at once": at_once,
     }
 
 
 def settle_command(host: Host, state: str, what: str, project: str, roll: Mapping[str, Any], *services: str) -> Command:
-    """`begin`, `settle`, `switch`, `back`, `end` or `close` of settle.bash; `end` does not drain."""
+    """`begin`, `settle`, `switch`, `back`, `turn`, `end` or `close` of settle.bash; `turn` and `end` do not drain."""
     text = resources.files("opslib.deploy.strategies").joinpath("settle.bash").read_text(encoding="utf-8")
     drain = host.deploy.drain if what in ("settle", "switch", "back") else 0
     return docker_script(
@@ -61,9 +60,14 @@ def settle_command(host: Host, state: str, what: str, project: str, roll: Mappin
     )  # fmt: skip
 
 
-def arm(run: Run, project: str, roll: Mapping[str, Any], tools: str | None) -> None:
-    """Have the server itself clear up when this machine or the line is gone."""
-    watchdog.arm(run, script(run.target, project, roll, "back" if roll["keep"] else "settle"), tools)
+def arm(run: Run, project: str, roll: Mapping[str, Any], tools: str | None) -> bool:
+    """Have the server itself clear up when this machine or the line is gone. Returns whether a container watches."""
+    return watchdog.arm(run, script(run.target, project, roll, _way_back(roll)), tools)
+
+
+def _way_back(roll: Mapping[str, Any]) -> str:
+    """Where all of them change at once, none of them has: what counted before does again."""
+    return "back" if roll["at once"] else "settle"
 
 
 def script(target: Target, project: str, roll: Mapping[str, Any], what: str) -> str:
@@ -72,24 +76,25 @@ def script(target: Target, project: str, roll: Mapping[str, Any], what: str) -> 
     return f"{first} && {then}\n"
 
 
-def forward(run: Run, project: Project, roll: Mapping[str, Any]) -> None:
-    """Have containers of this project in place of the old ones, one service after the other, or all at once where the
-    old ones are kept. Raises OpsError with the old ones of the service in question still serving."""
+def forward(run: Run, project: Project, roll: Mapping[str, Any], *, keep: bool = False) -> None:
+    """Have containers of this project in place of the old ones, one service after the other, or all at once. `keep`:
+    the old ones behind nginx stay for now. Raises OpsError with the old ones of the service in question still
+    serving."""
     target, old = run.target, roll["old"]
     order = [one for step in start_order(project) for one in step if one in old]
     target.run(bash('rm -rf -- "$1"', folder(target)))
     note(target, _before(target, look(target, project.name), roll))
     settle(target, "begin", project.name, roll, *old)
-    for names in [order] if roll["keep"] else [[name] for name in order]:
+    for names in [order] if roll["at once"] else [[name] for name in order]:
         _beside(run, project, names, old)
         found = look(target, project.name)
         for name in names:
             note(target, _after(target, found, name, [one for one in found.service(name) if one.id not in old[name]]))
-        said = settle(target, "switch" if roll["keep"] else "settle", project.name, roll, *names)
+        said = settle(target, "switch" if keep else "settle", project.name, roll, *names)
         if "late" in said.split():
             run.note(f"{', '.join(names)}: requests to the old version took longer than "
                      f"{target.host.deploy.drain:.0f} s (`drain:`) and were cut off", warning=True)  # fmt: skip
-    if not roll["keep"]:
+    if not keep:
         settle(target, "close", project.name, roll)
 
 
@@ -150,12 +155,12 @@ def back(run: Run, memo: Memo) -> None:
     target, name = run.target, memo["project"]
     if memo["stage"] is not None:
         place.back(target, memo["stage"])
-    for what in ("back" if memo["roll"]["keep"] else "settle", "close"):
+    for what in (_way_back(memo["roll"]), "close"):
         settle(target, what, name, memo["roll"])
     stack = look(target, name)
     if wrong := _taken_over(target, memo, stack):
         old = {one: [c.id for c in stack.service(one) if c.state == "running"] for one in wrong}
-        forward(run, switch.previous(target, memo), {**memo["roll"], "old": old, "keep": False})
+        forward(run, switch.previous(target, memo), {**memo["roll"], "old": old, "at once": False})
     switch.back(run, memo)
 
 

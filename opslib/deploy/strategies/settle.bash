@@ -2,7 +2,7 @@
 # for each service SERVICE/old (ids), SERVICE/new (ids, from when they are healthy), old.conf and new.conf (what nginx
 # includes), between.conf (the same when all is over). Each part may be cut off anywhere and done again.
 # $1 begin, settle or end (what does not count goes), switch (it stays, behind nginx), back (what counted before does
-# again), or close; $2 that folder, $3 the project, $4 nginx's service or "", $5 its folder on this machine,
+# again), turn (it does, and what does not count stays for now), or close; $2 that folder, $3 the project, $4 nginx's service or "", $5 its folder on this machine,
 # $6 tenths of a second to drain, $7 how it is reloaded, then services (none: all).
 what=$1 dir=$2 project=$3 proxy=$4 pins=$5 drain=$6 inside=$7
 shift 7
@@ -12,6 +12,7 @@ shopt -s nullglob
 if (($# == 0)); then for s in "$dir"/*/; do s=${s%/}; set -- "$@" "${s##*/}"; done; fi
 
 containers() { docker ps -aq --no-trunc --filter "$label.project=$project" --filter "$label.oneoff=False" "$@"; }
+running() { local list; list=$(containers --filter status=running) || return; run=" ${list//$'\n'/ } "; }
 
 reload() {
   local c list
@@ -55,12 +56,12 @@ fi
 
 # Before `begin` has ended no new container is there, and nginx was not told anything.
 [[ $what = begin || -e $dir/begun ]] || exit 0
-if [[ $what = back ]]; then
-  run=" $(containers --filter status=running) " || exit
+if [[ $what = @(back|turn) ]]; then
+  running || exit
   for s; do
     [[ -e $dir/$s/new ]] || continue
     whole=1
-    for c in $(<"$dir/$s/old"); do [[ ${run//$'\n'/ } = *" $c "* ]] || whole=; done
+    for c in $(<"$dir/$s/old"); do [[ $run = *" $c "* ]] || whole=; done
     [[ -z $whole ]] || rm -f -- "$dir/$s/new"
   done
 fi
@@ -69,24 +70,37 @@ behind=()
 for s; do
   keeps "$s"
   [[ -e $dir/$s/$keep.conf ]] || continue
+  # A hold ends also where somebody has broken nginx's configuration meanwhile: it knows what serves.
+  [[ $what != end || ! -e $dir/$s/told || $(<"$dir/$s/told") != "$keep" ]] || continue
+  rm -f -- "$dir/$s/told"
   behind+=("$s"); point "$s" "$dir/$s/$keep.conf" || exit
 done
 if ((${#behind[@]})); then reload "$drain" || { [[ $what != begin ]] || unpoint "${behind[@]}"; exit 1; }; fi
+for s in "${behind[@]}"; do keeps "$s"; echo "$keep" >"$dir/$s/told"; done
+[[ $what != turn ]] || exit 0
+gone=()
 for s; do
   [[ -e $dir/$s/old ]] || continue
   [[ $what != switch || ! -e $dir/$s/new.conf ]] || continue
   keeps "$s"
-  stay=" $(<"$dir/$s/$keep") " old=" $(<"$dir/$s/old") " gone=() serves=
-  run=" $(containers --filter status=running) " || exit
-  for c in $stay; do [[ ${run//$'\n'/ } != *" $c "* ]] || serves=1; done
-  [[ $serves ]] || continue # somebody else has changed it since: nothing is taken away
+  stay=" $(<"$dir/$s/$keep") " old=" $(<"$dir/$s/old") "
   list=$(containers --filter "$label.service=$s") || exit
+  # After a reboot the server ends a hold while what serves is still being started.
+  for ((i = 0; i < 60; i++)); do
+    running || exit
+    there='' serves=''
+    for c in $list; do [[ $stay != *" $c "* ]] || there=1; done
+    for c in $stay; do [[ $run != *" $c "* ]] || serves=1; done
+    [[ $what = end && $there && -z $serves ]] || break
+    sleep 0.5
+  done
+  [[ $serves ]] || continue # somebody else has changed it since: nothing is taken away
   for c in $list; do
     [[ $stay = *" $c "* || ($keep = new && $old != *" $c "*) ]] || gone+=("$c")
   done
-  if ((${#gone[@]})); then
-    docker stop "${gone[@]}" >/dev/null || exit
-    docker rm "${gone[@]}" >/dev/null || exit
-  fi
 done
+if ((${#gone[@]})); then
+  docker stop "${gone[@]}" >/dev/null || exit
+  docker rm "${gone[@]}" >/dev/null || exit
+fi
 [[ $what != begin ]] || : >"$dir/begun"

@@ -17,6 +17,7 @@ from opslib.proxy import nginx
 from opslib.run import watchdog
 from opslib.run.step import Run
 from opslib.settings.model import Deploy, Strategy
+from opslib.target.base import Target
 
 Memo = dict[str, Any]
 
@@ -75,14 +76,15 @@ def looked(
         if proxy is not None:
             nginx.refuse_broken(run.target, proxy, inside)
     late = [one for one in orphans if one not in early(orphans, ways)]
-    told = roll.memo(run.target, stack, list(ways.doubled), inside, keep=strategy == "blue-green")
+    told = roll.memo(run.target, stack, list(ways.doubled), inside, at_once=strategy == "blue-green")
     behind = spec.upstreams if spec and told["proxy"] else {}
+    keeps = told["at once"] and any(name in behind for name in ways.doubled)
     return {
         **before, "roll": told, "why": dict(ways.doubled),
         "new": {name: project.services[name].replicas for name in ways.doubled},
         "by name": sorted(name for name in ways.doubled if name not in behind),
+        "hold": run.target.host.deploy.hold if keeps else 0,
         # Something new may only be content when what it asks for is new too.
-        "hold": run.target.host.deploy.hold,
         "first": sorted(one for one in ways.stopped if one in ran or not _needs(project, one) & ways.doubled.keys()),
         "remove": sorted({one.service for one in late}),
     }  # fmt: skip
@@ -99,8 +101,9 @@ def _needs(project: Project, service: str) -> set[str]:
     return found
 
 
-def rolled(run: Run, memo: Memo, orphans: Sequence[Container], tools: str | None) -> float:
-    """Do it, when those that were stopped first are healthy. Returns the seconds for which these were waited for."""
+def rolled(run: Run, memo: Memo, orphans: Sequence[Container], tools: str | None, here: Target | None = None) -> float:
+    """Do it, when those that were stopped first are healthy. Returns the seconds for which these were waited for. The
+    tools image, where it is needed and is not there, may come from `here`."""
     target, began = run.target, time.monotonic()
     project = switch.released(target, memo["project"], run.id)
     if memo["first"]:
@@ -111,14 +114,20 @@ def rolled(run: Run, memo: Memo, orphans: Sequence[Container], tools: str | None
             timeout=switch.patience(deploy, project),
         )  # fmt: skip
     gap = time.monotonic() - began if memo["first"] else 0.0
-    roll.arm(run, project.name, memo["roll"], tools)
-    roll.forward(run, project, memo["roll"])
-    if memo["roll"]["keep"]:
-        run.facts[hold.KEPT] = memo["roll"]
+    keep = bool(memo["hold"])
+    if keep:
+        tools = hold.tools_for(run, here)
+    contained = roll.arm(run, project.name, memo["roll"], tools)
+    if keep and not contained:
+        run.note(hold.NOT_KEPT, warning=True)
+    roll.forward(run, project, memo["roll"], keep=keep and contained)
+    if keep and contained and tools is not None:
+        hold.begin(run, memo["roll"], tools)
     late = [one for one in orphans if one.service in memo["remove"]]
     if late:
         switch.remove(target, late)
-    watchdog.disarm(target, run.id)
+    if not hold.begun(run):
+        watchdog.disarm(target, run.id)
     return gap
 
 
@@ -135,8 +144,8 @@ def show(memo: Memo) -> str:
             "before it is healthy"
         )
     if behind:
-        words.append(f"{behind} is told" + (" of all at once" if memo["roll"]["keep"] else ""))
-    if memo["roll"]["keep"] and memo["hold"]:
+        words.append(f"{behind} is told" + (" of all at once" if memo["roll"]["at once"] else ""))
+    if memo["hold"]:
         words.append(f"the old ones behind it stay for {memo['hold']:.0f} s")
     return ", ".join(words + [f"remove {name}" for name in memo["remove"]])
 
