@@ -42,18 +42,20 @@ def missing(reason: str) -> None:
 
 
 FULL = (
-    "test_backup", "test_backup_first", "test_bare", "test_consistency", "test_coverage", "test_drill",
-    "test_encrypted", "test_moment", "test_mongo", "test_mysql", "test_offsite", "test_old", "test_only",
+    "test_backup", "test_backup_first", "test_bare", "test_consistency", "test_coverage", "test_deploy",
+    "test_drill", "test_encrypted", "test_moment", "test_mongo", "test_mysql", "test_offsite", "test_old", "test_only",
     "test_postgres", "test_qdrant", "test_redis", "test_restore", "test_rolling", "test_signals", "test_sources",
     "test_trees",
 )  # fmt: skip
 """Modules that are long, and in which the way to the machine matters least: over SSH always, on this machine where
-`--full` asks for it, or a test is marked `both`."""
+`--full` asks for it, a test is marked `both`, or it is made for this machine alone."""
+KIND = re.compile(r"(?<=[\[-])(local|in place|ssh)(?=-.*\]$|\]$)")
 
 
 def kind_of(test: str) -> str:
-    """`local` or `ssh`, where a test's parameters say which target it is for."""
-    found = re.search(r"\[(?:.*-)?(local|ssh)(?:-.*)?\]$", test)
+    """`local`, `in place` (local, in the project's own folder) or `ssh`, where a test's parameters say which target it
+    is for."""
+    found = KIND.search(test)
     return found[1] if found else ""
 
 
@@ -64,11 +66,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--full"):
         return
+    known = {one.nodeid for one in items}
     left = {
         one
         for one in items
-        if one.path.stem in FULL and kind_of(one.name) == "local" and not one.get_closest_marker("both")
-    }
+        if one.path.stem in FULL and kind_of(one.name) in ("local", "in place")
+        and not one.get_closest_marker("both") and KIND.sub("ssh", one.nodeid) in known
+    }  # fmt: skip
     config.hook.pytest_deselected(items=list(left))
     items[:] = [one for one in items if one not in left]
 

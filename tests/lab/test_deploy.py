@@ -60,6 +60,7 @@ def trial(request: pytest.FixtureRequest, lab: dict[str, Any], tmp_path: Path) -
     made.close()
 
 
+@pytest.mark.both
 def test_first_deploy_then_nothing_to_do(trial: Trial) -> None:
     result = trial.good(trial.deploy())
     assert trial.page("version") == "1"
@@ -115,6 +116,7 @@ def test_changed_code_recreates_what_it_must(trial: Trial) -> None:
     assert trial.steps(trial.deploy()) == []
 
 
+@pytest.mark.both
 def test_a_changed_mounted_file_recreates_only_its_service(trial: Trial) -> None:
     trial.good(trial.deploy())
     before = trial.ids()
@@ -143,6 +145,7 @@ def test_a_changed_variable_names_its_key_and_no_value(trial: Trial) -> None:
     )
 
 
+@pytest.mark.both
 def test_health_that_never_comes_puts_the_old_release_back(trial: Trial) -> None:
     first = trial.good(trial.deploy())["release"]
     (trial.root / "web app/healthy").unlink()
@@ -345,6 +348,7 @@ def test_data_stay(trial: Trial) -> None:
     assert f"`project: {trial.name}`" in record.hosts[0].error["next"]  # type: ignore[index]
 
 
+@pytest.mark.both
 def test_rollback_and_back_again(trial: Trial) -> None:
     one = trial.good(trial.deploy())["release"]
     trial.write("web app/version", "2")
