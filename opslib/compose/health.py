@@ -29,7 +29,8 @@ LOG_LINES = 10
 # counts), the number of words that follow, and those: http PATH HEADER VALUE BODY, tcp, or exec COMMAND…. All at once,
 # and HTTP without curl. A line of the answers: container, exit code, status, y or n for header and body, last words.
 _POLL = """printf '# now\\n%s\\n# containers\\n' "$(date +%s.%N)"
-look() { local ids; ids=$(docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$1") || return
+look() { local ids; ids=$(docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$1" \\
+    --filter label=com.docker.compose.oneoff) || return
   [ -z "$ids" ] || docker inspect --type container --format '{{json .}}' $ids; }
 seen=$(look "$1" 2>/dev/null) || seen=$(look "$1") || exit
 printf '%s\\n# answers\\n' "$seen"; shift

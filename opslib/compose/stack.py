@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
 LABEL = "com.docker.compose."
 
-# $1 the project. A container may go between the list and the look at it: then everything is looked at once more.
+# $1 the project. A container may go between the list and the look at it: then everything is looked at once more. An
+# image that Compose has built has the labels of project and service too, and so has whatever `docker run` makes of it:
+# only Compose's own containers say whether they are one-off.
 _LOOK = """users='[{{json .ID}},{{json .Mounts}},{{json (.Label "com.docker.compose.project")}}'
 users+=',{{json (.Label "com.docker.compose.project.working_dir")}},{{json (.Label "opslib")}}]'
 look() {
   local ids volumes; printf '# begin\\n# containers\\n'
-  ids=$(docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$1") || return
+  ids=$(docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$1" \\
+    --filter label=com.docker.compose.oneoff) || return
   [ -z "$ids" ] || docker inspect --type container --format '{{json .}}' $ids || return
   printf '# volumes\\n'; volumes=$(docker volume ls -q) || return
   [ -z "$volumes" ] || docker volume inspect --format '{{json .}}' $volumes || return

@@ -210,6 +210,18 @@ def test_up_look_and_health(trial: Trial) -> None:
     assert {c.id for c in trial.look().containers} == {c.id for c in stack.containers}
 
 
+def test_what_somebody_made_of_a_built_image_is_no_container_of_the_service(trial: Trial) -> None:
+    """Compose gives the images that it builds the labels of project and service."""
+    name, label = f"{trial.name}-by-hand", "com.docker.compose"
+    inherited = ["--label", f"{label}.project={trial.name}", "--label", f"{label}.service=web"]
+    trial.target.run(docker(trial.target.host, "run", "-d", "--name", name, *inherited, f"{trial.images}busybox:1",
+                            "sleep", "60"))  # fmt: skip
+    try:
+        assert look(trial.target, trial.name).containers == ()
+    finally:
+        trial.target.run(docker(trial.target.host, "rm", "-f", name))
+
+
 def test_a_look_at_more_than_a_mebibyte(trial: Trial) -> None:
     label = "x" * 400_000
     trial.write(f"services: {{a: {{image: '${{IMAGES}}busybox:1', scale: 3, labels: {{big: '{label}'}}}}}}")

@@ -330,7 +330,7 @@ def test_a_hold_ends_with_the_next_run_and_by_itself(watched: Rolling) -> None:
             trial.good(trial.deploy(strategy="blue-green"))
             red = trial.of("web")
             version(trial, "white")
-            trial.change(deploy=with_(trial.host, hold=5))
+            trial.change(deploy=with_(trial.host, hold=12))
             trial.good(trial.deploy(strategy="blue-green"))
             assert (trial.counts, len(red & trial.of("web"))) == (BOTH, 2), "of each service the last two versions"
             wait_for(lambda: trial.counts == WHOLE and trial.clean(), 60)
