@@ -46,27 +46,30 @@ def freeze_steps(why: str) -> list[AnyStep]:
     """Freeze the host."""
 
     def look(run: Run) -> Memo:
-        return {"why": why}
+        return {"why": why, "was": freeze.text(run.target)}
 
     def do(run: Run, memo: Memo) -> str:
         freeze.write(run.target, Freeze(by=holder("").split(":")[0], at=now(), why=memo["why"]))
         return why
 
-    return [Step("freeze", look, do, _thaw, show=lambda memo: memo["why"])]
+    return [Step("freeze", look, do, _as_it_was, show=lambda memo: memo["why"])]
 
 
 def unfreeze_steps() -> list[AnyStep]:
-    """Let deploys change the host again."""
+    """Let deploys change the host again, also where the note of the freeze cannot be read."""
 
     def look(run: Run) -> Memo | None:
-        found = freeze.read(run.target)
-        return {"was": found.why} if found is not None else None
+        was = freeze.text(run.target)
+        return {"was": was} if was is not None else None
 
-    return [Step("unfreeze", look, _thaw, show=lambda memo: f"it was: {memo['was']}")]
+    def do(run: Run, memo: Memo) -> None:
+        freeze.put(run.target, None)
+
+    return [Step("unfreeze", look, do, _as_it_was, show=lambda memo: f"it was: {memo['was'].strip()}")]
 
 
-def _thaw(run: Run, memo: Memo) -> None:
-    freeze.remove(run.target)
+def _as_it_was(run: Run, memo: Memo) -> None:
+    freeze.put(run.target, memo["was"])
 
 
-RECOVERIES: dict[str, Recovery] = {"freeze": Recovery(undo=_thaw), "unfreeze": Recovery()}
+RECOVERIES: dict[str, Recovery] = {"freeze": Recovery(undo=_as_it_was), "unfreeze": Recovery(undo=_as_it_was)}

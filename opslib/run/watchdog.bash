@@ -1,5 +1,6 @@
 # Puts services back when the run that stopped them is gone: the lock comes free while the file armed.ID is there.
-# $1 the .opslib folder, $2 the run's id, $3 seconds to wait before that, $4… the docker command and the watchdog's own container (none: detached bash)
+# $1 the .opslib folder, $2 the run's id, $3 seconds to wait before that, $4… the docker command and the watchdog's own
+# container (none: detached bash)
 O=$1 ID=$2 AFTER=$3
 shift 3
 exec 8<>"$O/lock" 9<>"$O/busy"

@@ -23,22 +23,34 @@ def path(target: Target) -> str:
     return f"{target.state}/frozen"
 
 
+decode = msgspec.json.Decoder(Freeze).decode  # one thread makes it, as of manifests
+
+
+def text(target: Target) -> str | None:
+    """What stands there, readable or not; None where nothing does."""
+    found = read_file(target, path(target))
+    return None if found is None else found.decode("utf-8", "surrogateescape")
+
+
 def read(target: Target) -> Freeze | None:
     """The freeze, None where there is none. Raises OpsError for one that cannot be read: it counts."""
-    text = read_file(target, path(target))
+    found = read_file(target, path(target))
     try:
-        return msgspec.json.decode(text, type=Freeze) if text is not None else None
-    except msgspec.MsgspecError as error:
+        return decode(found) if found is not None else None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise OpsError(f"{path(target)} cannot be read: {error}", host=target.host.name, left="everything",
-                       next="inv deploy --unfreeze") from None  # fmt: skip
+                       next=f"inv deploy --host {target.host.name} --unfreeze") from None  # fmt: skip
 
 
 def write(target: Target, freeze: Freeze) -> None:
     """Freeze the host."""
+    put(target, msgspec.json.encode(freeze).decode() + "\n")
+
+
+def put(target: Target, text: str | None) -> None:
+    """Have what `text` gave there again; None: thaw it."""
+    if text is None:
+        target.run(bash('rm -f -- "$1"', path(target)))
+        return
     target.run(bash('umask 007; mkdir -p -- "$1"', target.state))
-    put_bytes(target, msgspec.json.encode(freeze) + b"\n", path(target), mode=0o660)
-
-
-def remove(target: Target) -> None:
-    """Thaw it."""
-    target.run(bash('rm -f -- "$1"', path(target)))
+    put_bytes(target, text.encode("utf-8", "surrogateescape"), path(target), mode=0o660)

@@ -60,6 +60,12 @@ def test_a_freeze_until_it_is_over(tmp_path: Path) -> None:
         return record.hosts[0].changed
 
     assert do("freeze")
+    (step,) = gate.freeze_steps("another")
+    run = Run("r", "deploy", found.target, ("prod",))
+    memo = step.look(run)
+    step.do(run, memo)
+    assert step.undo is not None
+    step.undo(run, memo)  # the freeze before is there again
     with pytest.raises(OpsError, match=r"prod is frozen by .* sale: 'no' \$x"):
         found.refuse()
     assert "frozen" in found.refuse(anyway=True)
@@ -72,5 +78,8 @@ def test_a_freeze_that_cannot_be_read_counts(tmp_path: Path) -> None:
     found = Gate(tmp_path)
     freeze.write(found.target, freeze.Freeze(by="a", at="b", why="c"))
     Path(freeze.path(found.target)).write_text("{")
-    with pytest.raises(OpsError, match="cannot be read"):
+    with pytest.raises(OpsError, match="cannot be read") as error:
         found.refuse()
+    assert error.value.next == "inv deploy --host prod --unfreeze"
+    assert carry_out(Task("deploy", lambda run: gate.unfreeze_steps(), known=gate.RECOVERIES), [found.target]).ok
+    assert found.refuse() == ""

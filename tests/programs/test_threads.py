@@ -30,6 +30,7 @@ print(eval(text, vars(loaded)))
             "x cannot be read: Object missing required field",
         ),
         ("opslib.state.releases", "decode(b'{}')", "Object missing required field"),
+        ("opslib.state.freeze", "decode(b'{}')", "Object missing required field"),
         ("opslib.backup.restore.steps", "parts_of({'parts': [{'type': 'cold'}]})", "Object missing required field"),
     ],
 )

@@ -2,8 +2,9 @@
 # for each service SERVICE/old (ids), SERVICE/new (ids, from when they are healthy), old.conf and new.conf (what nginx
 # includes), between.conf (the same when all is over). Each part may be cut off anywhere and done again.
 # $1 begin, settle or end (what does not count goes), switch (it stays, behind nginx), back (what counted before does
-# again), turn (it does, and what does not count stays for now), or close; $2 that folder, $3 the project, $4 nginx's service or "", $5 its folder on this machine,
-# $6 tenths of a second to drain, $7 how it is reloaded, then services (none: all).
+# again), turn (it does, and what does not count stays for now), or close; $2 that folder, $3 the project, $4 nginx's
+# service or "", $5 its folder on this machine, $6 tenths of a second to drain, $7 how it is reloaded, then services
+# (none: all).
 what=$1 dir=$2 project=$3 proxy=$4 pins=$5 drain=$6 inside=$7
 shift 7
 label=label=com.docker.compose
