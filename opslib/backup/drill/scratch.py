@@ -89,8 +89,8 @@ def start(target: Target, name: str, wanted: Sequence[Server]) -> None:
     """Start the servers, each with a password of its own where its image asks for one."""
     for number, one in enumerate(wanted):
         env = {variable: Secret(secrets.token_hex(16)) for variable in ENGINES[one.kind].passwords}
-        labels = {f"{LABEL}project": name, f"{LABEL}service": one.service, f"{LABEL}container-number": "1"}
-        flags = [word for label in labels.items() for word in ("--label", "=".join(label))]
+        labels = {"project": name, "service": one.service, "container-number": "1", "oneoff": "False"}
+        flags = [word for key, value in labels.items() for word in ("--label", f"{LABEL}{key}={value}")]
         flags += [word for variable in env for word in ("-e", variable)]
         if one.at:
             volume = f"{name}_data{number}"
