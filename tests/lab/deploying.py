@@ -197,11 +197,11 @@ def with_(host: Host, **deploy: Any) -> Deploy:
     return msgspec.structs.replace(host.deploy, **deploy)
 
 
-def wait_for(true: Callable[[], bool], seconds: float) -> None:
-    """Until it is so; fails after that many seconds."""
+def wait_for(true: Callable[[], bool], seconds: float, seen: Callable[[], object] = lambda: "") -> None:
+    """Until it is so; fails after that many seconds, and says what is `seen`."""
     deadline = time.monotonic() + seconds
     while not _quietly(true):
-        assert time.monotonic() < deadline, "it did not come"
+        assert time.monotonic() < deadline, f"it did not come: {seen()}"
         time.sleep(0.2)
 
 
