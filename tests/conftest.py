@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -77,18 +78,34 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [one for one in items if one not in left]
 
 
+def scope_of(nodeid: str) -> str:
+    """What shares a stack: a module's tests on this machine, or those over SSH."""
+    module, _, test = nodeid.partition("::")
+    return f"{module} {kind_of(test)}".strip()
+
+
 class ByStack(LoadScopeScheduling):
-    """A module's tests run in one process, those on this machine and those over SSH each in one: they share stacks.
-    (xdist's own groups are lost with pytest 9.2, which no longer lets a plugin rename a test.)"""
+    """What shares a stack runs in one process. (xdist's own groups are lost with pytest 9.2, which no longer lets a
+    plugin rename a test.)"""
 
     def _split_scope(self, nodeid: str) -> str:
-        module, _, test = nodeid.partition("::")
-        return f"{module} {kind_of(test)}"
+        return scope_of(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByStack:
     return ByStack(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Where the time goes: the modules that take a minute and more."""
+    seconds: Counter[str] = Counter()
+    for report in (one for reports in terminalreporter.stats.values() for one in reports):
+        if isinstance(report, pytest.TestReport):
+            seconds[scope_of(report.nodeid)] += round(report.duration)
+    for scope, took in seconds.most_common():
+        if took >= 60:
+            terminalreporter.write_line(f"{took:6} s  {scope}")
 
 
 @cache

@@ -51,6 +51,7 @@ def look_on(name: str, targets: Sequence[Target], look: Callable[[Run], object])
             look(run)
         finally:
             entry.seconds = round(time.monotonic() - since, 3)
+            entry.round_trips = target.round_trips
 
     with interruptible([Interrupt(targets)]):
         errors = each(list(zip(targets, record.hosts, strict=True)), work)

@@ -26,12 +26,14 @@ class StepRecord:
 
 @dataclass(slots=True)
 class HostRecord:
-    """What happened on one host. `result` is documented per task and only grows."""
+    """What happened on one host. `result` is documented per task and only grows. `round_trips`: commands that were
+    started there, each of which is an answer waited for."""
 
     host: str
     ok: bool = True
     changed: bool = False
     seconds: float = 0.0
+    round_trips: int = 0
     steps: list[StepRecord] = field(default_factory=list)
     result: dict[str, Any] = field(default_factory=dict)
     error: dict[str, str | None] | None = None

@@ -32,6 +32,7 @@ def all_or_none(task: Task, hosts: list[HostRun], interrupt: Interrupt) -> None:
         interrupt.end()
         for host in hosts:
             host.record.seconds = host.seconds()
+            host.record.round_trips = host.run.target.round_trips
 
 
 def _phases(task: Task, hosts: list[HostRun], locks: ExitStack, interrupt: Interrupt) -> None:

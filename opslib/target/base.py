@@ -54,6 +54,7 @@ class Target(ABC):
         self._lost = False
         self._lock: tuple[str, str] = ("", "")  # folder and run, while a run holds the project's lock
         self._root: str | None = None
+        self.round_trips = 0  # commands that were started there
 
     # -- what differs
 
@@ -83,6 +84,7 @@ class Target(ABC):
         process = Process(self._open(), script, nonce, cmd, self.host.name)
         with self._guard:
             self._running.add(process)
+            self.round_trips += 1
         if self.cancelled:  # it came while the process was being started
             process.kill()
         return process

@@ -1,4 +1,4 @@
-"""restic and borgmatic in a folder of the bench's own: nothing of them is installed on the machine."""
+"""restic, borgmatic and wrk in folders of the bench's own: nothing of them is installed on the machine."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from .place import Place
 
 # What Debian's borgbackup needs beside the libraries that apt itself has.
 BORG = ("borgbackup", "python3-msgpack", "python3-packaging", "python3-pkg-resources")
+WRK = ("wrk", "libluajit-5.1-2", "libluajit-5.1-common")
 PASSWORD = "bench"
 WRAPPER = '#!/bin/sh\nPYTHONPATH={0}/usr/lib/python3/dist-packages exec /usr/bin/python3 {0}/usr/bin/borg "$@"\n'
 
@@ -71,16 +72,24 @@ def borgmatic(place: Place, what: Mapping[str, object]) -> Tool:
     return Tool(name, base / "repository", (str(program), "-c", str(file), "-v", "-1"), make, os.environ)
 
 
+def wrk(place: Place) -> tuple[Path, dict[str, str]]:
+    """wrk, and the environment that it needs."""
+    folder = place.path / "wrk"
+    if not (folder / "ready").exists():
+        say("wrk from Debian")
+        _unpacked(folder, WRK)
+        (folder / "ready").touch()
+    (libraries,) = (folder / "usr/lib").glob("*/libluajit-5.1.so.2")
+    return folder / "usr/bin/wrk", {**os.environ, "LD_LIBRARY_PATH": str(libraries.parent)}
+
+
 def _programs(place: Place) -> Path:
     """The folder of the programs: Debian's packages unpacked, and an environment with borgmatic."""
     folder = place.path / "others"
     if not (folder / "ready").exists():
         say("restic and borgbackup from Debian, borgmatic from PyPI")
-        shutil.rmtree(folder, ignore_errors=True)
-        (folder / "debs").mkdir(parents=True)
         # restic stands alone, so that of a newer Debian will do; borgbackup goes with this machine's Python
-        call(["apt-get", "download", "-qq", f"restic={_newest('restic')}", *BORG], cwd=folder / "debs")
-        _unpack(sorted((folder / "debs").iterdir()), folder)
+        _unpacked(folder, (f"restic={_newest('restic')}", *BORG))
         (folder / "borg").write_text(WRAPPER.format(folder))
         (folder / "borg").chmod(0o755)
         venv.create(folder / "borgmatic", with_pip=True)
@@ -96,6 +105,10 @@ def _newest(package: str) -> str:
     return lines[0].split("|")[1].strip()
 
 
-def _unpack(packages: Sequence[Path], folder: Path) -> None:
-    for package in packages:
+def _unpacked(folder: Path, packages: Sequence[str]) -> None:
+    """A new folder with what is in these packages of Debian."""
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "debs").mkdir(parents=True)
+    call(["apt-get", "download", "-qq", *packages], cwd=folder / "debs")
+    for package in sorted((folder / "debs").iterdir()):
         call(["dpkg", "-x", package, folder])

@@ -15,7 +15,7 @@ from typing import Any
 from .measure import BenchError, Ran, call, say
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-EXAMPLE = CHECKOUT / "examples" / "rag-engine-mini"
+EXAMPLES = CHECKOUT / "examples"
 BIN = CHECKOUT / ".venv" / "bin"
 SERVER = "bench"
 DEPLOYED = "bench-nochange"  # the Compose project that is live on the server
@@ -144,15 +144,15 @@ class Place:
         """The argv of OpenSSH's client to the server."""
         return ["ssh", "-T", "-F", str(self.ssh_config), self.server, *words]
 
-    def example(self, name: str) -> Path:
-        """A copy of the example with an .env, as a Compose project `name`."""
+    def example(self, name: str, of: str = "rag-engine-mini") -> Path:
+        """A copy of an example with an .env, as a Compose project `name`."""
         folder = self.path / name
         if not folder.exists():
             part = folder.with_suffix(".part")
             shutil.rmtree(part, ignore_errors=True)
-            shutil.copytree(EXAMPLE, part, ignore=_OWN)
+            shutil.copytree(EXAMPLES / of, part, ignore=_OWN)
             compose = part / "docker-compose.yml"
-            compose.write_text(compose.read_text().replace("rag-engine-mini-api", f"{name}-api"))
+            compose.write_text(compose.read_text().replace(f"image: {of}-", f"image: {name}-"))
             text = (part / ".env.example").read_text()
             text = re.sub(r"(?m)=$", lambda _: f"={secrets.token_hex(16)}", text)
             (part / ".env").touch(mode=0o600)

@@ -11,7 +11,7 @@ from pathlib import Path
 from opslib.backup import sets, verify
 from opslib.backup.manifest import FILE
 from opslib.backup.restore import check
-from opslib.backup.restore.locate import Chosen
+from opslib.backup.restore.chosen import Chosen
 from opslib.errors import OpsError
 from opslib.target.base import Target
 

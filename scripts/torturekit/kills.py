@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .ground import Ground
 from .stack import Stack
-from .tally import Row, attempts
+from .tally import Bad, Row, attempts
 
 VICTIMS = {"the dump": "pg_dump", "the compressor": "zstd"}
 AFTER = ("--wait", "3m")
@@ -34,26 +34,43 @@ def run(ground: Ground) -> list[Row]:
     rows = [attempts(ground.dice, Row("`kill -9` of `inv backup.all`"), stacks, each, controller)]
     for what, name in VICTIMS.items():
         row = Row(f"`kill -9` of {what} (`{name}`)")
-        rows.append(attempts(ground.dice, row, stacks, each, _killing(name)))
+        lives = {stack.where: _lives(stack, name) for stack in stacks}
+        rows.append(attempts(ground.dice, row, stacks, each, _killing(name, lives)))
     return rows
 
 
-def _killing(name: str) -> Callable[[Stack, int, random.Random], tuple[bool, int]]:
+def _killing(name: str, lives: dict[str, list[float]]) -> Callable[[Stack, int, random.Random], tuple[bool, int]]:
     def work(stack: Stack, number: int, dice: random.Random) -> tuple[bool, int]:
+        usual = lives[stack.where]
+        which = dice.choices(range(len(usual)), usual)[0]  # of the roles, or of the database
         process = stack.begin("backup.postgres", *AFTER)
-        mark, seen = Path(stack.site.folder).name, set[int]()
-        for _ in range(dice.choice((1, 2))):  # of the roles, or of the database
+        mark, seen, pid = Path(stack.site.folder).name, set[int](), 0
+        for _ in range(which + 1):
             pid = find(name, mark, lambda: process.poll() is None, seen)
             seen.add(pid)
-        time.sleep(dice.uniform(0, 0.4))  # not a wait: the moment of the kill
-        hit = bool(pid)
+        time.sleep(dice.uniform(0, usual[which]))  # not a wait: the moment of the kill
         with suppress(ProcessLookupError):
-            if hit and belongs(pid, mark):
+            if pid and belongs(pid, mark):
                 os.kill(pid, signal.SIGKILL)
         hit = stack.ended(process) != 0
         return _went_on(stack, hit=hit, task="backup.postgres")
 
     return work
+
+
+def _lives(stack: Stack, name: str) -> list[float]:
+    """For how many seconds each process of that name lives in a backup that nobody disturbs, in their order."""
+    process = stack.begin("backup.postgres", *AFTER)
+    mark, seen, lives = Path(stack.site.folder).name, set[int](), list[float]()
+    while pid := find(name, mark, lambda: process.poll() is None, seen):
+        began = time.monotonic()
+        seen.add(pid)
+        while Path(f"/proc/{pid}").exists():
+            time.sleep(0.002)
+        lives.append(time.monotonic() - began)
+    if stack.ended(process) or not lives:
+        raise Bad(f"no {name} was seen in a backup that nobody disturbed")
+    return lives
 
 
 def _went_on(stack: Stack, *, hit: bool, task: str) -> tuple[bool, int]:
