@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import signal
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -50,6 +51,7 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     default = SHORT if options.short else FULL
     sizes = Sizes(**{name: getattr(options, name) or default[name] for name in default})
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was brought up goes then, too
     try:
         place = Place()
     except BenchError as error:
