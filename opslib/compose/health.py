@@ -99,12 +99,14 @@ def wait_healthy(
     stable: float,
     timeout: float,
     without: Collection[str] = (),
+    settled: float = 0.0,
 ) -> None:
     """Wait until every container of the services but those `without` is healthy; one round trip for each look.
 
-    A container is healthy when Docker's health check says so and the service's own check is good; without both,
-    when it has run for `stable` seconds. A one-shot is when it has ended with 0. Raises OpsError with what was seen
-    and the last log lines: at once when a container ends, restarts, or is unhealthy, else after `timeout` seconds.
+    A container is healthy when Docker's health check says so and the service's own check is good, and it has run for
+    `settled` seconds; without both, when it has run for `stable` seconds. A one-shot is when it has ended with 0.
+    Raises OpsError with what was seen and the last log lines: at once when a container ends, restarts, or is
+    unhealthy, else after `timeout` seconds.
     """
     names, wait, began = list(dict.fromkeys(services)), _FIRST, time.monotonic()
     restarts: dict[str, int] = {}
@@ -125,7 +127,7 @@ def wait_healthy(
         waiting: dict[str, Verdict] = {}
         elapsed = time.monotonic() - began
         for name in names:
-            verdict = _service(project, stack, name, restarts, checks.get(name), answers, now, stable)
+            verdict = _service(project, stack, name, restarts, checks.get(name), answers, now, stable, settled)
             limit = checks[name].seconds if name in checks else None
             if verdict.failed or (not verdict.good and limit is not None and elapsed > limit):
                 raise _failure(target, project, stack, {name: verdict}, elapsed)
@@ -151,13 +153,14 @@ def _service(
     answers: Mapping[str, Answer],
     now: float,
     stable: float,
+    settled: float,
 ) -> Verdict:
     """The worst verdict on the containers of a service."""
     service, one_shots = project.services[name], project.one_shots()
     containers = stack.service(name)
     verdicts = [
         judge(service, c, one_shot=name in one_shots, restarts=restarts.setdefault(c.id, c.restart_count),
-              check=check, answer=answers.get(c.id), now=now, stable=stable)
+              check=check, answer=answers.get(c.id), now=now, stable=stable, settled=settled)
         for c in containers
     ]  # fmt: skip
     if len(containers) < service.replicas:

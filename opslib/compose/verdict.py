@@ -29,9 +29,10 @@ def judge(
     answer: Answer | None,
     now: float,
     stable: float,
+    settled: float = 0.0,
 ) -> Verdict:
     """The verdict on one container. `restarts` is its count when the wait began, `now` the server's own clock (Unix
-    time), `stable` the seconds that a service without any check must have run."""
+    time), `stable` the seconds that a service without any check must have run, `settled` those of one with a check."""
     if seen.state in ("exited", "dead"):
         completes = one_shot or (seen.restart_policy in ("no", "on-failure") and not seen.ports and check is None
                                  and not service.ports)  # fmt: skip
@@ -53,12 +54,14 @@ def judge(
         return Verdict(f"its health check fails{output}", failed=True)
     if seen.health == "starting":
         return Verdict("its health check has not passed yet")
-    if check is not None:
-        return Verdict(check.shown(answer), good=answer is not None and check.good(answer))
-    if seen.health == "healthy":
-        return Verdict("healthy", good=True)
     age = now - unix(seen.started_at)
-    return Verdict(f"running for {max(0.0, age):.0f} s", good=age >= stable)
+    running = f"running for {max(0.0, age):.0f} s"
+    if check is not None and not (answer is not None and check.good(answer)):
+        return Verdict(check.shown(answer))
+    if check is not None or seen.health == "healthy":
+        shown = check.shown(answer) if check is not None else "healthy"
+        return Verdict(shown, good=True) if age >= settled else Verdict(f"{shown}, {running}")
+    return Verdict(running, good=age >= stable)
 
 
 def ended(seen: Container) -> str:

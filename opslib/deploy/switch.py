@@ -152,12 +152,13 @@ def previous(target: Target, before: Memo) -> Project:
     return released(target, before["project"], before["previous"], stack)
 
 
-def healthy(target: Target, project: Project, without: Collection[str] = ()) -> None:
-    """Wait until every service is healthy, its containers `without` apart. Raises OpsError as `wait_healthy`."""
+def healthy(target: Target, project: Project, without: Collection[str] = (), settled: float = 0.0) -> None:
+    """Wait until every service is healthy, its containers `without` apart, and has run for `settled` seconds. Raises
+    OpsError as `wait_healthy`."""
     deploy = target.host.deploy
     wait_healthy(
         target, project, list(project.services), checks=checks(target.host, project.services), stable=deploy.stable,
-        timeout=patience(deploy, project), without=without,
+        timeout=patience(deploy, project), without=without, settled=settled,
     )  # fmt: skip
 
 

@@ -193,8 +193,10 @@ def health_step(seen: Seen) -> Step[Memo]:
 
     def do(run: Run, memo: Memo) -> None:
         began = time.monotonic()
-        switch.healthy(run.target, _new(run, seen), hold.kept(run))
+        project, kept = _new(run, seen), hold.kept(run)
+        switch.healthy(run.target, project, kept)
         seen.gap += time.monotonic() - began if seen.gap else 0.0  # where nothing was stopped all of it served
+        switch.healthy(run.target, project, kept, settled=run.target.host.deploy.stable)
         if not hold.begun(run):
             watchdog.disarm(run.target, run.id)
 

@@ -58,8 +58,8 @@ class Proxy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Deploy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a release goes live. `single` are services of which there may never be an old and a new one at once. `drain`:
     how long the proxy has to end what it has begun before the containers that answer it go. `hold`: how long those of
-    the release before stay after a blue-green deploy. `stable`: how long a service without any check must run to count
-    as healthy. `window`: when deploys are welcome (none: always)."""
+    the release before stay after a blue-green deploy. `stable`: how long what is new must have run, whatever
+    its checks say. `window`: when deploys are welcome (none: always)."""
 
     strategy: Strategy = "recreate"
     proxy: Proxy | None = None

@@ -106,7 +106,8 @@ def _beside(run: Run, project: Project, names: Sequence[str], old: Mapping[str, 
         up(target, project, [name], dependencies=False, beside=len(old[name]) + new)
     wait_healthy(
         target, project, names, checks=switch.checks(target.host, dict.fromkeys(names)), stable=deploy.stable,
-        timeout=switch.patience(deploy, project), without=frozenset(id for name in names for id in old[name]),
+        timeout=switch.patience(deploy, project), settled=deploy.stable,
+        without=frozenset(id for name in names for id in old[name]),
     )  # fmt: skip
 
 

@@ -24,10 +24,10 @@ CHECK = HttpCheck("localhost", 80, "/health")
 
 
 def verdict(*, one_shot: bool = False, restarts: int = 0, check: Check | None = None, answer: Answer | None = None,
-            age: float = 100, service: Service | None = None, **changes: Any) -> Verdict:  # fmt: skip
+            age: float = 100, settled: float = 0, service: Service | None = None, **changes: Any) -> Verdict:  # fmt: skip
     return judge(
         service or Service("api", "x"), container(**changes), one_shot=one_shot, restarts=restarts, check=check,
-        answer=answer, now=STARTED + age, stable=5,
+        answer=answer, now=STARTED + age, stable=5, settled=settled,
     )  # fmt: skip
 
 
@@ -42,6 +42,15 @@ def exited(code: int = 0, **more: Any) -> dict[str, Any]:
 def test_running_counts_after_a_while() -> None:
     assert verdict(age=5).good
     assert verdict(age=4) == Verdict("running for 4 s")
+
+
+def test_what_is_healthy_must_also_have_run_for_a_while() -> None:
+    early = verdict(age=2, settled=3, state=health("healthy"))
+    assert (early.good, early.failed, early.seen) == (False, False, "healthy, running for 2 s")
+    assert verdict(age=3, settled=3, state=health("healthy")).good
+    early = verdict(age=2, settled=3, check=CHECK, answer=Answer(0, 200))
+    assert (early.good, early.failed) == (False, False)
+    assert verdict(age=3, settled=3, check=CHECK, answer=Answer(0, 200)).good
 
 
 @pytest.mark.parametrize(
