@@ -71,8 +71,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left = {
         one
         for one in items
-        if one.path.stem in FULL and kind_of(one.name) in ("local", "in place")
-        and not one.get_closest_marker("both") and KIND.sub("ssh", one.nodeid) in known
+        if one.get_closest_marker("full")
+        or (
+            one.path.stem in FULL and kind_of(one.name) in ("local", "in place")
+            and not one.get_closest_marker("both") and KIND.sub("ssh", one.nodeid) in known
+        )
     }  # fmt: skip
     config.hook.pytest_deselected(items=list(left))
     items[:] = [one for one in items if one not in left]

@@ -16,13 +16,17 @@ from .tally import Row
 
 PAGE = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- scripts/torture --write: from here -->", "<!-- to here -->"
-HEAD = ("what was done", "times", "in a run", "sets read to their end", "bad sets", "minutes")
+HEADS = {
+    "sets": ("what was done", "times", "in a run", "sets read to their end", "bad sets", "minutes"),
+    "requests": ("what was done", "times", "in a run", "requests answered", "failed", "minutes"),
+}
 
 
-def section(name: str, rows: Sequence[Row], facts: Sequence[str]) -> str:
-    """A case: its heading, its rows in Markdown, and the machine below."""
-    cells = [list(HEAD), *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(HEAD))]
+def section(name: str, rows: Sequence[Row], facts: Sequence[str], proven: str) -> str:
+    """A case: its heading, its rows in Markdown, and the machine below. `proven`: what was counted, of `HEADS`."""
+    head = HEADS[proven]
+    cells = [list(head), *(_cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
     lines = ["| " + " | ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)) + " |"
              for line in cells]  # fmt: skip
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
@@ -30,7 +34,7 @@ def section(name: str, rows: Sequence[Row], facts: Sequence[str]) -> str:
 
 
 def _cells(row: Row) -> list[str]:
-    return [row.what, f"{row.times:,}", f"{row.hits:,}", str(row.proven), str(row.bad), f"{row.seconds / 60:.1f}"]
+    return [row.what, f"{row.times:,}", f"{row.hits:,}", f"{row.proven:,}", str(row.bad), f"{row.seconds / 60:.1f}"]
 
 
 def facts(seed: int) -> list[str]:
