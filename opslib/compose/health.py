@@ -90,6 +90,52 @@ def parse_poll(text: str) -> tuple[float, list[Container], dict[str, Answer]]:
     return float(parts["now"][0]), containers, answers
 
 
+class Looks:
+    """Looks at the containers of services but those `without`, one round trip each, and judges them. What is not good
+    may still become it; what has failed will not, like a container that ended or restarted since the first look."""
+
+    def __init__(
+        self, target: Target, project: Project, services: Iterable[str], *, checks: Mapping[str, Check],
+        stable: float, without: Collection[str] = (),
+    ) -> None:  # fmt: skip
+        self._target, self._project, self._checks, self._stable = target, project, checks, stable
+        self.services, self._without = list(dict.fromkeys(services)), without
+        self._restarts: dict[str, int] = {}
+        self._asked: list[Asked] = []
+        self._began = time.monotonic()
+        self._stack = Stack(project.name, ())
+        self.blind = False
+        """Whether a check that there is could not be made yet, and can at the next look."""
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since they began."""
+        return time.monotonic() - self._began
+
+    def look(self) -> dict[str, Verdict]:
+        """The worst verdict on each service's containers."""
+        command = poll_command(self._target.host, self._project.name, self._asked)
+        now, seen, answers = parse_poll(read_all(self._target, command))
+        self._stack = stack = Stack(self._project.name, tuple(one for one in seen if one.id not in self._without))
+        self._asked = [
+            (container.id, check, addresses)
+            for name in self.services
+            if (check := self._checks.get(name)) is not None
+            for container in stack.service(name)
+            if container.state == "running"
+            and ((addresses := tuple(check.addresses(container))) or isinstance(check, CommandCheck))
+        ]
+        self.blind = bool(self._asked) and not answers
+        return {
+            name: _service(self._project, stack, name, self._restarts, self._checks.get(name), answers, now, self._stable)
+            for name in self.services
+        }
+
+    def failure(self, bad: Mapping[str, Verdict]) -> OpsError:
+        """What is said of services that are not healthy, with the last log lines of the first."""
+        return _failure(self._target, self._project, self._stack, bad, self.elapsed)
+
+
 def wait_healthy(
     target: Target,
     project: Project,
@@ -106,29 +152,14 @@ def wait_healthy(
     when it has run for `stable` seconds. A one-shot is when it has ended with 0. Raises OpsError with what was seen
     and the last log lines: at once when a container ends, restarts, or is unhealthy, else after `timeout` seconds.
     """
-    names, wait, began = list(dict.fromkeys(services)), _FIRST, time.monotonic()
-    restarts: dict[str, int] = {}
-    asked: list[Asked] = []
+    looks, wait = Looks(target, project, services, checks=checks, stable=stable, without=without), _FIRST
     good: set[str] = set()
-    while names:
-        command = poll_command(target.host, project.name, asked)
-        now, seen, answers = parse_poll(read_all(target, command))
-        stack = Stack(project.name, tuple(one for one in seen if one.id not in without))
-        asked = [
-            (container.id, check, addresses)
-            for name in names
-            if (check := checks.get(name)) is not None
-            for container in stack.service(name)
-            if container.state == "running"
-            and ((addresses := tuple(check.addresses(container))) or isinstance(check, CommandCheck))
-        ]
+    while looks.services:
         waiting: dict[str, Verdict] = {}
-        elapsed = time.monotonic() - began
-        for name in names:
-            verdict = _service(project, stack, name, restarts, checks.get(name), answers, now, stable)
+        for name, verdict in looks.look().items():
             limit = checks[name].seconds if name in checks else None
-            if verdict.failed or (not verdict.good and limit is not None and elapsed > limit):
-                raise _failure(target, project, stack, {name: verdict}, elapsed)
+            if verdict.failed or (not verdict.good and limit is not None and looks.elapsed > limit):
+                raise looks.failure({name: verdict})
             if not verdict.good:
                 waiting[name] = verdict
             elif name not in good:
@@ -136,9 +167,9 @@ def wait_healthy(
                 target.tell(Note(target.host.name, f"{name}: {verdict.seen}"))
         if not waiting:
             return
-        if elapsed > timeout:
-            raise _failure(target, project, stack, waiting, elapsed)
-        time.sleep(0 if asked and not answers else wait)
+        if looks.elapsed > timeout:
+            raise looks.failure(waiting)
+        time.sleep(0 if looks.blind else wait)
         wait = min(_LAST, wait * 1.3)
 
 

@@ -43,7 +43,7 @@ class Build(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     size_limit: Annotated[dict[str, Size], Parse(units.limits)] = field(default_factory=dict)
 
 
-Strategy = Literal["recreate", "rolling", "blue-green"]
+Strategy = Literal["recreate", "rolling", "blue-green", "canary"]
 
 
 class Proxy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,10 +55,19 @@ class Proxy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     upstreams: dict[str, Port]
 
 
+class Tolerance(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the new version may be worse than the old one while it is tried. `errors`: by how much the share of its
+    answers that are 5xx may be higher. `latency`: how many times as long 95 of 100 answers may take."""
+
+    errors: Annotated[float, Parse(units.percent)] = 0.01
+    latency: Annotated[float, Parse(units.factor)] = 2.0
+
+
 class Deploy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a release goes live. `single` are services of which there may never be an old and a new one at once. `drain`:
     how long the proxy has to end what it has begun before the containers that answer it go. `hold`: how long those of
-    the release before stay after a blue-green deploy. `stable`: how long a service without any check must run to count
+    the release before stay after a blue-green deploy, or a canary is watched. `weight`: the percentage of requests that
+    a canary gets, `tolerance` what it may be worse. `stable`: how long a service without any check must run to count
     as healthy. `window`: when deploys are welcome (none: always)."""
 
     strategy: Strategy = "recreate"
@@ -66,6 +75,8 @@ class Deploy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     single: tuple[str, ...] = ()
     drain: Seconds = 30.0
     hold: Seconds = 600.0
+    weight: Annotated[int, Parse(units.weight)] = 10
+    tolerance: Tolerance = Tolerance()
     backup_first: bool = False
     keep_releases: Count = 5
     health: dict[str, HealthSpec] = field(default_factory=dict)
