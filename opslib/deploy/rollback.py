@@ -125,10 +125,11 @@ def _switch(back: Back) -> Step[Memo]:
         assert back.held is not None
         seconds = hold.go_back(run, back.held)
         run.result.update(switch_seconds=round(seconds, 3))
-        return f"{memo['roll']['proxy']} passed requests to release {back.old.id} again after {seconds:.1f} s"
+        return f"{memo['roll']['proxy']['name']} passed requests to release {back.old.id} again after {seconds:.1f} s"
 
     def show(memo: Memo) -> str:
-        return f"{memo['roll']['proxy']} is reloaded: the containers of {back.old.id} are still there, and serve again"
+        name = memo["roll"]["proxy"]["name"]
+        return f"{name} is reloaded: the containers of {back.old.id} are still there, and serve again"
 
     return Step("switch", look, do, roll.back, show=show)
 

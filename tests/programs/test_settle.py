@@ -7,6 +7,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,8 @@ for f in read/*; do
 done
 exit 0
 """
-ROLL = {"proxy": "nginx", "pins": "", "old": {"web": ["w1", "w2"], "api": ["a1"], "job": ["j1"]}}
+PROXY = {"kind": "nginx", "name": "nginx", "words": ["nginx"]}
+ROLL = {"old": {"web": ["w1", "w2"], "api": ["a1"], "job": ["j1"]}}
 SERVICES = {"w1": "web", "w2": "web", "a1": "api", "j1": "job", "n": "nginx"}
 OLD = {"w1", "w2", "a1", "j1", "n"}
 NEW = {"w3", "w4", "a2", "j2", "n"}
@@ -65,7 +67,7 @@ class Machine:
         program.write_text(DOCKER)
         program.chmod(0o755)
         self.target: Target = connect(Host(name="local", path=str(folder), docker=(str(program),)))
-        self.roll = {**ROLL, "pins": str(folder / "pins")}
+        self.roll: dict[str, Any] = {**ROLL, "proxy": {**PROXY, "folder": str(folder / "pins")}}
 
     def note(self, **texts: str) -> None:
         words = [word for name, text in texts.items() for word in (name.replace("__", "/"), text)]
@@ -275,7 +277,7 @@ def test_nothing_goes_back_to_what_is_not_whole(machine: Machine) -> None:
 
 
 def test_without_a_proxy_only_containers_are_settled(machine: Machine) -> None:
-    machine.roll = {**machine.roll, "proxy": "", "pins": ""}
+    machine.roll = {**machine.roll, "proxy": None}
     shutil.rmtree(machine.folder / "pins")
     machine.note(job__old="j1")
     assert machine.settle("begin")

@@ -13,7 +13,7 @@ from opslib.deploy import switch
 from opslib.deploy.strategies import hold, roll
 from opslib.deploy.strategies.choose import Split
 from opslib.errors import BadSettings
-from opslib.proxy import nginx
+from opslib.proxy import kinds
 from opslib.run import watchdog
 from opslib.run.step import Run
 from opslib.settings.model import Deploy, Strategy
@@ -39,18 +39,18 @@ def check(run: Run, strategy: Strategy, project: Project, stack: Stack, recreate
     if unknown:
         raise BadSettings(f"`deploy: single:` names {', '.join(unknown)}, and the compose files have no such service",
                           host=run.host, left="everything")  # fmt: skip
-    if spec.proxy is None:
+    proxy = kinds.of(spec.proxy)
+    if proxy is None:
         if strategy == "blue-green":
             raise BadSettings(
                 "the strategy blue-green needs a proxy that is told which of both serve", host=run.host,
                 left="everything", next="`deploy: proxy:` in the host file, or --strategy rolling",
             )  # fmt: skip
         return
-    inside = nginx.included(project, spec.proxy, run.host)
-    container = nginx.running(stack, spec.proxy)
-    own = [word for word in recreate.get(spec.proxy.service, ()) if not word.startswith("depends on ")]
-    if container is not None and not own:  # one that is recreated may be what mends it
-        nginx.refuse_broken(run.target, container, inside)
+    proxy.check(project, run.host)
+    own = [word for word in recreate.get(proxy.spec.service, ()) if not word.startswith("depends on ")]
+    if not own:  # one that is recreated may be what mends it
+        proxy.refuse_broken(run.target, project, stack)
 
 
 def early(orphans: Sequence[Container], ways: Split) -> list[Container]:
@@ -65,19 +65,17 @@ def looked(
 ) -> Memo | None:  # fmt: skip
     """The memo of a roll, `before` being the way back; None where there is nothing to double and no proxy to tell that
     containers were recreated."""
-    spec = run.target.host.deploy.proxy
-    if not ways.doubled and not (spec and ways.stopped):
+    proxy = kinds.of(run.target.host.deploy.proxy)
+    if not ways.doubled and not (proxy and ways.stopped):
         return None
-    inside = nginx.included(project, spec, run.host) if spec else ""
     ran = {one.service for one in stack.running}
     if not run.plan:
         stack = look(run.target, project.name)
-        proxy = nginx.running(stack, spec) if spec else None
         if proxy is not None:
-            nginx.refuse_broken(run.target, proxy, inside)
+            proxy.refuse_broken(run.target, project, stack)
     late = [one for one in orphans if one not in early(orphans, ways)]
-    told = roll.memo(run.target, stack, list(ways.doubled), inside, at_once=strategy == "blue-green")
-    behind = spec.upstreams if spec and told["proxy"] else {}
+    told = roll.memo(run.target, project, stack, list(ways.doubled), at_once=strategy == "blue-green")
+    behind = proxy.spec.upstreams if proxy and told["proxy"] else {}
     keeps = told["at once"] and any(name in behind for name in ways.doubled)
     return {
         **before, "roll": told, "why": dict(ways.doubled),
@@ -144,7 +142,7 @@ def show(memo: Memo) -> str:
             "before it is healthy"
         )
     if behind:
-        words.append(f"{behind} is told" + (" of all at once" if memo["roll"]["at once"] else ""))
+        words.append(f"{behind['name']} is told" + (" of all at once" if memo["roll"]["at once"] else ""))
     if memo["hold"]:
         words.append(f"the old ones behind it stay for {memo['hold']:.0f} s")
     return ", ".join(words + [f"remove {name}" for name in memo["remove"]])
