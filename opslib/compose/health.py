@@ -126,10 +126,20 @@ class Looks:
             and ((addresses := tuple(check.addresses(container))) or isinstance(check, CommandCheck))
         ]
         self.blind = bool(self._asked) and not answers
-        return {
-            name: _service(self._project, stack, name, self._restarts, self._checks.get(name), answers, now, self._stable)
-            for name in self.services
-        }
+        return {name: self._judge(name, stack, answers, now) for name in self.services}
+
+    def _judge(self, name: str, stack: Stack, answers: Mapping[str, Answer], now: float) -> Verdict:
+        service, check = self._project.services[name], self._checks.get(name)
+        one_shot, containers = name in self._project.one_shots(), stack.service(name)
+        verdicts = [
+            judge(service, c, one_shot=one_shot, restarts=self._restarts.setdefault(c.id, c.restart_count),
+                  check=check, answer=answers.get(c.id), now=now, stable=self._stable)
+            for c in containers
+        ]  # fmt: skip
+        if len(containers) < service.replicas:
+            verdicts.append(Verdict(f"{len(containers)} of {service.replicas} containers are there"))
+        worst = [v for v in verdicts if v.failed] or [v for v in verdicts if not v.good] or verdicts
+        return worst[0] if worst else Verdict("no container is wanted", good=True)
 
     def failure(self, bad: Mapping[str, Verdict]) -> OpsError:
         """What is said of services that are not healthy, with the last log lines of the first."""
@@ -171,30 +181,6 @@ def wait_healthy(
             raise looks.failure(waiting)
         time.sleep(0 if looks.blind else wait)
         wait = min(_LAST, wait * 1.3)
-
-
-def _service(
-    project: Project,
-    stack: Stack,
-    name: str,
-    restarts: dict[str, int],
-    check: Check | None,
-    answers: Mapping[str, Answer],
-    now: float,
-    stable: float,
-) -> Verdict:
-    """The worst verdict on the containers of a service."""
-    service, one_shots = project.services[name], project.one_shots()
-    containers = stack.service(name)
-    verdicts = [
-        judge(service, c, one_shot=name in one_shots, restarts=restarts.setdefault(c.id, c.restart_count),
-              check=check, answer=answers.get(c.id), now=now, stable=stable)
-        for c in containers
-    ]  # fmt: skip
-    if len(containers) < service.replicas:
-        verdicts.append(Verdict(f"{len(containers)} of {service.replicas} containers are there"))
-    worst = [v for v in verdicts if v.failed] or [v for v in verdicts if not v.good] or verdicts
-    return worst[0] if worst else Verdict("no container is wanted", good=True)
 
 
 def _failure(target: Target, project: Project, stack: Stack, bad: Mapping[str, Verdict], elapsed: float) -> OpsError:

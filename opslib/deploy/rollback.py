@@ -44,7 +44,7 @@ def steps(run: Run, options: RollbackOptions) -> list[AnyStep]:
     if not (back.recreate or back.files or back.env_write or back.orphans or back.held):
         run.note(f"release {back.current.id} is the same as {back.old.id}: nothing to do")
         return []
-    back.strategy = chosen(run, options.strategy)
+    back.strategy = chosen(run, options.strategy, back=True)
     check(run, back.strategy, back.project, back.seen, back.recreate)
     run.result.update(strategy=back.ways(run).as_json(back.strategy))
     _ask_about_migrations(run, back, options)

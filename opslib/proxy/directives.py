@@ -33,7 +33,7 @@ class Directive:
 
 
 def parse(text: str) -> tuple[Directive, ...]:
-    """The main file of what `nginx -T` prints; behind each `include`, whose path is absolute, stands what it includes."""
+    """The main file of what `nginx -T` prints. An `include` has an absolute path; behind it stands what it includes."""
     _, *parts = _FILE.split(text)
     files = dict(zip(parts[::2], parts[1::2], strict=True))
     return tuple(_block(_tokens(files[parts[0]]), files, posixpath.dirname(parts[0]))) if parts else ()

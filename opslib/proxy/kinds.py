@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from opslib.command import Command
 from opslib.compose.project import Project
 from opslib.compose.stack import Container, Stack
 from opslib.proxy import nginx
+from opslib.proxy.counting import Counting
 from opslib.proxy.servers import Server
-from opslib.settings.model import Proxy
+from opslib.settings.model import Host, Proxy
 from opslib.target.base import Target
 
 
@@ -52,6 +54,13 @@ class ReverseProxy(Protocol):
     def refresh(self, target: Target, project: Project, stack: Stack) -> None:
         """What it passes requests to was recreated: have it look again. It may say no, with a warning."""
 
+    def counting(self, target: Target, project: Project, stack: Stack) -> Counting:
+        """How the answers of servers are counted while it is told of old and new ones. Nothing is changed."""
+
+    def counts(self, host: Host, project: str, told: Mapping[str, Any], start: int) -> Command:
+        """What was counted since it was read up to `start`. Prints how far it is read now, then lines: how often, a
+        blank, and `ADDRESS|STATUS|SECONDS`."""
+
     def is_ours(self, path: str) -> bool:
         """Whether a path below the project's folder is one of its files."""
 
@@ -65,5 +74,5 @@ def script(told: Mapping[str, Any] | None) -> str:
     """For settle.bash: `$suffix` of the files, and `tell TENTHS SERVICE…`, which has it take the files of these
     services, or fails with it going on as before. Then it waits, so many tenths of a second at most, until what was
     passed on before has ended, and prints `late` where that was not enough. It is given `$folder` and the array
-    `words`."""
+    `words`. The array `counts`: the names of the files by which answers are counted."""
     return nginx.script() if told else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from opslib.compose.project import Project
@@ -91,9 +91,12 @@ def write(target: Target, folder: str, texts: Mapping[str, str]) -> None:
 
 def is_ours(path: str, spec: Proxy, suffix: str) -> bool:
     """Whether a path below the project's folder is a file that the proxy is told by."""
-    if posixpath.dirname(path) != posixpath.normpath(spec.folder):
-        return False
-    return posixpath.basename(path) in {f"opslib-{name}{suffix}" for name in spec.upstreams}
+    return is_one_of(path, spec, {f"opslib-{name}{suffix}" for name in spec.upstreams})
+
+
+def is_one_of(path: str, spec: Proxy, names: Collection[str]) -> bool:
+    """Whether a path below the project's folder is a file of the proxy's folder with one of these names."""
+    return posixpath.dirname(path) == posixpath.normpath(spec.folder) and posixpath.basename(path) in names
 
 
 def _holds(path: str, folder: str) -> bool:

@@ -14,10 +14,13 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from opslib.compose.project import Project
+from opslib.compose.script import read_all
 from opslib.compose.stack import Container, Stack
 from opslib.errors import BadSettings, OpsError
 from opslib.events import Note
-from opslib.proxy import mount
+from opslib.proxy import mount, nginx_log
+from opslib.proxy.counting import Counting
+from opslib.proxy.directives import parse
 from opslib.proxy.servers import Server, weighted
 from opslib.target.docker import docker
 
@@ -127,15 +130,35 @@ class Nginx:
             said = (done.ended.stderr.strip().splitlines() or ["it does not say why"])[-1]
             target.tell(Note(target.host.name, f"{self.spec.service} could not be reloaded: {said}", warning=True))
 
+    def counting(self, target: Target, project: Project, stack: Stack) -> Counting:
+        """As `ReverseProxy`: by an access log of opslib's own, where the configuration leaves room for one."""
+        container = mount.running(stack, self.spec)
+        if container is None:
+            return Counting()
+        shown = read_all(target, docker(target.host, "exec", container.id, "nginx", "-T"))
+        found = nginx_log.counted(parse(shown), _inside(project, self.spec, target.host.name))
+        if not found.blocks:
+            return Counting(without=found.without)
+        default = None
+        if found.default:
+            built = docker(target.host, "exec", container.id, "nginx", "-V")
+            default = nginx_log.default_log(target.run(built).ended.stderr)
+        return Counting(nginx_log.texts(default), found.without)
+
+    def counts(self, host: Host, project: str, told: Mapping[str, Any], start: int) -> Command:
+        """As `ReverseProxy`."""
+        return nginx_log.read_command(host, project, told["words"][0], start)
+
     def is_ours(self, path: str) -> bool:
         """As `ReverseProxy`."""
-        return mount.is_ours(path, self.spec, SUFFIX)
+        return mount.is_ours(path, self.spec, SUFFIX) or mount.is_one_of(path, self.spec, nginx_log.FILES)
 
 
 def script() -> str:
     """As `kinds.script`."""
     text = resources.files("opslib.proxy").joinpath("nginx.bash").read_text(encoding="utf-8")
-    return f"inside={shlex.quote(RELOAD)}\n{text}"
+    log = f"counts=({' '.join(nginx_log.FILES)}) log={nginx_log.LOG}"
+    return f"inside={shlex.quote(RELOAD)}\n{log}\n{text}"
 
 
 def block(service: str, servers: Sequence[Server]) -> str:

@@ -12,28 +12,38 @@ import posixpath
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
+from opslib.compose.script import docker_script
 from opslib.proxy.directives import Directive
 
-HTTP, SERVER = "opslib.conf", "opslib.log"
+if TYPE_CHECKING:
+    from opslib.command import Command
+    from opslib.settings.model import Host
+
+FILES = _HTTP, _SERVER = "opslib.conf", "opslib.log"
 """The two files; no service's file can be called so."""
 
-FILE = "/dev/shm/opslib.log"
+LOG = "/dev/shm/opslib.log"
 """The log, in nginx's container: memory, which is there and may be written also where the root is read-only."""
 
 _PASSES = ("proxy_pass", "grpc_pass", "fastcgi_pass", "uwsgi_pass", "scgi_pass")
-_LOG = f"access_log {FILE} opslib if=$upstream_addr;\n"
+_LINE = f"access_log {LOG} opslib if=$upstream_addr;\n"
 _FORMAT = "log_format opslib '$upstream_addr|$upstream_status|$upstream_response_time';\n"
 
-READ = r"""[ -e "$1" ] || { echo 0; exit 0; }
+_READ = r"""[ -e "$1" ] || { echo 0; exit 0; }
 size=$(wc -c <"$1"); from=$2
 [ "$size" -ge "$from" ] || from=0
 if [ "$size" -lt 8000000 ]; then echo "$size"; else echo 0; fi
 tail -c "+$((from + 1))" "$1" | head -c "$((size - from))"
 [ "$size" -lt 8000000 ] || : >"$1"
 """
-"""POSIX sh for inside the container: `$1` the log, `$2` how far it was read. Prints how far it is read now, and what came
-since. It is emptied before it fills the memory."""
+# POSIX sh for inside the container: $1 the log, $2 how far it was read. Prints how far it is read now, and what came
+# since. It is emptied before it fills the memory.
+_COUNT = """l=label=com.docker.compose
+c=$(docker ps -q --filter "$l.project=$1" --filter "$l.service=$2" --filter "$l.oneoff=False" --filter status=running)
+docker exec "${c%%$'\\n'*}" sh -c "$3" sh "$4" "$5" |
+  { IFS= read -r now || exit; echo "$now"; LC_ALL=C sort | uniq -c; }"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +74,12 @@ def counted(configuration: Iterable[Directive], folder: str) -> Counted:
 def texts(default: str | None) -> dict[str, str]:
     """The two files by their names. `default`: nginx's own log, which goes on where there is no other."""
     own = f"access_log {default} combined;\n" if default is not None else ""
-    return {HTTP: f"{_FORMAT}{own}{_LOG}", SERVER: _LOG}
+    return {_HTTP: f"{_FORMAT}{own}{_LINE}", _SERVER: _LINE}
+
+
+def read_command(host: Host, project: str, service: str, start: int) -> Command:
+    """Read it on from `start` bytes, in the container of the service. Equal lines become one, with their number."""
+    return docker_script(host, _COUNT, project, service, _READ, LOG, str(start))
 
 
 def default_log(version: str) -> str:
@@ -92,7 +107,7 @@ def _logs(block: Directive) -> list[str]:
 
 def _asks(block: Directive, folder: str) -> bool:
     """Whether the block includes the file for servers."""
-    path = posixpath.join(folder, SERVER)
+    path = posixpath.join(folder, _SERVER)
     return any(one.name == "include" and fnmatchcase(path, one.words[-1]) for one in block.inside)
 
 

@@ -6,7 +6,7 @@ once: the watchdog only clears away what is too much, service by service, and wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -50,7 +50,7 @@ def memo(target: Target, project: Project, stack: Stack, services: Sequence[str]
 
 
 def settle_command(host: Host, state: str, what: str, project: str, roll: Mapping[str, Any], *services: str) -> Command:
-    """`begin`, `settle`, `switch`, `back`, `turn`, `end` or `close` of settle.bash; `turn` and `end` do not drain."""
+    """What settle.bash takes as its first word, from `begin` to `close`; `settle`, `switch` and `back` drain."""
     text = resources.files("opslib.deploy.strategies").joinpath("settle.bash").read_text(encoding="utf-8")
     drain = host.deploy.drain if what in ("settle", "switch", "back") else 0
     told = roll["proxy"] or {"folder": "", "words": []}
@@ -76,17 +76,22 @@ def script(target: Target, project: str, roll: Mapping[str, Any], what: str) -> 
     return f"{first} && {then}\n"
 
 
-def forward(run: Run, project: Project, roll: Mapping[str, Any], *, keep: bool = False) -> None:
-    """Have containers of this project in place of the old ones, one service after the other, or all at once. `keep`:
-    the old ones behind nginx stay for now. Raises OpsError with the old ones of the service in question still
-    serving."""
-    target, old = run.target, roll["old"]
-    order = [one for step in start_order(project) for one in step if one in old]
+def begin(run: Run, project: Project, roll: Mapping[str, Any]) -> None:
+    """Before anything new starts: note what there is, and pin the proxy to it."""
+    target = run.target
     target.run(bash('rm -rf -- "$1"', folder(target)))
     note(target, _before(target, project, look(target, project.name), roll))
-    settle(target, "begin", project.name, roll, *old)
+    settle(target, "begin", project.name, roll, *roll["old"])
+
+
+def forward(run: Run, project: Project, roll: Mapping[str, Any], *, keep: bool = False) -> None:
+    """When it has begun: have containers of this project in place of the old ones, one service after the other, or all
+    at once. `keep`: the old ones behind the proxy stay for now. Raises OpsError with the old ones of the service in
+    question still serving."""
+    target, old = run.target, roll["old"]
+    order = in_order(project, old)
     for names in [order] if roll["at once"] else [[name] for name in order]:
-        _beside(run, project, names, old)
+        beside(run, project, names, old)
         found = look(target, project.name)
         for name in names:
             new = [one for one in found.service(name) if one.id not in old[name]]
@@ -99,7 +104,14 @@ def forward(run: Run, project: Project, roll: Mapping[str, Any], *, keep: bool =
         settle(target, "close", project.name, roll)
 
 
-def _beside(run: Run, project: Project, names: Sequence[str], old: Mapping[str, Sequence[str]]) -> None:
+def in_order(project: Project, services: Collection[str]) -> list[str]:
+    """The services, what others need first."""
+    return [one for step in start_order(project) for one in step if one in services]
+
+
+def beside(run: Run, project: Project, names: Sequence[str], old: Mapping[str, Sequence[str]]) -> None:
+    """Have as many containers of the services as the project wants beside the old ones, and wait until they are
+    healthy. Those that are there already are left alone."""
     target, deploy = run.target, run.target.host.deploy
     for name in names:
         new = project.services[name].replicas
@@ -162,7 +174,9 @@ def back(run: Run, memo: Memo) -> None:
     stack = look(target, name)
     if wrong := _taken_over(target, memo, stack):
         old = {one: [c.id for c in stack.service(one) if c.state == "running"] for one in wrong}
-        forward(run, switch.previous(target, memo), {**memo["roll"], "old": old, "at once": False})
+        previous, again = switch.previous(target, memo), {**memo["roll"], "old": old, "at once": False}
+        begin(run, previous, again)
+        forward(run, previous, again)
     switch.back(run, memo)
 
 

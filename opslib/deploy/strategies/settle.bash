@@ -1,7 +1,8 @@
 # Old and new containers of services stand side by side: which of them serve, and which go. In .opslib/rolling/ stands
 # for each service SERVICE/old (ids), SERVICE/new (ids, from when they are healthy), old.conf and new.conf (what the proxy
-# reads), between.conf (the same when all is over). Each part may be cut off anywhere and done again.
-# $1 begin, settle or end (what does not count goes), switch (it stays, behind nginx), back (what counted before does
+# reads), between.conf (the same when all is over), mixed.conf (the same while new ones get a share). Each part may be cut
+# off anywhere and done again.
+# $1 begin, mix (both serve, and answers are counted by the files beside these folders), settle or end (what does not count goes), switch (it stays, behind nginx), back (what counted before does
 # again), turn (it does, and what does not count stays for now), or close; $2 that folder, $3 the project, $4 the proxy's
 # folder on this machine or "", $5 tenths of a second to drain, $6 how many words follow that its own script needs, then
 # these, then services (none: all). Before this text stands that script: it gives $suffix and `tell`.
@@ -33,6 +34,20 @@ put() {
     rm -f -- "$2"
   fi
 }
+
+[[ $what = mix ]] || for f in "${counts[@]}"; do rm -f -- "$folder/$f"; done
+if [[ $what = mix ]]; then
+  behind=()
+  for s; do
+    [[ -e $dir/$s/mixed.conf ]] || continue
+    behind+=("$s"); point "$s" "$dir/$s/mixed.conf" || exit
+  done
+  for f in "${counts[@]}"; do put "$dir/$f" "$folder/$f" || exit; done
+  tell "$drain" "${behind[@]}" && exit
+  unpoint "${behind[@]}"
+  for f in "${counts[@]}"; do rm -f -- "$folder/$f"; done
+  exit 1
+fi
 
 if [[ $what = close ]]; then
   behind=()

@@ -10,7 +10,7 @@ from opslib.compose.health import wait_healthy
 from opslib.compose.project import Project
 from opslib.compose.stack import Container, Stack, look
 from opslib.deploy import switch
-from opslib.deploy.strategies import hold, roll
+from opslib.deploy.strategies import canary, hold, roll
 from opslib.deploy.strategies.choose import Split
 from opslib.errors import BadSettings
 from opslib.proxy import kinds
@@ -22,12 +22,15 @@ from opslib.target.base import Target
 Memo = dict[str, Any]
 
 
-def chosen(run: Run, given: Strategy | None) -> Strategy:
-    """The strategy: what was typed, else the host file's. A plan says which and why."""
+def chosen(run: Run, given: Strategy | None, *, back: bool = False) -> Strategy:
+    """The strategy: what was typed, else the host file's. A plan says which and why. The way `back` is not tried first:
+    who takes it wants the old version for all."""
     strategy = given or run.target.host.deploy.strategy
+    why = "as --strategy says" if given else "the default" if strategy == Deploy().strategy else "as the host file says"
+    if back and strategy == "canary":
+        strategy, why = "rolling", "as there is nothing to try on the way back"
     if run.plan:
-        default = "the default" if strategy == Deploy().strategy else "as the host file says"
-        run.note(f"strategy {strategy}, {'as --strategy says' if given else default}")
+        run.note(f"strategy {strategy}, {why}")
     return strategy
 
 
@@ -41,9 +44,9 @@ def check(run: Run, strategy: Strategy, project: Project, stack: Stack, recreate
                           host=run.host, left="everything")  # fmt: skip
     proxy = kinds.of(spec.proxy)
     if proxy is None:
-        if strategy == "blue-green":
+        if strategy in ("blue-green", "canary"):
             raise BadSettings(
-                "the strategy blue-green needs a proxy that is told which of both serve", host=run.host,
+                f"the strategy {strategy} needs a proxy that is told which of both serve", host=run.host,
                 left="everything", next="`deploy: proxy:` in the host file, or --strategy rolling",
             )  # fmt: skip
         return
@@ -76,12 +79,15 @@ def looked(
     late = [one for one in orphans if one not in early(orphans, ways)]
     told = roll.memo(run.target, project, stack, list(ways.doubled), at_once=strategy == "blue-green")
     behind = proxy.spec.upstreams if proxy and told["proxy"] else {}
-    keeps = told["at once"] and any(name in behind for name in ways.doubled)
+    share = [name for name in ways.doubled if name in behind]
+    tried = canary.planned(run, project, stack, share) if strategy == "canary" else None
+    told["at once"] = told["at once"] or tried is not None
     return {
         **before, "roll": told, "why": dict(ways.doubled),
         "new": {name: project.services[name].replicas for name in ways.doubled},
         "by name": sorted(name for name in ways.doubled if name not in behind),
-        "hold": run.target.host.deploy.hold if keeps else 0,
+        "hold": run.target.host.deploy.hold if strategy == "blue-green" and share else 0,
+        "canary": tried,
         # Something new may only be content when what it asks for is new too.
         "first": sorted(one for one in ways.stopped if one in ran or not _needs(project, one) & ways.doubled.keys()),
         "remove": sorted({one.service for one in late}),
@@ -118,6 +124,9 @@ def rolled(run: Run, memo: Memo, orphans: Sequence[Container], tools: str | None
     contained = roll.arm(run, project.name, memo["roll"], tools)
     if keep and not contained:
         run.note(hold.NOT_KEPT, warning=True)
+    roll.begin(run, project, memo["roll"])
+    if memo["canary"]:
+        canary.tried(run, project, memo["roll"], memo["canary"])
     roll.forward(run, project, memo["roll"], keep=keep and contained)
     if keep and contained and tools is not None:
         hold.begin(run, memo["roll"], tools)
@@ -143,6 +152,8 @@ def show(memo: Memo) -> str:
         )
     if behind:
         words.append(f"{behind['name']} is told" + (" of all at once" if memo["roll"]["at once"] else ""))
+    if memo["canary"]:
+        words.append(canary.show(memo["canary"]))
     if memo["hold"]:
         words.append(f"the old ones behind it stay for {memo['hold']:.0f} s")
     return ", ".join(words + [f"remove {name}" for name in memo["remove"]])

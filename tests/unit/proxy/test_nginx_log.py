@@ -16,7 +16,9 @@ OWN = "access_log /var/log/nginx/own.log"
 
 def printed(**files: str) -> str:
     """What `nginx -T` prints: the main file first."""
-    return "".join(f"# configuration file /etc/nginx/{name.replace('__', '/')}.conf:\n{text}\n\n" for name, text in files.items())
+    return "".join(
+        f"# configuration file /etc/nginx/{name.replace('__', '/')}.conf:\n{text}\n\n" for name, text in files.items()
+    )
 
 
 def found(http: str, **files: str) -> Counted:
@@ -32,17 +34,29 @@ def test_words_quotes_braces_and_comments() -> None:
     user, http = parse(printed(nginx=text))
     assert user.words == ("user", "nginx")
     form, mapped, server = http.inside
-    assert form.words[1:] == ("main", "$remote_addr \"{x}\" it\\'s", "a;b")
+    assert form.words[1:] == ("main", '$remote_addr "{x}" it\\\'s', "a;b")
     assert mapped.inside[0].words == ("default", "")
     assert server.inside[0].words == ("location", "~", "^/a{2}")
-    assert (server.inside[0].inside[0].words, server.inside[1].words) == (("return", "200", "ok#1"), ("set", "$x", "${y}z"))
+    assert (server.inside[0].inside[0].words, server.inside[1].words) == (
+        ("return", "200", "ok#1"),
+        ("set", "$x", "${y}z"),
+    )
     assert parse("") == ()
 
 
 def test_what_is_included_stands_where_it_is_included() -> None:
-    one = found("include conf.d/*.conf; access_log /dev/stdout;", conf__d__other="", **{"conf.d__a": "server { listen 80; location / { proxy_pass http://web; } }"})
+    one = found(
+        "include conf.d/*.conf; access_log /dev/stdout;",
+        conf__d__other="",
+        **{"conf.d__a": "server { listen 80; location / { proxy_pass http://web; } }"},
+    )
     assert one == Counted(("server 80 location /",), (), False)
-    assert found("include conf.d/*.conf;", **{"conf.d__deep__a": "server { location / { proxy_pass http://web; } }"}).blocks == ()
+    assert (
+        found(
+            "include conf.d/*.conf;", **{"conf.d__deep__a": "server { location / { proxy_pass http://web; } }"}
+        ).blocks
+        == ()
+    )
 
 
 @pytest.mark.parametrize(

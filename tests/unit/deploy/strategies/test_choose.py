@@ -107,7 +107,7 @@ def test_what_is_waited_for_before_anything_is_doubled() -> None:
 
 def test_what_the_plan_says_of_services_that_no_proxy_is_told_of() -> None:
     memo: dict[str, Any] = {
-        "roll": {"proxy": {"name": "nginx"}, "old": {"api": ["1"], "job": ["2"]}, "at once": False}, "hold": 0, "why": {"api": ["image"], "job": ["image"]},
+        "roll": {"proxy": {"name": "nginx"}, "old": {"api": ["1"], "job": ["2"]}, "at once": False}, "hold": 0, "canary": None, "why": {"api": ["image"], "job": ["image"]},
             "new": {"api": 2, "job": 1}, "by name": ["job"], "remove": ["old"]}  # fmt: skip
     assert show(
         memo | {"roll": {**memo["roll"], "at once": True}, "hold": 600.0, "by name": [], "remove": []}
