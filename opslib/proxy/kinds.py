@@ -6,14 +6,14 @@ but the watchdog. So what it needs to know is JSON that stays in the recovery lo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from opslib.compose.project import Project
 from opslib.compose.stack import Container, Stack
-from opslib.proxy import nginx
+from opslib.proxy import host_nginx, nginx, traefik
 from opslib.proxy.servers import Server
-from opslib.settings.model import Proxy
+from opslib.settings.model import Proxy, ProxyKind
 from opslib.target.base import Target
 
 
@@ -43,8 +43,9 @@ class ReverseProxy(Protocol):
     def text(self, service: str, servers: Sequence[Server]) -> str:
         """The file while it is told which containers serve."""
 
-    def between(self, project: Project) -> Mapping[str, str]:
-        """For each service behind it the file between deploys, when containers may come and go; "" for none."""
+    def between(self, project: Project, stack: Stack) -> Mapping[str, str]:
+        """For each service behind it the file between deploys, when containers may come and go; "" for none. `stack`:
+        those that are there now."""
 
     def ready(self, target: Target, project: Project) -> None:
         """Before it starts for the first time: have the files between deploys there, where it cannot do without."""
@@ -58,7 +59,7 @@ class ReverseProxy(Protocol):
 
 def of(spec: Proxy | None) -> ReverseProxy | None:
     """The proxy of a host file."""
-    return nginx.Nginx(spec) if spec else None
+    return _KINDS[spec.kind](spec) if spec else None
 
 
 def script(told: Mapping[str, Any] | None) -> str:
@@ -66,4 +67,12 @@ def script(told: Mapping[str, Any] | None) -> str:
     services, or fails with it going on as before. Then it waits, so many tenths of a second at most, until what was
     passed on before has ended, and prints `late` where that was not enough. It is given `$folder` and the array
     `words`."""
-    return nginx.script() if told else ""
+    return _SCRIPTS[told["kind"]]() if told else ""
+
+
+_KINDS: Mapping[ProxyKind, Callable[[Proxy], ReverseProxy]] = {
+    "nginx": nginx.Nginx, "traefik": traefik.Traefik, "host-nginx": host_nginx.HostNginx,
+}  # fmt: skip
+_SCRIPTS: Mapping[ProxyKind, Callable[[], str]] = {
+    "nginx": nginx.script, "traefik": traefik.script, "host-nginx": host_nginx.script,
+}  # fmt: skip

@@ -45,6 +45,14 @@ if [[ $what = close ]]; then
   exit
 fi
 
+# Another file may need one that was never there.
+if [[ $what = begin ]]; then
+  for s in "$dir"/*/between.conf; do
+    s=${s%/*} s=${s##*/}
+    [[ -e $folder/opslib-$s$suffix ]] || put "$dir/$s/between.conf" "$folder/opslib-$s$suffix" || exit
+  done
+fi
+
 # Before `begin` has ended no new container is there, and nginx was not told anything.
 [[ $what = begin || -e $dir/begun ]] || exit 0
 if [[ $what = @(back|turn) ]]; then
