@@ -31,9 +31,10 @@ _HEAD = "# Written by opslib at each deploy; changes are lost.\n"
 
 RELOAD = r"""limit=$1 master=$2; shift 2
 title() { tr '\000' ' ' <"/proc/$1/cmdline"; }
+child() { while read -r key value; do [ "$key" != PPid: ] || { [ "$value" = "$master" ]; return; }; done <"$1/status"; }
 old=
 for p in /proc/[0-9]*; do
-  [ -z "$master" ] || grep -q "^PPid:[[:space:]]*$master\$" "$p/status" 2>/dev/null || continue
+  [ -z "$master" ] || child "$p" 2>/dev/null || continue
   case $(title "${p#/proc/}" 2>/dev/null) in "nginx: worker process"*) old="$old ${p#/proc/}" ;; esac
 done
 [ -n "$old" ] || { echo "no worker process of nginx is seen" >&2; exit 1; }
