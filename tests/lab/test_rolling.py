@@ -281,21 +281,8 @@ def test_a_proxy_that_the_deploy_would_break_goes_on(trial: Rolling) -> None:
 @pytest.fixture(scope="module")
 def watched(trial: Rolling) -> Rolling:
     """Where a container of the tools image can watch over a hold. On this machine that depends on what it is."""
-    words = [
-        "--pull",
-        "never",
-        "--privileged",
-        "--pid",
-        "host",
-        tools_tag(),
-        "nsenter",
-        "-t",
-        "1",
-        "-m",
-        "-n",
-        "--",
-        "true",
-    ]
+    words = ["--pull", "never", "--privileged", "--pid", "host", tools_tag(),
+             "nsenter", "-t", "1", "-m", "-n", "--", "true"]  # fmt: skip
     if (
         trial.kind == "local"
         and not trial.target.run(docker(trial.target.host, "run", "--rm", *words), check=False).ended.ok
