@@ -129,7 +129,7 @@ def _switch(back: Back) -> Step[Memo]:
 
     def show(memo: Memo) -> str:
         name = memo["roll"]["proxy"]["name"]
-        return f"{name} is reloaded: the containers of {back.old.id} are still there, and serve again"
+        return f"{name} is told: the containers of {back.old.id} are still there, and serve again"
 
     return Step("switch", look, do, roll.back, show=show)
 
@@ -187,7 +187,7 @@ def _up(back: Back) -> Step[Memo]:
             return None
         return {**_way_back(run, back), "services": services, "remove": sorted({one.service for one in orphans}),
                 "why": {name: stop_first(ways, name, back.recreate[name]) for name in services},
-                "gap": gap(ways, back.seen, services, back.current.gap)}  # fmt: skip
+                "gap": gap(back.strategy, back.seen, services, back.current)}  # fmt: skip
 
     def do(run: Run, memo: Memo) -> str:
         began = time.monotonic()

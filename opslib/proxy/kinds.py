@@ -6,16 +6,16 @@ but the watchdog. So what it needs to know is JSON that stays in the recovery lo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from opslib.command import Command
 from opslib.compose.project import Project
 from opslib.compose.stack import Container, Stack
-from opslib.proxy import nginx
+from opslib.proxy import host_nginx, nginx, nginx_log, traefik
 from opslib.proxy.counting import Counting
 from opslib.proxy.servers import Server
-from opslib.settings.model import Host, Proxy
+from opslib.settings.model import Host, Proxy, ProxyKind
 from opslib.target.base import Target
 
 
@@ -45,8 +45,9 @@ class ReverseProxy(Protocol):
     def text(self, service: str, servers: Sequence[Server]) -> str:
         """The file while it is told which containers serve."""
 
-    def between(self, project: Project) -> Mapping[str, str]:
-        """For each service behind it the file between deploys, when containers may come and go; "" for none."""
+    def between(self, project: Project, stack: Stack) -> Mapping[str, str]:
+        """For each service behind it the file between deploys, when containers may come and go; "" for none. `stack`:
+        those that are there now."""
 
     def ready(self, target: Target, project: Project) -> None:
         """Before it starts for the first time: have the files between deploys there, where it cannot do without."""
@@ -57,17 +58,13 @@ class ReverseProxy(Protocol):
     def counting(self, target: Target, project: Project, stack: Stack) -> Counting:
         """How the answers of servers are counted while it is told of old and new ones. Nothing is changed."""
 
-    def counts(self, host: Host, project: str, told: Mapping[str, Any], start: int) -> Command:
-        """What was counted since it was read up to `start`. Prints how far it is read now, then lines: how often, a
-        blank, and `ADDRESS|STATUS|SECONDS`."""
-
     def is_ours(self, path: str) -> bool:
         """Whether a path below the project's folder is one of its files."""
 
 
 def of(spec: Proxy | None) -> ReverseProxy | None:
     """The proxy of a host file."""
-    return nginx.Nginx(spec) if spec else None
+    return _KINDS[spec.kind](spec) if spec else None
 
 
 def script(told: Mapping[str, Any] | None) -> str:
@@ -75,4 +72,19 @@ def script(told: Mapping[str, Any] | None) -> str:
     services, or fails with it going on as before. Then it waits, so many tenths of a second at most, until what was
     passed on before has ended, and prints `late` where that was not enough. It is given `$folder` and the array
     `words`. The array `counts`: the names of the files by which answers are counted."""
-    return nginx.script() if told else ""
+    return _SCRIPTS[told["kind"]]() if told else ""
+
+
+def counts_command(host: Host, project: str, told: Mapping[str, Any], start: int) -> Command:
+    """What was counted since it was read up to `start`, where something is. It prints how far it is read now, then
+    lines: how often, a blank, and `ADDRESS|STATUS|SECONDS`."""
+    return _COUNTS[told["kind"]](host, project, told["words"], start)
+
+
+_KINDS: Mapping[ProxyKind, Callable[[Proxy], ReverseProxy]] = {
+    "nginx": nginx.Nginx, "traefik": traefik.Traefik, "host-nginx": host_nginx.HostNginx,
+}  # fmt: skip
+_SCRIPTS: Mapping[ProxyKind, Callable[[], str]] = {
+    "nginx": nginx.script, "traefik": traefik.script, "host-nginx": host_nginx.script,
+}  # fmt: skip
+_COUNTS: Mapping[ProxyKind, Callable[[Host, str, Sequence[str], int], Command]] = {"nginx": nginx_log.read_command}

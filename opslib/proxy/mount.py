@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def known(project: Project, spec: Proxy, host: str) -> None:
     """Raises BadSettings for a service that there is not."""
     for name in (spec.service, *spec.upstreams):
-        if name not in project.services:
+        if name and name not in project.services:
             raise BadSettings(
                 f"`deploy: proxy:` names {name}, and the compose files have no such service", host=host,
                 left="everything", next=f"its services are {', '.join(sorted(project.services))}",
@@ -53,6 +53,15 @@ def outside(container: Container, inside: str) -> str:
         if mount.source and _holds(inside, mount.destination):
             return mount.source + inside[len(mount.destination) :]
     return ""
+
+
+def refuse_other(container: Container, spec: Proxy, inside: str, host: str) -> None:
+    """Raises OpsError where the container was made without the folder."""
+    if not outside(container, inside):
+        raise OpsError(
+            f"{container.name} runs without {spec.folder} at {inside}, so it cannot be told anything", host=host,
+            left="everything", next=f"docker compose up -d --no-deps {container.service} there, and then deploy",
+        )  # fmt: skip
 
 
 def wanted(project: Project, spec: Proxy, inside: str) -> str:

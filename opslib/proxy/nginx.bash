@@ -6,6 +6,6 @@ tell() {
   list=$(containers --filter "$label.service=${words[0]}" --filter status=running) || return
   for c in $list; do
     docker exec "$c" nginx -t -q || return
-    docker exec "$c" sh -c "rm -f $log; $inside" sh "$1" || return
+    docker exec "$c" sh -c "rm -f $log; $inside" sh "$1" "" nginx || return
   done
 }

@@ -32,19 +32,22 @@ if TYPE_CHECKING:
 SUFFIX = ".conf"
 _HEAD = "# Written by opslib at each deploy; changes are lost.\n"
 
-RELOAD = r"""title() { tr '\000' ' ' <"/proc/$1/cmdline"; }
+RELOAD = r"""limit=$1 master=$2; shift 2
+title() { tr '\000' ' ' <"/proc/$1/cmdline"; }
+child() { while read -r key value; do [ "$key" != PPid: ] || { [ "$value" = "$master" ]; return; }; done <"$1/status"; }
 old=
 for p in /proc/[0-9]*; do
+  [ -z "$master" ] || child "$p" 2>/dev/null || continue
   case $(title "${p#/proc/}" 2>/dev/null) in "nginx: worker process"*) old="$old ${p#/proc/}" ;; esac
 done
-[ -n "$old" ] || { echo "no worker process of nginx is seen in its container" >&2; exit 1; }
+[ -n "$old" ] || { echo "no worker process of nginx is seen" >&2; exit 1; }
 serving() { for w in $old; do
   case $(title "$w" 2>/dev/null) in "nginx: worker process is"*) ;; "nginx: worker process"*) return 0 ;; esac
 done; return 1; }
 ending() { for w in $old; do
   case $(title "$w" 2>/dev/null) in "nginx: worker process"*) return 0 ;; esac
 done; return 1; }
-nginx -s reload || exit
+"$@" -s reload || exit
 n=0
 while serving; do
   [ "$n" -lt 200 ] || { echo "nginx goes on with its old configuration; its log says why" >&2; exit 1; }
@@ -52,11 +55,12 @@ while serving; do
 done
 n=0
 while ending; do
-  [ "$n" -lt "$1" ] || { [ "$1" = 0 ] || echo late; exit 0; }
+  [ "$n" -lt "$limit" ] || { [ "$limit" = 0 ] || echo late; exit 0; }
   n=$((n + 1)); sleep 0.1
 done"""
-"""POSIX sh for inside the container: reload, wait until the new workers have taken over, and then, for `$1` tenths of a
-second at most, until the old ones have ended what they had begun; `late` where they had not."""
+"""POSIX sh where nginx runs: reload, wait until the new workers have taken over, and then, for `$1` tenths of a second
+at most, until the old ones have ended what they had begun; `late` where they had not. `$2` is the master process whose
+workers are meant ("": all that are seen), then the command that is nginx."""
 
 
 class Nginx:
@@ -81,7 +85,9 @@ class Nginx:
     def refuse_broken(self, target: Target, project: Project, stack: Stack) -> None:
         """As `ReverseProxy`."""
         if container := mount.running(stack, self.spec):
-            _refuse_broken(target, container, _inside(project, self.spec, target.host.name))
+            inside = _inside(project, self.spec, target.host.name)
+            mount.refuse_other(container, self.spec, inside, target.host.name)
+            _refuse_broken(target, container, inside)
 
     def refuse_new(self, target: Target, project: Project, stack: Stack, run_id: str) -> None:
         """As `ReverseProxy`. What it cannot find yet may still be started."""
@@ -107,7 +113,7 @@ class Nginx:
         """As `ReverseProxy`."""
         return block(service, servers)
 
-    def between(self, project: Project) -> Mapping[str, str]:
+    def between(self, project: Project, stack: Stack) -> Mapping[str, str]:
         """The services by their names. "" for port 80, which is what `http://NAME` means without an upstream of that
         name; then nginx may ask Docker's name server again and again (`resolver`)."""
         return {
@@ -118,14 +124,16 @@ class Nginx:
     def ready(self, target: Target, project: Project) -> None:
         """As `ReverseProxy`: its configuration may need the upstreams."""
         folder = mount.wanted(project, self.spec, _inside(project, self.spec, target.host.name))
-        mount.write(target, folder, {f"opslib-{name}{SUFFIX}": text for name, text in self.between(project).items()})
+        texts = self.between(project, Stack(project.name))
+        mount.write(target, folder, {f"opslib-{name}{SUFFIX}": text for name, text in texts.items()})
 
     def refresh(self, target: Target, project: Project, stack: Stack) -> None:
         """As `ReverseProxy`: names are looked up anew."""
         container = mount.running(stack, self.spec)
         if container is None:
             return
-        done = target.run(docker(target.host, "exec", container.id, "sh", "-c", RELOAD, "sh", "0"), check=False)
+        words = ["exec", container.id, "sh", "-c", RELOAD, "sh", "0", "", "nginx"]
+        done = target.run(docker(target.host, *words), check=False)
         if not done.ended.ok:
             said = (done.ended.stderr.strip().splitlines() or ["it does not say why"])[-1]
             target.tell(Note(target.host.name, f"{self.spec.service} could not be reloaded: {said}", warning=True))
@@ -145,10 +153,6 @@ class Nginx:
             default = nginx_log.default_log(target.run(built).ended.stderr)
         return Counting(nginx_log.texts(default), found.without)
 
-    def counts(self, host: Host, project: str, told: Mapping[str, Any], start: int) -> Command:
-        """As `ReverseProxy`."""
-        return nginx_log.read_command(host, project, told["words"][0], start)
-
     def is_ours(self, path: str) -> bool:
         """As `ReverseProxy`."""
         return mount.is_ours(path, self.spec, SUFFIX) or mount.is_one_of(path, self.spec, nginx_log.FILES)
@@ -161,12 +165,14 @@ def script() -> str:
     return f"inside={shlex.quote(RELOAD)}\n{log}\n{text}"
 
 
-def block(service: str, servers: Sequence[Server]) -> str:
-    """An upstream that is called like the service. Where weights differ the worker processes take turns together
-    (`zone`): each for itself would give the first requests of every worker to the heaviest server."""
-    zone = f"    zone opslib-{service} 256k;\n" if weighted(servers) else ""
+def block(service: str, servers: Sequence[Server], others: Sequence[str] = ()) -> str:
+    """An upstream that is called like the service; `others` are asked where nobody answers at its servers. Where
+    weights differ the worker processes take turns together (`zone`): each for itself would give the first requests of
+    every worker to the heaviest server. Where some may not be there they learn that together."""
+    zone = f"    zone opslib-{service} 256k;\n" if weighted(servers) or others else ""
     lines = "".join(f"    server {one.address}{_weight(one)};\n" for one in servers)
-    return f"{_HEAD}upstream {service} {{\n{zone}{lines}}}\n"
+    more = "".join(f"    server {one} backup;\n" for one in others)
+    return f"{_HEAD}upstream {service} {{\n{zone}{lines}{more}}}\n"
 
 
 def _weight(server: Server) -> str:

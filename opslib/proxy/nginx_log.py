@@ -9,7 +9,7 @@ the http block: it asks for it with `include FOLDER/*.log;`.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -77,9 +77,9 @@ def texts(default: str | None) -> dict[str, str]:
     return {_HTTP: f"{_FORMAT}{own}{_LINE}", _SERVER: _LINE}
 
 
-def read_command(host: Host, project: str, service: str, start: int) -> Command:
-    """Read it on from `start` bytes, in the container of the service. Equal lines become one, with their number."""
-    return docker_script(host, _COUNT, project, service, _READ, LOG, str(start))
+def read_command(host: Host, project: str, words: Sequence[str], start: int) -> Command:
+    """As `kinds.counts_command`: equal lines become one."""
+    return docker_script(host, _COUNT, project, words[0], _READ, LOG, str(start))
 
 
 def default_log(version: str) -> str:

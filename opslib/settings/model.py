@@ -46,13 +46,35 @@ class Build(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 Strategy = Literal["recreate", "rolling", "blue-green", "canary"]
 
 
-class Proxy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """nginx in the stack. `folder` is the folder of the project that it mounts and includes files from; `upstreams` are
-    the services behind it with the port that each listens on."""
+ProxyKind = Literal["nginx", "traefik", "host-nginx"]
 
-    service: str
-    folder: ProjectPath
+
+class Proxy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What stands in front, and is told where requests go. `folder` is where it reads that from: a folder of the
+    project that the `service` mounts, or an absolute one where nginx runs on the machine itself, called by `command`.
+    `upstreams` are the services behind it with the port that each listens on; `api` is the port of Traefik's API."""
+
+    kind: ProxyKind = "nginx"
+    service: str = ""
+    folder: str
     upstreams: dict[str, Port]
+    api: Port | None = None
+    command: Words | None = None
+
+    def __post_init__(self) -> None:
+        on_host = self.kind == "host-nginx"
+        if not self.service and not on_host:
+            raise ValueError(f"give `service`, the one that is {self.kind}; nginx on the server is `kind: host-nginx`")
+        if self.service and on_host:
+            raise ValueError("`service` is of the stack, and `kind: host-nginx` is nginx on the server")
+        if self.api is not None and self.kind != "traefik":
+            raise ValueError("`api` goes with `kind: traefik`")
+        if self.command is not None and not on_host:
+            raise ValueError("`command` goes with `kind: host-nginx`")
+        try:
+            (units.absolute_path if on_host else units.project_path)(self.folder)
+        except ValueError as error:
+            raise ValueError(f"`folder`: {error}, found {self.folder!r}") from None
 
 
 class Tolerance(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

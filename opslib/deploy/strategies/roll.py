@@ -6,6 +6,7 @@ once: the watchdog only clears away what is too much, service by service, and wh
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from importlib import resources
 from typing import Any
@@ -95,7 +96,7 @@ def forward(run: Run, project: Project, roll: Mapping[str, Any], *, keep: bool =
         found = look(target, project.name)
         for name in names:
             new = [one for one in found.service(name) if one.id not in old[name]]
-            note(target, _after(target, found, roll, name, new))
+            note(target, _after(target, project, found, roll, name, new))
         said = settle(target, "switch" if keep else "settle", project.name, roll, *names)
         if "late" in said.split():
             run.note(f"{', '.join(names)}: requests to the old version took longer than "
@@ -130,16 +131,19 @@ def _before(target: Target, project: Project, stack: Stack, roll: Mapping[str, A
         notes[f"{name}/old"] = " ".join(ids)
         notes.update(_pin(target, stack, roll, name, "old", [one for one in stack.service(name) if one.id in ids]))
     if proxy and roll["proxy"]:
-        notes.update({f"{name}/between.conf": text for name, text in proxy.between(project).items()})
+        notes.update({f"{name}/between.conf": text for name, text in proxy.between(project, stack).items()})
     return notes
 
 
 def _after(
-    target: Target, stack: Stack, roll: Mapping[str, Any], name: str, new: Sequence[Container]
+    target: Target, project: Project, stack: Stack, roll: Mapping[str, Any], name: str, new: Sequence[Container]
 ) -> dict[str, str]:
     """What is noted when a service's new containers are healthy; `new` last, for it is what counts."""
-    pin = _pin(target, stack, roll, name, "new", new)
-    return {**pin, f"{name}/new": " ".join(one.id for one in new)}
+    notes, proxy = _pin(target, stack, roll, name, "new", new), kinds.of(target.host.deploy.proxy)
+    if notes and proxy:
+        alone = dataclasses.replace(stack, containers=tuple(new))
+        notes[f"{name}/between.conf"] = proxy.between(project, alone)[name]
+    return {**notes, f"{name}/new": " ".join(one.id for one in new)}
 
 
 def _pin(

@@ -1,11 +1,12 @@
 # Old and new containers of services stand side by side: which of them serve, and which go. In .opslib/rolling/ stands
 # for each service SERVICE/old (ids), SERVICE/new (ids, from when they are healthy), old.conf and new.conf (what the proxy
-# reads), between.conf (the same when all is over), mixed.conf (the same while new ones get a share). Each part may be cut
-# off anywhere and done again.
-# $1 begin, mix (both serve, and answers are counted by the files beside these folders), settle or end (what does not count goes), switch (it stays, behind nginx), back (what counted before does
-# again), turn (it does, and what does not count stays for now), or close; $2 that folder, $3 the project, $4 the proxy's
-# folder on this machine or "", $5 tenths of a second to drain, $6 how many words follow that its own script needs, then
-# these, then services (none: all). Before this text stands that script: it gives $suffix and `tell`.
+# reads), mixed.conf (the same while both serve), between.conf (the same when all is over); beside them the files by
+# which answers are counted meanwhile. Each part may be cut off anywhere and done again.
+# $1 begin, mix (both serve, and neither counts more), settle or end (what does not count goes), switch (it stays, behind
+# nginx), back (what counted before does again), turn (it does, and what does not count stays for now), or close; $2 that
+# folder, $3 the project, $4 the proxy's folder on this machine or "", $5 tenths of a second to drain, $6 how many words
+# follow that its own script needs, then these, then services (none: all). Before this text stands that script: it gives
+# $suffix, `tell`, and in the array $counts the names of the files that count.
 what=$1 dir=$2 project=$3 folder=$4 drain=$5 words=("${@:7:$6}")
 shift $((6 + $6))
 label=label=com.docker.compose
@@ -35,7 +36,8 @@ put() {
   fi
 }
 
-[[ $what = mix ]] || for f in "${counts[@]}"; do rm -f -- "$folder/$f"; done
+uncount() { local f; for f in "${counts[@]}"; do rm -f -- "$folder/$f"; done; }
+
 if [[ $what = mix ]]; then
   behind=()
   for s; do
@@ -45,9 +47,10 @@ if [[ $what = mix ]]; then
   for f in "${counts[@]}"; do put "$dir/$f" "$folder/$f" || exit; done
   tell "$drain" "${behind[@]}" && exit
   unpoint "${behind[@]}"
-  for f in "${counts[@]}"; do rm -f -- "$folder/$f"; done
+  uncount
   exit 1
 fi
+uncount
 
 if [[ $what = close ]]; then
   behind=()
@@ -58,6 +61,14 @@ if [[ $what = close ]]; then
   if ((${#behind[@]})); then tell 0 "${behind[@]}" || { unpoint "${behind[@]}"; exit 1; }; fi
   rm -rf -- "$dir"
   exit
+fi
+
+# Another file may need one that was never there.
+if [[ $what = begin ]]; then
+  for s in "$dir"/*/between.conf; do
+    s=${s%/*} s=${s##*/}
+    [[ -e $folder/opslib-$s$suffix ]] || put "$dir/$s/between.conf" "$folder/opslib-$s$suffix" || exit
+  done
 fi
 
 # Before `begin` has ended no new container is there, and nginx was not told anything.

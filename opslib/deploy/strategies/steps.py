@@ -17,6 +17,7 @@ from opslib.proxy import kinds
 from opslib.run import watchdog
 from opslib.run.step import Run
 from opslib.settings.model import Deploy, Strategy
+from opslib.state.releases import Release
 from opslib.target.base import Target
 
 Memo = dict[str, Any]
@@ -165,11 +166,12 @@ def stop_first(ways: Split, name: str, why: Sequence[str]) -> str:
     return f"recreate {name} ({'; '.join(why)})" + (f", the old one stops first: {reason}" if reason else "")
 
 
-def gap(ways: Split, stack: Stack, services: Sequence[str], last: float | None) -> str:
-    """How long what is recreated does not serve, as far as that can be told beforehand."""
-    if last:
-        return f"; the last switch took {last:.0f} s"
-    stops = [one.stop_timeout for name in services if ways.stopped.get(name) for one in stack.service(name)]
+def gap(strategy: Strategy, stack: Stack, services: Sequence[str], last: Release | None) -> str:
+    """How long what is recreated does not serve, as far as that can be told beforehand: as long as with the last
+    release of the same strategy, or from the stop of what runs until it is healthy."""
+    if last is not None and last.gap and last.strategy == strategy:
+        return f"; the last switch took {last.gap:.0f} s"
+    stops = [one.stop_timeout for name in services for one in stack.service(name) if one.running]
     if not stops:
         return ""
     return f"; nothing answers there from its stop, which takes {max(stops)} s at most, until it is healthy again"

@@ -97,7 +97,7 @@ class Trial:
     def _answers(self) -> None:
         if not self._counts:
             return
-        command = self._proxy.counts(self._target.host, self._project.name, self._state["proxy"], self._read)
+        command = kinds.counts_command(self._target.host, self._project.name, self._state["proxy"], self._read)
         try:
             now, *lines = read_all(self._target, command).splitlines()
         except CommandFailed:  # it is being started anew, perhaps: what it said is lost, and health is watched

@@ -41,7 +41,7 @@ def test_the_upstream_of_a_service() -> None:
     assert nginx.block("api", [Server("172.18.0.5:80", 9), Server("172.18.0.6:80")]).splitlines()[2:-1] == [
         "    zone opslib-api 256k;", "    server 172.18.0.5:80 weight=9;", "    server 172.18.0.6:80;",
     ]  # fmt: skip
-    between = NGINX.between(project())
+    between = NGINX.between(project(), Stack("p"))
     assert "server api:8000;" in between["api"]
     assert (list(between), between["images"]) == (["api", "images"], ""), "its name alone means port 80"
 
