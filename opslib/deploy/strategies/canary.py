@@ -21,6 +21,11 @@ from opslib.run.step import Run
 
 Memo = dict[str, Any]
 
+NOT_CONTAINED = (
+    "no container of the tools image can run there: if the server is started anew while the new version is watched, "
+    "only the next run gives all requests to the old one again"
+)
+
 
 def planned(run: Run, project: Project, stack: Stack, services: Sequence[str]) -> Memo | None:
     """What is tried of these services, which the proxy is told of, and how; None where there are none: it goes on as a

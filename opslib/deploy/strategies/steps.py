@@ -119,15 +119,17 @@ def rolled(run: Run, memo: Memo, orphans: Sequence[Container], tools: str | None
             timeout=switch.patience(deploy, project),
         )  # fmt: skip
     gap = time.monotonic() - began if memo["first"] else 0.0
-    keep = bool(memo["hold"])
-    if keep:
+    keep, tries = bool(memo["hold"]), memo["canary"]
+    if keep or tries:
         tools = hold.tools_for(run, here)
     contained = roll.arm(run, project.name, memo["roll"], tools)
     if keep and not contained:
         run.note(hold.NOT_KEPT, warning=True)
+    if tries and not contained:
+        run.note(canary.NOT_CONTAINED, warning=True)
     roll.begin(run, project, memo["roll"])
-    if memo["canary"]:
-        canary.tried(run, project, memo["roll"], memo["canary"])
+    if tries:
+        canary.tried(run, project, memo["roll"], tries)
     roll.forward(run, project, memo["roll"], keep=keep and contained)
     if keep and contained and tools is not None:
         hold.begin(run, memo["roll"], tools)

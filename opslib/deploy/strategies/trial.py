@@ -102,8 +102,9 @@ class Trial:
             now, *lines = read_all(self._target, command).splitlines()
         except CommandFailed:  # it is being started anew, perhaps: what it said is lost, and health is watched
             return
-        self._read = int(now)
-        count(lines, self._servers)
+        if now.strip().isdecimal():
+            self._read = int(now)
+            count(lines, self._servers)
 
     def _compare(self, *, latency: bool) -> None:
         for name, pair in self._pairs.items():
