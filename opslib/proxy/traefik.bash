@@ -83,6 +83,7 @@ look_at() {
   printf '# overview\n'; ask "$c" "$port" /api/overview; echo
   printf '# raw\n'; ask "$c" "$port" /api/rawdata; echo
   since=$(date -d "$4" +%s)
+  printf '# age\n%s\n' "$(($(date +%s) - since))"
   # The last change in its folder: what was broken then is so still.
   for s in $(find "$folder" -printf '%C@\n'); do ((${s%.*} <= since)) || since=${s%.*}; done
   printf '# log\n'; faults "$c" "$since"

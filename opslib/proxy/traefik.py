@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 SUFFIX = ".yml"
 API = 8080  # the port of its API, where the host file does not say
+YOUNG = 20  # seconds after its start in which it may not have read everything yet
 _HEAD = "# Written by opslib at each deploy; changes are lost.\n"
 
 
@@ -52,7 +54,7 @@ class Traefik:
         return {"kind": "traefik", "name": self.spec.service, "folder": folder, "words": words}
 
     def refuse_broken(self, target: Target, project: Project, stack: Stack) -> None:
-        """As `ReverseProxy`; in one round trip."""
+        """As `ReverseProxy`; in one round trip, unless it was started just now and has not read everything yet."""
         container = mount.running(stack, self.spec)
         if container is None:
             return
@@ -60,7 +62,14 @@ class Traefik:
         mount.refuse_other(container, self.spec, inside, host)
         words = [container.id, str(self.spec.api or API), mount.outside(container, inside), container.started_at]
         look = docker_script(target.host, f'{_text()}\nlook_at "$@"', *words, *self.spec.upstreams)
-        wrong(sections(read_all(target, look)), self.spec, container, inside, host)
+        while True:
+            seen = sections(read_all(target, look))
+            try:
+                return wrong(seen, self.spec, container, inside, host)
+            except OpsError:
+                if int(seen["age"][0]) > YOUNG:
+                    raise
+            time.sleep(0.5)
 
     def refuse_new(self, target: Target, project: Project, stack: Stack, run_id: str) -> None:
         """As `ReverseProxy`: nothing, as Traefik has no test of a configuration. What it cannot start with is found by

@@ -86,7 +86,7 @@ def test_what_keeps_it_from_being_told(seen: dict[str, Any], what: str, next: st
 
 def test_a_file_that_no_deploy_has_written_yet_is_no_fault() -> None:
     said = ['|nginx: [emerg] host not found in upstream "api" in /etc/nginx/nginx.conf:9', "|nginx: test failed"]
-    broken = {**GOOD, "code": ["1"], "said": said, "dump": []}
+    broken = {**GOOD, "code": ["1"], "said": said, "dump": [], "master": []}
     wrong(broken, SPEC, ("nginx",), "h")
     wrong(GOOD, SPEC, ("nginx",), "h")
     with pytest.raises(OpsError, match="host not found"):
