@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from opslib.compose.project import Project
 from opslib.compose.script import read_all
 from opslib.compose.stack import Container, Stack
-from opslib.errors import BadSettings, OpsError
+from opslib.errors import BadSettings, CommandFailed, OpsError
 from opslib.events import Note
 from opslib.proxy import mount, nginx_log
 from opslib.proxy.counting import Counting
@@ -143,7 +143,10 @@ class Nginx:
         container = mount.running(stack, self.spec)
         if container is None:
             return Counting()
-        shown = read_all(target, docker(target.host, "exec", container.id, "nginx", "-T"))
+        try:
+            shown = read_all(target, docker(target.host, "exec", container.id, "nginx", "-T"))
+        except CommandFailed:  # it is broken, and about to be recreated: then it is asked again
+            return Counting()
         found = nginx_log.counted(parse(shown), _inside(project, self.spec, target.host.name))
         if not found.blocks:
             return Counting(without=found.without)

@@ -235,7 +235,7 @@ def killed_in(trial: Trial, step: str, after: float = 0, there: str = "run.log")
     deploy = subprocess.Popen([sys.executable, "-c", _DEPLOY, given], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     ended = None
     try:
-        trial.target.run(bash(_BEGUN, trial.target.state, step, there, limit=120))
+        trial.target.run(bash(_BEGUN, trial.target.state, step, there, limit=300))
         if after:
             time.sleep(after)
             ended = deploy.poll()

@@ -347,12 +347,12 @@ def test_somebody_else_says_how_it_ends(canary: Rolling) -> None:
         for word, outcome in (("abort", "failed"), ("promote", "good")):
             version(trial, f"to {word}")
             before, records = trial.of("web"), list[Record]()
-            deploy = threading.Thread(target=lambda found=records: found.append(trial.deploy()))
+            deploy = threading.Thread(target=lambda found=records: found.append(trial.deploy()), daemon=True)
             deploy.start()
-            wait_for(lambda: other.run(bash('[ -e "$1/rolling/watched" ]', other.state), check=False).ended.ok, 120)
+            wait_for(lambda: other.run(bash('[ -e "$1/rolling/watched" ]', other.state), check=False).ended.ok, 300)
             both = len(trial.of("web")), len(trial.of("api"))
             said = look_on(f"deploy.{word}", [other], lambda run, word=word: give(run, word))
-            deploy.join(120)
+            deploy.join(300)
             assert said.ok, said.hosts[0].error
             assert both == (3, 2), "one of each beside the old ones"
             result, error = records[0].hosts[0].result["canary"], records[0].hosts[0].error

@@ -27,16 +27,18 @@ NOT_CONTAINED = (
 )
 
 
-def planned(run: Run, project: Project, stack: Stack, services: Sequence[str]) -> Memo | None:
-    """What is tried of these services, which the proxy is told of, and how; None where there are none: it goes on as a
-    roll. Asks the proxy."""
+def planned(
+    run: Run, project: Project, stack: Stack, services: Sequence[str], told: Mapping[str, Any] | None
+) -> Memo | None:
+    """What is tried of these services, which the proxy is told of as `told` says, and how; None where there are none: it
+    goes on as a roll. Asks the proxy."""
     deploy, proxy = run.target.host.deploy, kinds.of(run.target.host.deploy.proxy)
-    if not services or proxy is None:
+    if not services or proxy is None or told is None:
         run.note("nothing new is behind a proxy that runs, so nothing is tried first: as rolling", warning=True)
         return None
     counting = proxy.counting(run.target, project, stack)
     if not counting.files:
-        run.note(f"{proxy.spec.service} cannot count answers, so health alone is watched{_why(counting.without)}",
+        run.note(f"{told['name']} cannot count answers, so health alone is watched{_why(counting.without)}",
                  warning=True)  # fmt: skip
     elif counting.without:
         run.note(f"of some requests no answers are counted{_why(counting.without)}", warning=True)

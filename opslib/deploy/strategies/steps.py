@@ -81,7 +81,8 @@ def looked(
     told = roll.memo(run.target, project, stack, list(ways.doubled), at_once=strategy == "blue-green")
     behind = proxy.spec.upstreams if proxy and told["proxy"] else {}
     share = [name for name in ways.doubled if name in behind]
-    tried = canary.planned(run, project, stack, share) if strategy == "canary" else None
+    tries = strategy == "canary" and ways.doubled
+    tried = canary.planned(run, project, stack, share, told["proxy"]) if tries else None
     told["at once"] = told["at once"] or tried is not None
     return {
         **before, "roll": told, "why": dict(ways.doubled),

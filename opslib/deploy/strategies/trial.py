@@ -29,7 +29,9 @@ class Trial:
     """`project` wants as many new containers as are tried, `state` is the roll's memo and `memo` the canary's; `stack`
     has all containers, old and new."""
 
-    def __init__(self, run: Run, project: Project, state: Mapping[str, Any], memo: Mapping[str, Any], stack: Stack):
+    def __init__(
+        self, run: Run, project: Project, state: Mapping[str, Any], memo: Mapping[str, Any], stack: Stack
+    ) -> None:
         proxy = kinds.of(run.target.host.deploy.proxy)
         assert proxy is not None, "it was planned with one"
         self._run, self._target, self._proxy = run, run.target, proxy
