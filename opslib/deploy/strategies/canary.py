@@ -30,8 +30,8 @@ NOT_CONTAINED = (
 def planned(
     run: Run, project: Project, stack: Stack, services: Sequence[str], told: Mapping[str, Any] | None
 ) -> Memo | None:
-    """What is tried of these services, which the proxy is told of as `told` says, and how; None where there are none: it
-    goes on as a roll. Asks the proxy."""
+    """What is tried of these services, of which the proxy is told as `told` says, and how; None where there are none,
+    and it goes on as a roll. Asks the proxy."""
     deploy, proxy = run.target.host.deploy, kinds.of(run.target.host.deploy.proxy)
     if not services or proxy is None or told is None:
         run.note("nothing new is behind a proxy that runs, so nothing is tried first: as rolling", warning=True)
