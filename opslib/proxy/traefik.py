@@ -65,7 +65,8 @@ class Traefik:
         while True:
             seen = sections(read_all(target, look))
             try:
-                return wrong(seen, self.spec, container, inside, host)
+                wrong(seen, self.spec, container, inside, host)
+                return
             except OpsError:
                 if int(seen["age"][0]) > YOUNG:
                     raise
