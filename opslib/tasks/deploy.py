@@ -25,6 +25,7 @@ _ENV = "When the env file was changed on the server: here or there, whose counts
     changes=True,
     together=True,
     default=True,
+    within="up",
     settings={
         "weight": "Of a canary: the percentage of requests that it gets",
         "hold": "How long a canary is watched, or the old ones of blue-green stay, like 5m",
@@ -184,8 +185,8 @@ def logs(
     return call.look(look)
 
 
-TASKS = (releases, rollback, ps, logs)
-STEPS = (promote, abort)
+TASKS = (deploy, promote, abort)
+OTHERS = (releases, rollback, ps, logs)
 
 
 def _env(given: str | None) -> EnvFrom | None:
