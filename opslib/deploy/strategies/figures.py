@@ -63,6 +63,11 @@ class Figures:
         words += [f"p95 {self.latency:.3f} s"] if self.latency is not None else []
         return ", ".join(words)
 
+    def short(self) -> str:
+        """`412: 4.1 % 5xx, 0.120 s`."""
+        late = f", {self.latency:.3f} s" if self.latency is not None else ""
+        return f"{self.requests}: {_share(self)} 5xx{late}" if self.requests else "0"
+
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
         return {"requests": self.requests, "errors": self.errors, "p95_seconds": self.latency}

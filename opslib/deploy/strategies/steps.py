@@ -154,10 +154,10 @@ def show(memo: Memo) -> str:
             f"no proxy is told of {names}: Docker's name server gives a new container from its start, "
             "before it is healthy"
         )
-    if behind:
-        words.append(f"{behind['name']} is told" + (" of all at once" if memo["roll"]["at once"] else ""))
     if memo["canary"]:
         words.append(canary.show(memo["canary"]))
+    if behind:
+        words.append(f"{behind['name']} is told" + (" of all at once" if memo["roll"]["at once"] else ""))
     if memo["hold"]:
         words.append(f"the old ones behind it stay for {memo['hold']:.0f} s")
     return ", ".join(words + [f"remove {name}" for name in memo["remove"]])

@@ -82,8 +82,9 @@ class Trial:
             if said is not None or left <= 0:
                 self._on("promoted" if said else "over", f"{said[1]} has said to go on" if said else "it goes on")
                 return
-            text = f"{self._figures()}, {left:.0f} s left"
-            self._target.tell(Standing(self._run.host, f"{self._memo['weight']} % for the new version", text))
+            self._target.tell(
+                Standing(self._run.host, f"{self._memo['weight']} %", f"{self._short()}; {left:.0f} s left")
+            )
             time.sleep(min(left, max(0.0, TURN - (time.monotonic() - turn))))
 
     # -- what is seen
@@ -144,10 +145,13 @@ class Trial:
         }  # fmt: skip
 
     def _figures(self) -> str:
-        if not self._counts:
-            return "the new version is healthy"
         both = sum(self._pairs.values(), Pair())
-        return f"new: {both.new.text()}; old: {both.old.text()}"
+        return f"new: {both.new.text()}; old: {both.old.text()}" if self._counts else "the new version is healthy"
+
+    def _short(self) -> str:
+        """The same in a line of a terminal."""
+        both = sum(self._pairs.values(), Pair())
+        return f"new {both.new.short()}; old {both.old.short()}" if self._counts else self._figures()
 
     def _of(self, name: str, new: bool) -> list[Container]:
         return [one for one in self._stack.service(name) if (one.id in self._state["old"][name]) != new]

@@ -43,7 +43,8 @@ def test_the_figures_are_said() -> None:
     assert fails_more(errors((17, 412), (7, 3700)), USUAL) == "new 5xx 4.1 % of 412 requests against 0.2 % of 3700"
     assert fails_more(errors((17, 412), (7, 3700)), Tolerance(errors=0.05)) is None
     assert Figures(1, 0, Counter({0.12: 1})).text() == "1 request, 0.0 % 5xx, p95 0.120 s"
-    assert Figures().text() == "0 requests"
+    assert (Figures().text(), Figures().short()) == ("0 requests", "0")
+    assert Figures(412, 17, Counter({0.12: 395})).short() == "412: 4.1 % 5xx, 0.120 s"
 
 
 def times(seconds: float, often: int, slow: float = 0, how_slow: float = 9) -> Figures:
