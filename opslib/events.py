@@ -39,6 +39,15 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How `what` stands, in a line that takes the place of the one before."""
+
+    host: str
+    what: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
     """One line that a command on `host` printed, shown as it comes (logs, a migration, a build)."""
 
@@ -55,7 +64,7 @@ class Note:
     warning: bool = False
 
 
-Event = StepStarted | StepEnded | Progress | Output | Note
+Event = StepStarted | StepEnded | Progress | Standing | Output | Note
 Tell = Callable[[Event], None]
 
 

@@ -90,6 +90,63 @@ def parse_poll(text: str) -> tuple[float, list[Container], dict[str, Answer]]:
     return float(parts["now"][0]), containers, answers
 
 
+class Looks:
+    """Looks at the containers of services but those `without`, one round trip each, and judges them. What is not good
+    may still become it; what has failed will not, like a container that ended or restarted since the first look."""
+
+    def __init__(
+        self, target: Target, project: Project, services: Iterable[str], *, checks: Mapping[str, Check],
+        stable: float, settled: float = 0.0, without: Collection[str] = (),
+    ) -> None:  # fmt: skip
+        self._target, self._project, self._checks = target, project, checks
+        self._stable, self._settled = stable, settled
+        self.services, self._without = list(dict.fromkeys(services)), without
+        self._restarts: dict[str, int] = {}
+        self._asked: list[Asked] = []
+        self._began = time.monotonic()
+        self._stack = Stack(project.name, ())
+        self.blind = False
+        """Whether a check that there is could not be made yet, and can at the next look."""
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since they began."""
+        return time.monotonic() - self._began
+
+    def look(self) -> dict[str, Verdict]:
+        """The worst verdict on each service's containers."""
+        command = poll_command(self._target.host, self._project.name, self._asked)
+        now, seen, answers = parse_poll(read_all(self._target, command))
+        self._stack = stack = Stack(self._project.name, tuple(one for one in seen if one.id not in self._without))
+        self._asked = [
+            (container.id, check, addresses)
+            for name in self.services
+            if (check := self._checks.get(name)) is not None
+            for container in stack.service(name)
+            if container.state == "running"
+            and ((addresses := tuple(check.addresses(container))) or isinstance(check, CommandCheck))
+        ]
+        self.blind = bool(self._asked) and not answers
+        return {name: self._judge(name, stack, answers, now) for name in self.services}
+
+    def _judge(self, name: str, stack: Stack, answers: Mapping[str, Answer], now: float) -> Verdict:
+        service, check = self._project.services[name], self._checks.get(name)
+        one_shot, containers = name in self._project.one_shots(), stack.service(name)
+        verdicts = [
+            judge(service, c, one_shot=one_shot, restarts=self._restarts.setdefault(c.id, c.restart_count),
+                  check=check, answer=answers.get(c.id), now=now, stable=self._stable, settled=self._settled)
+            for c in containers
+        ]  # fmt: skip
+        if len(containers) < service.replicas:
+            verdicts.append(Verdict(f"{len(containers)} of {service.replicas} containers are there"))
+        worst = [v for v in verdicts if v.failed] or [v for v in verdicts if not v.good] or verdicts
+        return worst[0] if worst else Verdict("no container is wanted", good=True)
+
+    def failure(self, bad: Mapping[str, Verdict]) -> OpsError:
+        """What is said of services that are not healthy, with the last log lines of the first."""
+        return _failure(self._target, self._project, self._stack, bad, self.elapsed)
+
+
 def wait_healthy(
     target: Target,
     project: Project,
@@ -108,29 +165,17 @@ def wait_healthy(
     Raises OpsError with what was seen and the last log lines: at once when a container ends, restarts, or is
     unhealthy, else after `timeout` seconds.
     """
-    names, wait, began = list(dict.fromkeys(services)), _FIRST, time.monotonic()
-    restarts: dict[str, int] = {}
-    asked: list[Asked] = []
+    looks, wait = (
+        Looks(target, project, services, checks=checks, stable=stable, settled=settled, without=without),
+        _FIRST,
+    )
     good: set[str] = set()
-    while names:
-        command = poll_command(target.host, project.name, asked)
-        now, seen, answers = parse_poll(read_all(target, command))
-        stack = Stack(project.name, tuple(one for one in seen if one.id not in without))
-        asked = [
-            (container.id, check, addresses)
-            for name in names
-            if (check := checks.get(name)) is not None
-            for container in stack.service(name)
-            if container.state == "running"
-            and ((addresses := tuple(check.addresses(container))) or isinstance(check, CommandCheck))
-        ]
+    while looks.services:
         waiting: dict[str, Verdict] = {}
-        elapsed = time.monotonic() - began
-        for name in names:
-            verdict = _service(project, stack, name, restarts, checks.get(name), answers, now, stable, settled)
+        for name, verdict in looks.look().items():
             limit = checks[name].seconds if name in checks else None
-            if verdict.failed or (not verdict.good and limit is not None and elapsed > limit):
-                raise _failure(target, project, stack, {name: verdict}, elapsed)
+            if verdict.failed or (not verdict.good and limit is not None and looks.elapsed > limit):
+                raise looks.failure({name: verdict})
             if not verdict.good:
                 waiting[name] = verdict
             elif name not in good:
@@ -138,35 +183,10 @@ def wait_healthy(
                 target.tell(Note(target.host.name, f"{name}: {verdict.seen}"))
         if not waiting:
             return
-        if elapsed > timeout:
-            raise _failure(target, project, stack, waiting, elapsed)
-        time.sleep(0 if asked and not answers else wait)
+        if looks.elapsed > timeout:
+            raise looks.failure(waiting)
+        time.sleep(0 if looks.blind else wait)
         wait = min(_LAST, wait * 1.3)
-
-
-def _service(
-    project: Project,
-    stack: Stack,
-    name: str,
-    restarts: dict[str, int],
-    check: Check | None,
-    answers: Mapping[str, Answer],
-    now: float,
-    stable: float,
-    settled: float,
-) -> Verdict:
-    """The worst verdict on the containers of a service."""
-    service, one_shots = project.services[name], project.one_shots()
-    containers = stack.service(name)
-    verdicts = [
-        judge(service, c, one_shot=name in one_shots, restarts=restarts.setdefault(c.id, c.restart_count),
-              check=check, answer=answers.get(c.id), now=now, stable=stable, settled=settled)
-        for c in containers
-    ]  # fmt: skip
-    if len(containers) < service.replicas:
-        verdicts.append(Verdict(f"{len(containers)} of {service.replicas} containers are there"))
-    worst = [v for v in verdicts if v.failed] or [v for v in verdicts if not v.good] or verdicts
-    return worst[0] if worst else Verdict("no container is wanted", good=True)
 
 
 def _failure(target: Target, project: Project, stack: Stack, bad: Mapping[str, Verdict], elapsed: float) -> OpsError:

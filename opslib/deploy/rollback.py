@@ -44,7 +44,7 @@ def steps(run: Run, options: RollbackOptions) -> list[AnyStep]:
     if not (back.recreate or back.files or back.env_write or back.orphans or back.held):
         run.note(f"release {back.current.id} is the same as {back.old.id}: nothing to do")
         return []
-    back.strategy = chosen(run, options.strategy)
+    back.strategy = chosen(run, options.strategy, back=True)
     check(run, back.strategy, back.project, back.seen, back.recreate)
     run.result.update(strategy=back.ways(run).as_json(back.strategy))
     _ask_about_migrations(run, back, options)
@@ -125,10 +125,11 @@ def _switch(back: Back) -> Step[Memo]:
         assert back.held is not None
         seconds = hold.go_back(run, back.held)
         run.result.update(switch_seconds=round(seconds, 3))
-        return f"{memo['roll']['proxy']} passed requests to release {back.old.id} again after {seconds:.1f} s"
+        return f"{memo['roll']['proxy']['name']} passed requests to release {back.old.id} again after {seconds:.1f} s"
 
     def show(memo: Memo) -> str:
-        return f"{memo['roll']['proxy']} is reloaded: the containers of {back.old.id} are still there, and serve again"
+        name = memo["roll"]["proxy"]["name"]
+        return f"{name} is told: the containers of {back.old.id} are still there, and serve again"
 
     return Step("switch", look, do, roll.back, show=show)
 
@@ -186,7 +187,7 @@ def _up(back: Back) -> Step[Memo]:
             return None
         return {**_way_back(run, back), "services": services, "remove": sorted({one.service for one in orphans}),
                 "why": {name: stop_first(ways, name, back.recreate[name]) for name in services},
-                "gap": gap(ways, back.seen, services, back.current.gap)}  # fmt: skip
+                "gap": gap(back.strategy, back.seen, services, back.current)}  # fmt: skip
 
     def do(run: Run, memo: Memo) -> str:
         began = time.monotonic()

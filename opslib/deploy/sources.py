@@ -15,7 +15,7 @@ from opslib.command import bash
 from opslib.deploy.context import Ignore, files_in
 from opslib.errors import BadSettings, OpsError
 from opslib.images.revision import Revision
-from opslib.proxy import nginx
+from opslib.proxy import kinds
 
 if TYPE_CHECKING:
     from opslib.settings.model import Host
@@ -116,7 +116,8 @@ def excluded(path: str, host: Host, env_file: str | None) -> bool:
     """Paths that are no files of the project: opslib's own, backups, the env file (which goes its own way), and what a
     deploy on this machine has written for the proxy."""
     folders = [".opslib", ".git"]
-    if nginx.is_ours(path, host.deploy.proxy):
+    proxy = kinds.of(host.deploy.proxy)
+    if proxy is not None and proxy.is_ours(path):
         return True
     if not host.backup.directory.startswith("/"):
         folders.append(posixpath.normpath(host.backup.directory))

@@ -17,7 +17,7 @@ from opslib.compose.stack import Container, look
 from opslib.compose.wanted import wanted
 from opslib.deploy import changes, keep, place
 from opslib.errors import OpsError
-from opslib.proxy import nginx
+from opslib.proxy import kinds
 from opslib.run import watchdog
 from opslib.run.step import Run
 from opslib.settings.model import Deploy, Host
@@ -80,9 +80,9 @@ def forward(
     tools: str | None,
 ) -> None:
     """Recreate the services and remove those that are no longer wanted. Raises OpsError."""
-    spec = run.target.host.deploy.proxy
-    if spec and spec.service in services and nginx.running(look(run.target, project.name), spec):
-        nginx.refuse_new(run.target, project, spec, run.id)
+    proxy = kinds.of(run.target.host.deploy.proxy)
+    if proxy and proxy.spec.service in services:
+        proxy.refuse_new(run.target, project, look(run.target, project.name), run.id)
     arm(run, before, tools)
     if orphans:
         remove(run.target, orphans)
@@ -92,9 +92,10 @@ def forward(
 
 
 def ready_proxy(target: Target, project: Project) -> None:
-    """Before nginx starts: what it includes is there."""
-    if spec := target.host.deploy.proxy:
-        nginx.write_between(target, project, spec)
+    """Before the proxy starts: what it reads is there."""
+    if proxy := kinds.of(target.host.deploy.proxy):
+        proxy.check(project, target.host.name)
+        proxy.ready(target, project)
 
 
 def back(run: Run, before: Memo) -> None:
@@ -114,8 +115,8 @@ def back(run: Run, before: Memo) -> None:
         healthy(target, project)
         if record is not None:
             _record(target, project, record)
-        if spec := target.host.deploy.proxy:
-            nginx.refresh(target, look(target, project.name), spec)
+        if proxy := kinds.of(target.host.deploy.proxy):
+            proxy.refresh(target, project, look(target, project.name))
         run.note(f"release {before['previous']} is back and healthy")
     watchdog.disarm(target, run.id)
 

@@ -149,7 +149,7 @@ def up_step(seen: Seen) -> Step[Memo]:
             return None
         return {**_way_back(run, seen), "services": services, "remove": sorted({one.service for one in orphans}),
                 "why": {name: stop_first(ways, name, seen.recreate[name]) for name in services},
-                "gap": gap(ways, seen.stack, services, seen.changes.gap)}  # fmt: skip
+                "gap": gap(seen.strategy, seen.stack, services, seen.last)}  # fmt: skip
 
     def do(run: Run, memo: Memo) -> str:
         began = time.monotonic()

@@ -82,7 +82,7 @@ def _in_container(target: Target, run_id: str, image: str, words: list[str]) -> 
         docker(
             target.host, "run", "-d", "--name", _name(run_id), "--restart", "unless-stopped", "--pull", "never",
             "--privileged", "--pid", "host", "--network", "none", "--user", "0:0", "--label", "opslib=1",
-            image, "nsenter", "-t", "1", "-m", "--", "bash", *words, *removal,
+            image, "nsenter", "-t", "1", "-m", "-n", "--", "bash", *words, *removal,
         ),
         check=False,
     )  # fmt: skip

@@ -34,6 +34,9 @@ KEYS = {
 }
 """The OPSLIB_* settings that stand for a key of the host file. OPSLIB_HOST chooses the host itself."""
 
+FLAGS = {"wait": "wait", "weight": "deploy.weight", "hold": "deploy.hold"}
+"""The options of tasks that stand for a key of the host file."""
+
 PROCESS = ("OPSLIB_SSH_CONFIG", "OPSLIB_TOOLS_BASE", "OPSLIB_AGE_IDENTITY", "OPSLIB_AGE_IDENTITY_FILE")
 """The OPSLIB_* settings that are no host's own: they hold for the whole process (`adopt`)."""
 
@@ -57,7 +60,8 @@ def load_host(
 ) -> Host:
     """The host's settings, whole and checked.
 
-    `overrides` are flags: a dotted key of the host file (one of `KEYS`' values) and its text. Raises BadSettings.
+    `overrides` are flags: a dotted key of the host file (one of the values of `KEYS` or `FLAGS`) and its text. Raises
+    BadSettings.
     """
     checked(root, name)
     settings = Settings(root, environ)
@@ -155,10 +159,12 @@ class Settings:
             if text := self.text(name):
                 place = name if self.environ.get(name) else f"{self.file.place(name)}: {name}"
                 root = yamlfile.merge(root, _nested(key, text, place))
+        flags = {key: flag for flag, key in FLAGS.items()}
         for key, text in overrides.items():
-            if key not in KEYS.values():
+            if key not in (*KEYS.values(), *flags):
                 raise ValueError(f"no flag sets {key!r}")
-            root = yamlfile.merge(root, _nested(key, text, f"--{key.replace('.', '-').replace('_', '-')}"))
+            place = f"--{flags.get(key) or key.replace('.', '-').replace('_', '-')}"
+            root = yamlfile.merge(root, _nested(key, text, place))
         return root
 
 

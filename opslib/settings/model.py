@@ -43,29 +43,62 @@ class Build(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     size_limit: Annotated[dict[str, Size], Parse(units.limits)] = field(default_factory=dict)
 
 
-Strategy = Literal["recreate", "rolling", "blue-green"]
+Strategy = Literal["recreate", "rolling", "blue-green", "canary"]
+
+
+ProxyKind = Literal["nginx", "traefik", "host-nginx"]
 
 
 class Proxy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """nginx in the stack. `folder` is the folder of the project that it mounts and includes files from; `upstreams` are
-    the services behind it with the port that each listens on."""
+    """What stands in front, and is told where requests go. `folder` is where it reads that from: a folder of the
+    project that the `service` mounts, or an absolute one where nginx runs on the machine itself, called by `command`.
+    `upstreams` are the services behind it with the port that each listens on; `api` is the port of Traefik's API."""
 
-    service: str
-    folder: ProjectPath
+    kind: ProxyKind = "nginx"
+    service: str = ""
+    folder: str
     upstreams: dict[str, Port]
+    api: Port | None = None
+    command: Words | None = None
+
+    def __post_init__(self) -> None:
+        on_host = self.kind == "host-nginx"
+        if not self.service and not on_host:
+            raise ValueError(f"give `service`, the one that is {self.kind}; nginx on the server is `kind: host-nginx`")
+        if self.service and on_host:
+            raise ValueError("`service` is of the stack, and `kind: host-nginx` is nginx on the server")
+        if self.api is not None and self.kind != "traefik":
+            raise ValueError("`api` goes with `kind: traefik`")
+        if self.command is not None and not on_host:
+            raise ValueError("`command` goes with `kind: host-nginx`")
+        try:
+            (units.absolute_path if on_host else units.project_path)(self.folder)
+        except ValueError as error:
+            raise ValueError(f"`folder`: {error}, found {self.folder!r}") from None
+
+
+class Tolerance(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the new version may be worse than the old one while it is tried. `errors`: by how much the share of its
+    answers that are 5xx may be higher. `latency`: how many times as long 95 of 100 answers may take."""
+
+    errors: Annotated[float, Parse(units.percent)] = 0.01
+    latency: Annotated[float, Parse(units.factor)] = 2.0
 
 
 class Deploy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a release goes live. `single` are services of which there may never be an old and a new one at once. `drain`:
     how long the proxy has to end what it has begun before the containers that answer it go. `hold`: how long those of
-    the release before stay after a blue-green deploy. `stable`: how long what is new must have run, whatever
-    its checks say. `window`: when deploys are welcome (none: always)."""
+    the release before stay after a blue-green deploy, or a canary is watched. `weight`: the percentage of requests that
+    a canary gets, `tolerance` what it may be worse. `stable`: how long what is new must have run, whatever its checks
+    say. `window`: when deploys are welcome (none: always)."""
 
     strategy: Strategy = "recreate"
     proxy: Proxy | None = None
     single: tuple[str, ...] = ()
     drain: Seconds = 30.0
     hold: Seconds = 600.0
+    weight: Annotated[int, Parse(units.weight)] = 10
+    tolerance: Tolerance = Tolerance()
     backup_first: bool = False
     keep_releases: Count = 5
     health: dict[str, HealthSpec] = field(default_factory=dict)

@@ -97,6 +97,24 @@ def percent(value: Scalar) -> float:
     return float(match[1]) / 100
 
 
+def weight(value: Scalar) -> int:
+    """`10` or `10%` as the number of percent, from 1 to 99."""
+    expected = "expected a share of the requests in percent, 1 to 99"
+    match = re.fullmatch(r"([0-9]{1,2}) ?%?", _number_or_text(value, expected))
+    if not match or int(match[1]) < 1:
+        raise ValueError(expected)
+    return int(match[1])
+
+
+def factor(value: Scalar) -> float:
+    """`2` or `1.5`: how many times as much, at least 1."""
+    expected = "expected a number like 1.5, at least 1"
+    text = _number_or_text(value, expected)
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) or float(text) < 1:
+        raise ValueError(expected)
+    return float(text)
+
+
 def reserve(value: Scalar) -> Reserve:
     """A percentage of the disk or a size."""
     try:

@@ -12,6 +12,7 @@ from invoke.collection import Collection
 from opslib.tasks.backup import TASKS as BACKUP
 from opslib.tasks.build import TASKS as BUILD
 from opslib.tasks.cron import TASKS as CRON
+from opslib.tasks.deploy import OTHERS
 from opslib.tasks.deploy import TASKS as DEPLOY
 from opslib.tasks.host import TASKS as HOST
 from opslib.tasks.migrate import TASKS as MIGRATE
@@ -22,14 +23,14 @@ if TYPE_CHECKING:
     from opslib import Hooks
 
 _GROUPS = {
-    "build": BUILD, "migrate": MIGRATE, "backup": BACKUP, "restore": RESTORE, "cron": CRON, "host": HOST,
-    "signals": SIGNALS,
+    "deploy": DEPLOY, "build": BUILD, "migrate": MIGRATE, "backup": BACKUP, "restore": RESTORE, "cron": CRON,
+    "host": HOST, "signals": SIGNALS,
 }  # fmt: skip
 
 
 def collection(root: str, hooks: Hooks | None = None) -> Collection:
     """All tasks for the project in the folder `root`; `hooks` as `opslib.namespace` takes them."""
-    ns = Collection(*DEPLOY)
+    ns = Collection(*OTHERS)
     for name, tasks in _GROUPS.items():
         ns.add_collection(Collection(name, *tasks))
     # A tuple: Invoke would copy a map key by key.

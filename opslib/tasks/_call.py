@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from opslib.errors import BadSettings, NeedsYes, OpsError
 from opslib.run.record import HostRecord, Record, failed, now, unforeseen
-from opslib.settings.load import LOCAL, bare_local, load_host
+from opslib.settings.load import FLAGS, LOCAL, bare_local, load_host
 from opslib.settings.select import select_hosts
 from opslib.tasks._connections import Connections
 from opslib.ui import Show, Ui
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class Call:
-    """What a task's body works with: where the project is, which hosts, which of the shared options; and Invoke's
-    context, for hooks."""
+    """What a task's body works with: where the project is, which hosts, which of the shared options, and (`flags`) of
+    those that stand for a key of the host file; and Invoke's context, for hooks."""
 
     spec: Spec
     root: Path
@@ -39,7 +39,7 @@ class Call:
     host: str | None = None
     plan: bool = False
     yes: bool = False
-    wait: str | None = None
+    flags: Mapping[str, str] = field(default_factory=dict)
     signal: bool = False
     json: bool = False
     debug: bool = False
@@ -89,8 +89,7 @@ class Call:
     def settings(self, name: str) -> Host:
         """A host's settings. Raises BadSettings, also where there is nothing that the task could work on."""
         if name not in self._settings:
-            overrides = {"wait": self.wait} if self.wait is not None else {}
-            host = load_host(self.root, name, overrides)
+            host = load_host(self.root, name, {FLAGS[flag]: text for flag, text in self.flags.items()})
             self.spec.require(self.root, host)
             self._settings[name] = host
         return self._settings[name]

@@ -11,7 +11,7 @@ from invoke.exceptions import Exit
 
 from opslib.errors import Cancelled, OpsError
 from opslib.run.record import unforeseen
-from opslib.settings.load import adopt
+from opslib.settings.load import FLAGS, adopt
 from opslib.tasks._call import Call
 from opslib.tasks._signals import Signalling
 from opslib.ui import Ui
@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 
 def perform(c: Context, spec: Spec, given: dict[str, Any]) -> Record:
     """Run a task's body, show how it ended, and return the record; raises Exit with its code where that is not 0."""
-    shared = ("host", "plan", "yes", "wait", "signal", "json", "debug")
+    shared = ("host", "plan", "yes", "signal", "json", "debug")
     options = {name: given.pop(name) for name in shared if name in given}
+    flags = {name: given.pop(name) for name in FLAGS if name in given}
     ui = Ui(json=options["json"], debug=options["debug"])
-    call = Call(spec, Path(c.config.opslib.root), ui, context=c, **options)
+    settings = {name: text for name, text in flags.items() if text is not None}
+    call = Call(spec, Path(c.config.opslib.root), ui, context=c, flags=settings, **options)
     signals = Signalling(call)
     try:
         adopt(call.root)

@@ -40,6 +40,12 @@ def _switched(result: Mapping[str, Any]) -> str:
     return f"{', '.join(beside)}: new ones beside the old ones{others}"
 
 
+def answered(ui: Ui, host: HostRecord) -> None:
+    """deploy.promote, deploy.abort."""
+    if host.ok:
+        ui.say(f"{host.result['deploy']} {'goes on' if host.result['answer'] == 'promote' else 'goes back'}")
+
+
 def migrated(ui: Ui, host: HostRecord) -> None:
     """migrate."""
     if "after" in host.result:

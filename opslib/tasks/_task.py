@@ -72,12 +72,16 @@ def task(
     together: bool = False,
     signals: bool = False,
     default: bool = False,
+    within: str = "",
+    settings: dict[str, str] | None = None,
     help: dict[str, str] | None = None,
 ) -> Callable[[Callable[..., Record]], OpsTask]:
-    """Make `body(call, **options) -> Record` the task `name` ("deploy", "backup.all").
+    """Make `body(call, **options) -> Record` the task `name` ("deploy", "backup.all"); `within` is what its namespace
+    calls it, where that is not the end of its name.
 
     Every task takes --host, --json and --debug, one that `changes` something --plan, --yes and --wait as well
-    (or those of them that `options` names), one with `signals` --signal. The body's own parameters are None or False by
+    (or those of them that `options` names), one with `signals` --signal. `settings` are options that stand for a key of
+    the host file (`FLAGS` of opslib.settings.load), with their help. The body's own parameters are None or False by
     default and explained in `help`. The task returns the record, or raises an Exit with the record's code.
     """
     shared = dict(_EVERY)
@@ -85,6 +89,7 @@ def task(
         shared[option] = _CHANGING[option]
     if signals:
         shared["signal"] = _SIGNAL
+    shared.update({option: (None, text) for option, text in (settings or {}).items()})
 
     def decorate(body: Callable[..., Record]) -> OpsTask:
         spec = Spec(name, body, needs, one_host, together)
@@ -104,7 +109,12 @@ def task(
         run.__doc__, run.__name__, run.__module__ = body.__doc__, body.__name__, body.__module__
         helps = {**(help or {}), **{key: text for key, (_, text) in shared.items()}}
         return OpsTask(
-            run, name=name.rsplit(".", 1)[-1], positional=(), default=default, auto_shortflags=False, help=helps
+            run,
+            name=within or name.rsplit(".", 1)[-1],
+            positional=(),
+            default=default,
+            auto_shortflags=False,
+            help=helps,
         )
 
     return decorate

@@ -1,4 +1,4 @@
-"""`inv deploy` and what belongs to it: the tasks without a namespace."""
+"""`inv deploy` and what belongs to it: `inv deploy.…`, and the tasks without a namespace."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from opslib.settings.model import Strategy
     from opslib.tasks._call import Call
 
-_STRATEGY = "recreate, rolling or blue-green, in place of the host file's"
+_STRATEGY = "recreate, rolling, blue-green or canary"
+_BACK = "recreate, rolling or blue-green"
+_INSTEAD = ", in place of the host file's"
 _ENV = "When the env file was changed on the server: here or there, whose counts"
 
 
@@ -22,11 +24,17 @@ _ENV = "When the env file was changed on the server: here or there, whose counts
     "deploy",
     changes=True,
     together=True,
+    default=True,
+    within="up",
+    settings={
+        "weight": "Of a canary: the percentage of requests that it gets",
+        "hold": "How long a canary is watched, or the old ones of blue-green stay, like 5m",
+    },
     help={
         "redeploy": "Recreate also what has not changed",
         "build": "Build also images whose sources have not changed",
         "env": _ENV,
-        "strategy": _STRATEGY,
+        "strategy": _STRATEGY + _INSTEAD,
         "orphan": "Volumes, folders or services whose data may be left unseen (commas between)",
         "anyway": "Also outside of the window of the host file, and on a frozen host",
         "freeze": "Deploy nothing, and let nobody else, for this reason",
@@ -62,13 +70,27 @@ def deploy(
         return call.carry_out(lambda run: gate.freeze_steps(freeze))
     if unfreeze:
         return call.carry_out(lambda run: gate.unfreeze_steps())
+    wanted = _strategy(strategy, _STRATEGY)
+    _used(call, wanted)
     here = call.this_machine()
     given_up = tuple(orphan.split(",")) if orphan is not None else ()
     options = DeployOptions(
         call.root, here, redeploy, build, _env(env), given_up, anyway, backup=backup_first(call),
-        strategy=_strategy(strategy),
+        strategy=wanted,
     )  # fmt: skip
     return call.carry_out(hooked(call, lambda run: steps(run, options), RECOVERIES), show=released)
+
+
+@task("deploy.promote")
+def promote(call: Call) -> Record:
+    """Go on with the canary that is being watched."""
+    return _answer(call, "promote")
+
+
+@task("deploy.abort")
+def abort(call: Call) -> Record:
+    """Go back from the canary that is being watched."""
+    return _answer(call, "abort")
 
 
 @task(
@@ -100,7 +122,7 @@ def releases(call: Call, show: str | None = None, check: bool = False) -> Record
     help={
         "to": "A release's id; default: the good one before the one that is live",
         "env": _ENV,
-        "strategy": _STRATEGY,
+        "strategy": _BACK + _INSTEAD,
     },
 )
 def rollback(call: Call, to: str | None = None, env: str | None = None, strategy: str | None = None) -> Record:
@@ -114,7 +136,8 @@ def rollback(call: Call, to: str | None = None, env: str | None = None, strategy
     from opslib.tasks._hooks import hooked
     from opslib.tasks._show import released
 
-    options = RollbackOptions(call.root, to, _env(env), backup_first(call), _strategy(strategy), call.confirm)
+    back = _strategy(strategy, _BACK)
+    options = RollbackOptions(call.root, to, _env(env), backup_first(call), back, call.confirm)
     wanted = hooked(call, lambda run: steps(run, options), RECOVERIES)
     return call.carry_out(wanted, show=released, instead=instead(options))
 
@@ -162,7 +185,8 @@ def logs(
     return call.look(look)
 
 
-TASKS = (deploy, releases, rollback, ps, logs)
+TASKS = (deploy, promote, abort)
+OTHERS = (releases, rollback, ps, logs)
 
 
 def _env(given: str | None) -> EnvFrom | None:
@@ -174,14 +198,36 @@ def _env(given: str | None) -> EnvFrom | None:
     return choices[given]
 
 
-def _strategy(given: str | None) -> Strategy | None:
+def _strategy(given: str | None, words: str) -> Strategy | None:
+    """The strategy that was typed, one of those in `words`."""
     from opslib.errors import BadSettings
 
-    known: tuple[Strategy, ...] = ("recreate", "rolling", "blue-green")
-    found = next((one for one in known if one == given), None)
+    known: tuple[Strategy, ...] = ("recreate", "rolling", "blue-green", "canary")
+    found = next((one for one in known if one == given and one in words), None)
     if given is not None and found is None:
-        raise BadSettings(f"--strategy {given!r}: expected recreate, rolling or blue-green")
+        raise BadSettings(f"--strategy {given!r}: expected {words}")
     return found
+
+
+def _used(call: Call, given: Strategy | None) -> None:
+    """Raises BadSettings for an option that the strategy would not look at."""
+    from opslib.errors import BadSettings
+
+    for host in call.hosts:
+        strategy = given or host.deploy.strategy
+        for flag, by in (("weight", ("canary",)), ("hold", ("canary", "blue-green"))):
+            if flag in call.flags and strategy not in by:
+                raise BadSettings(
+                    f"--{flag} goes with the strategy {' or '.join(by)}, and it is {strategy}", host=host.name,
+                    left="everything",
+                )  # fmt: skip
+
+
+def _answer(call: Call, word: str) -> Record:
+    from opslib.deploy.strategies.answer import give
+    from opslib.tasks._show import answered
+
+    return call.look(lambda run: give(run, word), show=answered)
 
 
 def backup_first(call: Call) -> Steps:

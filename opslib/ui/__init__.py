@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
 from opslib.errors import Cancelled
-from opslib.events import Event, Note, Output, Progress, StepEnded, StepStarted
+from opslib.events import Event, Note, Output, Progress, Standing, StepEnded, StepStarted
 from opslib.ui import ending
 from opslib.ui.person import Person
 from opslib.ui.plain import PlainScreen, redraws, speaks
@@ -51,6 +51,7 @@ class Ui:
         self._guard = threading.RLock()
         self._steps: dict[tuple[str, str], tuple[float, threading.Timer | None]] = {}
         self._meters: dict[tuple[str, str], tuple[Meter, float]] = {}
+        self._standing: dict[tuple[str, str], tuple[str, float]] = {}
         self._title = ""
         self._last: dict[str, deque[str]] = {}  # of each host, the last lines about it
         self._heading = ""  # a host's name, printed in front of the first line of its result, if there is one
@@ -104,6 +105,8 @@ class Ui:
                 self._ended(event)
             elif isinstance(event, Progress):
                 self._progress(event)
+            elif isinstance(event, Standing):
+                self._stands(event)
             elif isinstance(event, Output):
                 self._output(event)
             elif isinstance(event, Note):
@@ -153,8 +156,9 @@ class Ui:
         _, timer = self._steps.pop((event.host, event.step), (0.0, None))
         if timer is not None:
             timer.cancel()
-        for key in [key for key in self._meters if key[0] == event.host]:
-            del self._meters[key]
+        for lines in (self._meters, self._standing):
+            for key in [key for key in lines if key[0] == event.host]:
+                del lines[key]
         if event.status == "skipped" and not self._debug:
             return
         how = {"undone": " undone", "undo-failed": " could not be undone"}.get(event.status, "")
@@ -175,6 +179,14 @@ class Ui:
             del self._meters[key]
         if not self.person.asked:
             self.screen.running()
+
+    def _stands(self, event: Standing) -> None:
+        key, now = (event.host, event.what), time.monotonic()
+        said = self._standing[key][1] if key in self._standing else now
+        if isinstance(self.screen, PlainScreen) and now - said >= QUIET:
+            said = now
+            self._line(event.host, f"{clean(event.what)}: {clean(event.text)}")
+        self._standing[key] = (event.text, said)
 
     def _output(self, event: Output) -> None:
         if not self.raw:
@@ -217,6 +229,8 @@ class Ui:
             yield f"{self._prefix(host)}{step}", seconds(now - began), None
         for (host, what), (meter, _) in list(self._meters.items()):
             yield f"{self._prefix(host)}  {clean(what)}", "", meter
+        for (host, what), (text, _) in list(self._standing.items()):
+            yield f"{self._prefix(host)}  {clean(what)}", clean(text), None
 
     # -- the end
 

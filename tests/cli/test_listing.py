@@ -12,13 +12,13 @@ from opslib.tasks.backup import ENGINES
 
 CONTEXTS = {context.name: context for context in collection("/nowhere").to_contexts()}
 CHANGING = {
-    "deploy", "build.all", "build.push", "migrate.up", "migrate.down", "migrate.seed", "rollback",
+    "deploy.up", "build.all", "build.push", "migrate.up", "migrate.down", "migrate.seed", "rollback",
     *(f"{done}.{name}" for done in ("backup", "restore") for name in ("all", *ENGINES, "sqlite", "volumes", "files")),
     "backup.prune", "backup.drill", "backup.push", "backup.pull", "restore.undo",
 }  # fmt: skip
 HERE = {"cron.install", "cron.remove", "host.trust"}  # they change this machine only, and take no lock
 LOOKING = {
-    "build.sizes", "migrate.status", "releases", "ps", "logs", "backup.coverage", "backup.list", "backup.show", "backup.verify", "backup.key",
+    "deploy.promote", "deploy.abort", "build.sizes", "migrate.status", "releases", "ps", "logs", "backup.coverage", "backup.list", "backup.show", "backup.verify", "backup.key",
     "cron.show", "cron.catchup", "host.check", "signals.test",
 }  # fmt: skip
 

@@ -28,9 +28,13 @@ def test_every_task_is_in_the_table_with_what_it_says_of_itself(tmp_path: Path) 
     )  # fmt: skip
     rows = re.findall(r"(?m)^\| `inv ([\w.]+)[^|]*\| \S.*\|$", (ROOT / "README.md").read_text())
     full = {
-        {"backup": "backup.all", "build": "build.all", "migrate": "migrate.up", "restore": "restore.all"}.get(
-            name, name
-        )
+        {
+            "deploy": "deploy.up",
+            "backup": "backup.all",
+            "build": "build.all",
+            "migrate": "migrate.up",
+            "restore": "restore.all",
+        }.get(name, name)
         for name in rows
     }
     assert full == set(names(json.loads(listing.stdout)))

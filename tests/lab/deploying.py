@@ -21,7 +21,6 @@ from opslib.deploy.rollback import steps as rollback_steps
 from opslib.deploy.steps import RECOVERIES, steps
 from opslib.errors import OpsError
 from opslib.events import Event, Note
-from opslib.run import log
 from opslib.run.fleet import carry_out
 from opslib.run.record import Record
 from opslib.run.task import Task
@@ -226,17 +225,17 @@ here = connect(Host(name="local", path=root))
 options = DeployOptions(Path(root), here)
 carry_out(Task("deploy", lambda run: steps(run, options), known=RECOVERIES), [connect(host)])
 """
-_BEGUN = 'until [[ -e $1 && $(<"$1") == *"\\"step\\":\\"$2\\""* ]]; do sleep .01; done'
+_BEGUN = """until [[ -e $1/run.log && $(<"$1/run.log") == *"\\"step\\":\\"$2\\""* && -e $1/$3 ]]; do sleep .01; done"""
 
 
-def killed_in(trial: Trial, step: str, after: float = 0) -> None:
-    """Deploy in a process of its own, which is killed when the recovery log says that this step has begun, and so many
-    seconds later, unless it has ended by then."""
+def killed_in(trial: Trial, step: str, after: float = 0, there: str = "run.log") -> None:
+    """Deploy in a process of its own, which is killed when the recovery log says that this step has begun and a file is
+    `there` in `.opslib`, and so many seconds later, unless it has ended by then."""
     given = pickle.dumps((trial.host, str(trial.root))).hex()
     deploy = subprocess.Popen([sys.executable, "-c", _DEPLOY, given], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     ended = None
     try:
-        trial.target.run(bash(_BEGUN, log.path(trial.target), step, limit=120))
+        trial.target.run(bash(_BEGUN, trial.target.state, step, there, limit=300))
         if after:
             time.sleep(after)
             ended = deploy.poll()

@@ -1,4 +1,4 @@
-"""The strategies `rolling` and `blue-green` under load: old and new containers side by side behind nginx, what goes wrong
+"""The strategies `rolling`, `blue-green` and `canary` under load: old and new containers side by side behind nginx, what goes wrong
 in the middle, and `kill -9`. The app is asked by nobody but nginx to end: a SIGTERM ends it at once, whatever it has
 begun. The tests share one stack, and each leaves it whole."""
 
@@ -7,6 +7,7 @@ from __future__ import annotations
 import random
 import socket
 import subprocess
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +15,15 @@ from typing import Any
 
 import pytest
 
+from opslib.command import bash
 from opslib.deploy.options import DeployOptions
+from opslib.deploy.strategies.answer import give
 from opslib.deploy.strategies.hold import NOT_KEPT
 from opslib.images.tools import ensure_tools, tools_tag
+from opslib.run.fleet import look_on
+from opslib.run.record import Record
 from opslib.settings.model import Deploy, Proxy, Strategy
+from opslib.target.connect import connect
 from opslib.target.docker import docker
 from tests.conftest import need_server
 from tests.lab.deploying import Trial, killed_in, wait_for, with_
@@ -59,7 +65,8 @@ FROM ${IMAGES}python:3.11-slim
 COPY . /srv
 CMD ["python", "/srv/serve.py"]
 """
-# It is there at once, and answers 503 for a second: who asks it before it is healthy sees that.
+# It is there at once, and answers 503 for a second: who asks it before it is healthy sees that. A broken version passes its
+# health check, which does not say for which host it asks.
 SERVE = """
 import os, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -69,7 +76,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/slow":
             time.sleep(1)
-        self.send_response(200 if time.monotonic() > ready else 503)
+        broken = version.startswith(b"broken") and self.headers["Host"]
+        self.send_response(500 if broken else 200 if time.monotonic() > ready else 503)
         self.send_header("Content-Length", str(len(version)))
         self.end_headers()
         self.wfile.write(version)
@@ -82,12 +90,16 @@ Server(("", 8000), Handler).serve_forever()
 NGINX = """
 events {}
 http {
-    access_log off;
+    access_log /dev/null;
     include /etc/nginx/up/*.conf;
     server {
         listen 80;
         location / { proxy_pass http://web; }
-        location /api { proxy_pass http://api/; }
+        location /api {
+            access_log /dev/null;
+            include /etc/nginx/up/*.log;
+            proxy_pass http://api/;
+        }
     }
 }
 """
@@ -137,7 +149,7 @@ class Rolling(Trial):
 
     def settled(self) -> bool:
         """Whether no service stands between two versions, and nginx follows the services' names."""
-        left = self.sh("ls -d .opslib/rolling 2>/dev/null || true; cat nginx/up/*.conf")
+        left = self.sh("ls -d .opslib/rolling nginx/up/opslib.* 2>/dev/null || true; cat nginx/up/*.conf")
         return "/" not in left and "server web:8000;" in left and "server api:8000;" in left
 
     def clean(self) -> bool:
@@ -265,7 +277,7 @@ def test_a_proxy_that_somebody_broke_by_hand_is_found_before_anything_changes(tr
 
 def test_what_cannot_be_doubled_stops_first_and_says_why(trial: Rolling) -> None:
     trial.env(COLOR="green")
-    trial.write("nginx/nginx.conf", NGINX.replace("access_log off;", "access_log off; server_tokens off;"))
+    trial.write("nginx/nginx.conf", NGINX.replace("listen 80;", "listen 80; server_tokens off;"))
     plan = trial.good(trial.deploy(plan=True))
     what = next(one["what"] for one in plan["plan"] if one["step"] == "up")
     assert "recreate keep (environment COLOR), the old one stops first: it writes to data" in what
@@ -288,10 +300,104 @@ def test_a_proxy_that_the_deploy_would_break_goes_on(trial: Rolling) -> None:
     assert trial.counts == WHOLE
 
 
+@pytest.fixture
+def canary(trial: Rolling) -> Iterator[Rolling]:
+    """Deployed by canary, and watched for six seconds."""
+    usual = trial.host.deploy
+    trial.change(deploy=with_(trial.host, strategy="canary", weight=20, hold=6))
+    yield trial
+    trial.change(deploy=usual)
+
+
+def test_a_good_canary_goes_on(canary: Rolling) -> None:
+    trial = canary
+    version(trial, "canary")
+    plan = {one["step"]: one["what"] for one in trial.good(trial.deploy(plan=True))["plan"]}
+    assert "first 1 of api and 1 of web get 20 % of the requests for 6 s, watched for health, and 5xx" in plan["roll"]
+    with trial.load() as load, trial.load("/api") as api:
+        found = trial.good(trial.deploy())["canary"]
+    print(found, load.found, api.found)
+    assert (load.failed, api.failed) == ({}, {})
+    assert (found["ended"], found["weight"], trial.releases()[-1].strategy) == ("over", 20, "canary")
+    for figures in found["services"].values():
+        old, new = figures["old"], figures["new"]
+        assert (old["errors"], new["errors"]) == (0, 0)
+        assert new["requests"] == pytest.approx((old["requests"] + new["requests"]) / 5, rel=0.1, abs=4)
+    assert (trial.counts, trial.clean()) == (WHOLE, True)
+    assert "opslib.log" not in trial.docker("exec", *trial.of("nginx"), "ls", "/dev/shm")
+
+
+def test_a_version_that_passes_health_and_then_fails_goes_back(canary: Rolling) -> None:
+    trial = canary
+    trial.change(deploy=with_(trial.host, hold=120))
+    before = {name: trial.of(name) for name in WHOLE}
+    version(trial, "broken")
+    with trial.load() as load, trial.load("/api") as api:
+        record = trial.deploy()
+    what = trial.bad(record)
+    print(what, load.found, api.found)
+    assert "the new version goes back, after " in what
+    assert "new 5xx 100.0 % of " in what
+    assert record.hosts[0].result["canary"]["ended"] == "worse"
+    for one in (load, api):
+        assert set(one.found) <= {"200", "500"}
+        assert one.found["500"] <= 0.2 * one.found.total() + 4, "no more than their share"
+    assert {name: trial.of(name) for name in WHOLE} == before
+    assert trial.clean()
+    assert trial.releases()[-1].outcome == "failed"
+
+
+def test_somebody_else_says_how_it_ends(canary: Rolling) -> None:
+    trial = canary
+    trial.change(deploy=with_(trial.host, hold=300))
+    other = connect(trial.host)
+    try:
+        for word, outcome in (("abort", "failed"), ("promote", "good")):
+            version(trial, f"to {word}")
+            before, records = trial.of("web"), list[Record]()
+            deploy = threading.Thread(target=lambda found=records: found.append(trial.deploy()), daemon=True)
+            deploy.start()
+            wait_for(lambda: other.run(bash('[ -e "$1/rolling/watched" ]', other.state), check=False).ended.ok, 300)
+            both = len(trial.of("web")), len(trial.of("api"))
+            said = look_on(f"deploy.{word}", [other], lambda run, word=word: give(run, word))
+            deploy.join(300)
+            assert said.ok, said.hosts[0].error
+            assert both == (3, 2), "one of each beside the old ones"
+            result, error = records[0].hosts[0].result["canary"], records[0].hosts[0].error
+            assert (result["ended"], records[0].ok) == (
+                {"abort": "aborted", "promote": "promoted"}[word],
+                word == "promote",
+            )
+            assert word == "promote" or (error is not None and "has said to go back" in str(error["what"]))
+            assert (trial.counts, trial.clean(), trial.releases()[-1].outcome) == (WHOLE, True, outcome)
+            assert (trial.of("web") == before) == (word == "abort")
+        nobody = look_on("deploy.abort", [other], lambda run: give(run, "abort"))
+        assert (nobody.exit, nobody.hosts[0].error["what"]) == (1, "no canary is being watched")  # type: ignore[index]
+    finally:
+        other.close()
+    with trial.load() as load:
+        trial.good(trial.rollback())
+    assert (load.failed, trial.releases()[-1].strategy) == ({}, "rolling")
+    assert (trial.counts, trial.clean()) == (WHOLE, True)
+
+
+def test_killed_while_a_canary_is_watched(canary: Rolling) -> None:
+    trial = canary
+    trial.change(deploy=with_(trial.host, hold=300))
+    before = {name: trial.of(name) for name in WHOLE}
+    version(trial, "killed")
+    with trial.load() as load, trial.load("/api") as api:
+        killed_in(trial, "roll", there="rolling/watched")
+        wait_for(lambda: trial.counts == WHOLE and trial.clean(), 60)
+    assert (load.failed, api.failed) == ({}, {})
+    assert {name: trial.of(name) for name in WHOLE} == before, "by itself, and before anybody comes"
+
+
 @pytest.fixture(scope="module")
 def watched(trial: Rolling) -> Rolling:
     """Where a container of the tools image can watch over a hold. On this machine that depends on what it is."""
-    words = ["--pull", "never", "--privileged", "--pid", "host", tools_tag(), "nsenter", "-t", "1", "-m", "--", "true"]
+    words = ["--pull", "never", "--privileged", "--pid", "host", tools_tag(),
+             "nsenter", "-t", "1", "-m", "-n", "--", "true"]  # fmt: skip
     if (
         trial.kind == "local"
         and not trial.target.run(docker(trial.target.host, "run", "--rm", *words), check=False).ended.ok
@@ -323,7 +429,7 @@ def test_both_colours_stand_and_a_rollback_is_a_reload(watched: Rolling) -> None
     print(f"the old version answered again after {result['switch_seconds']} s")
     assert (load.failed, api.failed) == ({}, {})
     assert (both, served, plan["plan"]) == (BOTH, {"green"}, []), "what stays on hold is no reason to do anything"
-    assert "nginx is reloaded" in back["switch"]
+    assert "nginx is told" in back["switch"]
     assert "beside" not in back.get("roll", ""), "nothing is doubled: at most nginx is told of what was recreated"
     assert result["switch_seconds"] < 2
     assert {name: trial.of(name) for name in held} == old, "the old ones never stopped"

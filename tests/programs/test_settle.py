@@ -7,6 +7,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,8 @@ for f in read/*; do
 done
 exit 0
 """
-ROLL = {"proxy": "nginx", "pins": "", "old": {"web": ["w1", "w2"], "api": ["a1"], "job": ["j1"]}}
+PROXY = {"kind": "nginx", "name": "nginx", "words": ["nginx"]}
+ROLL = {"old": {"web": ["w1", "w2"], "api": ["a1"], "job": ["j1"]}}
 SERVICES = {"w1": "web", "w2": "web", "a1": "api", "j1": "job", "n": "nginx"}
 OLD = {"w1", "w2", "a1", "j1", "n"}
 NEW = {"w3", "w4", "a2", "j2", "n"}
@@ -65,7 +67,7 @@ class Machine:
         program.write_text(DOCKER)
         program.chmod(0o755)
         self.target: Target = connect(Host(name="local", path=str(folder), docker=(str(program),)))
-        self.roll = {**ROLL, "pins": str(folder / "pins")}
+        self.roll: dict[str, Any] = {**ROLL, "proxy": {**PROXY, "folder": str(folder / "pins")}}
 
     def note(self, **texts: str) -> None:
         words = [word for name, text in texts.items() for word in (name.replace("__", "/"), text)]
@@ -217,6 +219,61 @@ def test_both_versions_stay_and_either_can_serve(machine: Machine) -> None:
         assert (machine.there, machine.clean(), machine.wrong()) == (there, True, "")
 
 
+def mixed(machine: Machine) -> list[Callable[[], bool]]:
+    """A trial of two services, move by move: one new container of each gets its share, and answers are counted."""
+
+    def mix() -> bool:
+        machine.note(
+            **{"web__mixed.conf": "w1 w2 w3", "api__mixed.conf": "a1 a2", "opslib.conf": "n", "opslib.log": "n"}
+        )
+        return machine.settle("mix", "web", "api")
+
+    return [machine.begin, lambda: machine.start("web", "w3") and machine.start("api", "a2"), mix]
+
+
+def test_both_versions_serve_while_one_is_tried(machine: Machine) -> None:
+    assert all(move() for move in mixed(machine))
+    assert machine.pinned() == {"w1", "w2", "w3", "a1", "a2", "n"}
+    assert set(machine.pins) == {"opslib-web.conf", "opslib-api.conf", "opslib.conf", "opslib.log"}
+    machine.start("web", "w4")
+    machine.start("job", "j2")
+    for service, new in (("web", "w3 w4"), ("api", "a2"), ("job", "j2")):
+        machine.healthy(service, new)
+    assert machine.settle("settle", "web", "api", "job")
+    assert (machine.there, machine.pinned()) == (NEW, {"w3", "w4", "a2"}), "and nothing is counted any more"
+    assert machine.settle("close")
+    assert (machine.clean(), machine.wrong()) == (True, "")
+
+
+@pytest.mark.parametrize("left", range(1, 18, 3))
+def test_a_trial_that_is_cut_off_anywhere_goes_back(machine: Machine, left: int) -> None:
+    machine.calls(left)
+    for move in mixed(machine):
+        if not move():
+            break
+    machine.calls(2)
+    assert machine.settle("back") in (True, False)
+    machine.calls(None)
+    assert machine.settle("back")
+    assert machine.settle("close")
+    assert (machine.clean(), machine.wrong()) == (True, "")
+    assert machine.there == OLD
+
+
+def test_nothing_is_mixed_where_nginx_refuses_it(machine: Machine) -> None:
+    begin, start, mix = mixed(machine)
+    assert begin() and start()
+    (machine.folder / "broken").touch()
+    assert not mix()
+    assert set(machine.pins) == {"opslib-web.conf", "opslib-api.conf"}
+    assert machine.pinned() == {"w1", "w2", "a1"}
+    assert (machine.folder / "pins/opslib-web.conf").read_text().split() == ["w1", "w2"]
+    (machine.folder / "broken").unlink()
+    assert machine.settle("back")
+    assert machine.settle("close")
+    assert (machine.there, machine.clean()) == (OLD, True)
+
+
 def test_what_somebody_else_has_started_since_stays(machine: Machine) -> None:
     """By hand, while the old ones are on hold: the new ones are other ones now."""
     for gone in ({"w3", "w4"}, {"w3"}):
@@ -275,7 +332,7 @@ def test_nothing_goes_back_to_what_is_not_whole(machine: Machine) -> None:
 
 
 def test_without_a_proxy_only_containers_are_settled(machine: Machine) -> None:
-    machine.roll = {**machine.roll, "proxy": "", "pins": ""}
+    machine.roll = {**machine.roll, "proxy": None}
     shutil.rmtree(machine.folder / "pins")
     machine.note(job__old="j1")
     assert machine.settle("begin")

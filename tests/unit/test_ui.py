@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opslib.events import Note, Output, Progress, StepEnded, StepStarted
+from opslib.events import Note, Output, Progress, Standing, StepEnded, StepStarted
 from opslib.run.record import HostRecord, Record, StepRecord
 from opslib.ui import Ui
 from opslib.ui.text import Meter, age, bar, clean, seconds, size, table
@@ -212,6 +212,19 @@ def test_progress_at_most_every_ten_seconds(streams, monkeypatch):
         "  volume uploads: 100 MB of 1.0 GB, 10.0 MB/s, 1 min 30 s left\n"
         "  volume uploads: 200 MB of 1.0 GB, 10.0 MB/s, 1 min 20 s left\n"
     )
+
+
+def test_how_something_stands_takes_the_place_of_the_line_before(streams, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    ui = Ui()
+    for tick in range(25):
+        clock[0] = float(tick)
+        ui.tell(Standing("prod", "10 %", f"{tick}\x1b[2J requests"))
+    assert streams[0].text() == "  10 %: 10 requests\n  10 %: 20 requests\n"
+    assert list(ui._running()) == [("  10 %", "24 requests", None)]
+    ui.tell(StepEnded("prod", "roll", "done", 1.0))
+    assert list(ui._running()) == []
 
 
 def test_a_step_that_takes_long_is_named(streams, monkeypatch):

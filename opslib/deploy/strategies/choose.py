@@ -93,7 +93,8 @@ def alone(
     what of it changes."""
     service, entry = project.services[name], config["services"][name]
     containers = stack.service(name)
-    ports = [port.published for port in service.ports if port.published]
+    needed = service.replicas + sum(one.state == "running" for one in containers)
+    ports = [port.published for port in service.ports if port.published and _room(port.published) < needed]
     writes = [mount for mount in service.mounts if mount.type in ("volume", "bind") and not mount.read_only]
     if name in spec.single:
         return "the host file says that there is only one"
@@ -112,6 +113,12 @@ def alone(
     if kept := _kept(containers):
         return f"it has data in {kept}"
     return _bound(name, entry, config)
+
+
+def _room(published: str) -> int:
+    """How many containers can have a port of it at once."""
+    first, _, last = published.partition("-")
+    return int(last) - int(first) + 1 if first.isdigit() and last.isdigit() else 1
 
 
 def _kept(containers: Iterable[Container]) -> str:

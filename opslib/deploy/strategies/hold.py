@@ -69,7 +69,7 @@ def step(project: str, previous: str | None) -> Step[Memo]:
         return {"project": project, "previous": previous, "roll": run.facts[_KEPT][0], "watch": f"{run.id}.hold"}
 
     def do(run: Run, memo: Memo) -> str:
-        seconds = run.target.host.deploy.hold
+        seconds, name = run.target.host.deploy.hold, memo["roll"]["proxy"]["name"]
         roll.note(run.target, {"hold": run.id})
         script = roll.script(run.target, project, memo["roll"], "end")
         kept = watchdog.arm(run, script, run.facts[_KEPT][1], seconds, memo["watch"])
@@ -80,7 +80,7 @@ def step(project: str, previous: str | None) -> Step[Memo]:
         if not kept:
             run.note(NOT_KEPT, warning=True)
             return "the old ones are gone"
-        return f"the old ones stay for {seconds:.0f} s: until then inv rollback is a reload of nginx"
+        return f"the old ones stay for {seconds:.0f} s: until then inv rollback is one word to {name}"
 
     return Step(NAME, look, do, undo, stays=begun)
 

@@ -6,7 +6,8 @@ once: the watchdog only clears away what is too much, service by service, and wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -17,7 +18,8 @@ from opslib.compose.script import docker_script
 from opslib.compose.services import start_order, up
 from opslib.compose.stack import Container, Stack, look
 from opslib.deploy import keep, place, switch
-from opslib.proxy import nginx
+from opslib.proxy import kinds
+from opslib.proxy.servers import Server
 from opslib.run import watchdog
 from opslib.run.step import Run
 from opslib.settings.model import Host
@@ -37,26 +39,25 @@ def folder(target: Target) -> str:
     return f"{target.state}/rolling"
 
 
-def memo(target: Target, stack: Stack, services: Sequence[str], inside: str, at_once: bool) -> Memo:
-    """What a roll is about: the containers that there are of each service, and where nginx takes its upstreams from
-    ("" where it does not run). `inside` is that folder in its container. `at_once`: all services at once."""
-    spec = target.host.deploy.proxy
-    proxy = nginx.running(stack, spec) if spec else None
+def memo(target: Target, project: Project, stack: Stack, services: Sequence[str], at_once: bool) -> Memo:
+    """What a roll is about: the containers that there are of each service, and how the proxy is told (None where it
+    does not run). `at_once`: all services at once."""
+    proxy = kinds.of(target.host.deploy.proxy)
     return {
         "old": {name: [one.id for one in stack.service(name) if one.state == "running"] for name in services},
-        "proxy": spec.service if spec and proxy else "",
-        "pins": nginx.folder_of(proxy, inside) if proxy else "",
+        "proxy": proxy.told(project, stack, target.host.name) if proxy else None,
         "at once": at_once,
     }
 
 
 def settle_command(host: Host, state: str, what: str, project: str, roll: Mapping[str, Any], *services: str) -> Command:
-    """`begin`, `settle`, `switch`, `back`, `turn`, `end` or `close` of settle.bash; `turn` and `end` do not drain."""
+    """What settle.bash takes as its first word, from `begin` to `close`; `settle`, `switch` and `back` drain."""
     text = resources.files("opslib.deploy.strategies").joinpath("settle.bash").read_text(encoding="utf-8")
     drain = host.deploy.drain if what in ("settle", "switch", "back") else 0
+    told = roll["proxy"] or {"folder": "", "words": []}
     return docker_script(
-        host, text, what, state, project, roll["proxy"], roll["pins"], str(round(drain * 10)), nginx.RELOAD, *services,
-        limit=900 + 4 * drain,
+        host, f"{kinds.script(roll['proxy'])}\n{text}", what, state, project, told["folder"], str(round(drain * 10)),
+        str(len(told["words"])), *told["words"], *services, limit=900 + 4 * drain,
     )  # fmt: skip
 
 
@@ -76,20 +77,26 @@ def script(target: Target, project: str, roll: Mapping[str, Any], what: str) -> 
     return f"{first} && {then}\n"
 
 
-def forward(run: Run, project: Project, roll: Mapping[str, Any], *, keep: bool = False) -> None:
-    """Have containers of this project in place of the old ones, one service after the other, or all at once. `keep`:
-    the old ones behind nginx stay for now. Raises OpsError with the old ones of the service in question still
-    serving."""
-    target, old = run.target, roll["old"]
-    order = [one for step in start_order(project) for one in step if one in old]
+def begin(run: Run, project: Project, roll: Mapping[str, Any]) -> None:
+    """Before anything new starts: note what there is, and pin the proxy to it."""
+    target = run.target
     target.run(bash('rm -rf -- "$1"', folder(target)))
-    note(target, _before(target, look(target, project.name), roll))
-    settle(target, "begin", project.name, roll, *old)
+    note(target, _before(target, project, look(target, project.name), roll))
+    settle(target, "begin", project.name, roll, *roll["old"])
+
+
+def forward(run: Run, project: Project, roll: Mapping[str, Any], *, keep: bool = False) -> None:
+    """When it has begun: have containers of this project in place of the old ones, one service after the other, or all
+    at once. `keep`: the old ones behind the proxy stay for now. Raises OpsError with the old ones of the service in
+    question still serving."""
+    target, old = run.target, roll["old"]
+    order = in_order(project, old)
     for names in [order] if roll["at once"] else [[name] for name in order]:
-        _beside(run, project, names, old)
+        beside(run, project, names, old)
         found = look(target, project.name)
         for name in names:
-            note(target, _after(target, found, name, [one for one in found.service(name) if one.id not in old[name]]))
+            new = [one for one in found.service(name) if one.id not in old[name]]
+            note(target, _after(target, project, found, roll, name, new))
         said = settle(target, "switch" if keep else "settle", project.name, roll, *names)
         if "late" in said.split():
             run.note(f"{', '.join(names)}: requests to the old version took longer than "
@@ -98,7 +105,14 @@ def forward(run: Run, project: Project, roll: Mapping[str, Any], *, keep: bool =
         settle(target, "close", project.name, roll)
 
 
-def _beside(run: Run, project: Project, names: Sequence[str], old: Mapping[str, Sequence[str]]) -> None:
+def in_order(project: Project, services: Collection[str]) -> list[str]:
+    """The services, what others need first."""
+    return [one for step in start_order(project) for one in step if one in services]
+
+
+def beside(run: Run, project: Project, names: Sequence[str], old: Mapping[str, Sequence[str]]) -> None:
+    """Have as many containers of the services as the project wants beside the old ones, and wait until they are
+    healthy. Those that are there already are left alone."""
     target, deploy = run.target, run.target.host.deploy
     for name in names:
         new = project.services[name].replicas
@@ -111,33 +125,37 @@ def _beside(run: Run, project: Project, names: Sequence[str], old: Mapping[str, 
     )  # fmt: skip
 
 
-def _before(target: Target, stack: Stack, roll: Mapping[str, Any]) -> dict[str, str]:
+def _before(target: Target, project: Project, stack: Stack, roll: Mapping[str, Any]) -> dict[str, str]:
     """The notes that a roll begins with."""
-    spec, notes = target.host.deploy.proxy, {}
+    proxy, notes = kinds.of(target.host.deploy.proxy), {}
     for name, ids in roll["old"].items():
         notes[f"{name}/old"] = " ".join(ids)
-        if spec and roll["proxy"] and name in spec.upstreams:
-            containers = [one for one in stack.service(name) if one.id in ids]
-            notes[f"{name}/old.conf"] = _block(stack, target, name, containers)
-    if spec and roll["proxy"]:
-        notes.update({f"{name}/between.conf": text for name, text in nginx.texts(spec).items()})
+        notes.update(_pin(target, stack, roll, name, "old", [one for one in stack.service(name) if one.id in ids]))
+    if proxy and roll["proxy"]:
+        notes.update({f"{name}/between.conf": text for name, text in proxy.between(project, stack).items()})
     return notes
 
 
-def _after(target: Target, stack: Stack, name: str, new: Sequence[Container]) -> dict[str, str]:
+def _after(
+    target: Target, project: Project, stack: Stack, roll: Mapping[str, Any], name: str, new: Sequence[Container]
+) -> dict[str, str]:
     """What is noted when a service's new containers are healthy; `new` last, for it is what counts."""
-    spec = target.host.deploy.proxy
-    behind = spec is not None and nginx.running(stack, spec) is not None and name in spec.upstreams
-    conf = {f"{name}/new.conf": _block(stack, target, name, new)} if behind else {}
-    return {**conf, f"{name}/new": " ".join(one.id for one in new)}
+    notes, proxy = _pin(target, stack, roll, name, "new", new), kinds.of(target.host.deploy.proxy)
+    if notes and proxy:
+        alone = dataclasses.replace(stack, containers=tuple(new))
+        notes[f"{name}/between.conf"] = proxy.between(project, alone)[name]
+    return {**notes, f"{name}/new": " ".join(one.id for one in new)}
 
 
-def _block(stack: Stack, target: Target, name: str, containers: Sequence[Container]) -> str:
-    spec = target.host.deploy.proxy
-    assert spec is not None
-    proxy = nginx.running(stack, spec)
-    assert proxy is not None
-    return nginx.block(name, nginx.addresses(containers, spec.upstreams[name], proxy))
+def _pin(
+    target: Target, stack: Stack, roll: Mapping[str, Any], name: str, which: str, containers: Sequence[Container]
+) -> dict[str, str]:
+    """What the proxy reads when these containers serve, as a note; none of a service that it is not told of."""
+    proxy = kinds.of(target.host.deploy.proxy)
+    if proxy is None or not roll["proxy"] or name not in proxy.spec.upstreams:
+        return {}
+    servers = [Server(one) for one in proxy.addresses(stack, name, containers)]
+    return {f"{name}/{which}.conf": proxy.text(name, servers)}
 
 
 def note(target: Target, notes: Mapping[str, str]) -> None:
@@ -161,7 +179,9 @@ def back(run: Run, memo: Memo) -> None:
     stack = look(target, name)
     if wrong := _taken_over(target, memo, stack):
         old = {one: [c.id for c in stack.service(one) if c.state == "running"] for one in wrong}
-        forward(run, switch.previous(target, memo), {**memo["roll"], "old": old, "at once": False})
+        previous, again = switch.previous(target, memo), {**memo["roll"], "old": old, "at once": False}
+        begin(run, previous, again)
+        forward(run, previous, again)
     switch.back(run, memo)
 
 

@@ -1,12 +1,14 @@
 # Old and new containers of services stand side by side: which of them serve, and which go. In .opslib/rolling/ stands
-# for each service SERVICE/old (ids), SERVICE/new (ids, from when they are healthy), old.conf and new.conf (what nginx
-# includes), between.conf (the same when all is over). Each part may be cut off anywhere and done again.
-# $1 begin, settle or end (what does not count goes), switch (it stays, behind nginx), back (what counted before does
-# again), turn (it does, and what does not count stays for now), or close; $2 that folder, $3 the project, $4 nginx's
-# service or "", $5 its folder on this machine, $6 tenths of a second to drain, $7 how it is reloaded, then services
-# (none: all).
-what=$1 dir=$2 project=$3 proxy=$4 pins=$5 drain=$6 inside=$7
-shift 7
+# for each service SERVICE/old (ids), SERVICE/new (ids, from when they are healthy), old.conf and new.conf (what the proxy
+# reads), mixed.conf (the same while both serve), between.conf (the same when all is over); beside them the files by
+# which answers are counted meanwhile. Each part may be cut off anywhere and done again.
+# $1 begin, mix (both serve, and neither counts more), settle or end (what does not count goes), switch (it stays, behind
+# nginx), back (what counted before does again), turn (it does, and what does not count stays for now), or close; $2 that
+# folder, $3 the project, $4 the proxy's folder on this machine or "", $5 tenths of a second to drain, $6 how many words
+# follow that its own script needs, then these, then services (none: all). Before this text stands that script: it gives
+# $suffix, `tell`, and in the array $counts the names of the files that count.
+what=$1 dir=$2 project=$3 folder=$4 drain=$5 words=("${@:7:$6}")
+shift $((6 + $6))
 label=label=com.docker.compose
 [[ -d $dir ]] || exit 0
 shopt -s nullglob
@@ -15,34 +17,40 @@ if (($# == 0)); then for s in "$dir"/*/; do s=${s%/}; set -- "$@" "${s##*/}"; do
 containers() { docker ps -aq --no-trunc --filter "$label.project=$project" --filter "$label.oneoff=False" "$@"; }
 running() { local list; list=$(containers --filter status=running) || return; run=" ${list//$'\n'/ } "; }
 
-reload() {
-  local c list
-  [[ $proxy ]] || return 0
-  list=$(containers --filter "$label.service=$proxy" --filter status=running) || return
-  for c in $list; do
-    docker exec "$c" nginx -t -q || return
-    docker exec "$c" sh -c "$inside" sh "$1" || return
-  done
-}
-
 # $1 a service, $2 the file that counts for it now; an empty one: none. What was there is kept, to be put back.
 point() {
-  local to=$pins/opslib-$1.conf
+  local to=$folder/opslib-$1$suffix
   rm -f -- "$dir/$1/was"
   if [[ -e $to ]]; then cp -- "$to" "$dir/$1/was" || return; fi
-  if [[ -s $2 ]]; then
-    cp -- "$2" "$to.part" && chmod 644 -- "$to.part" && mv -fT -- "$to.part" "$to"
-  else
-    rm -f -- "$to"
-  fi
+  put "$2" "$to"
 }
 unpoint() {
-  local s to
-  for s; do
-    to=$pins/opslib-$s.conf
-    if [[ -e $dir/$s/was ]]; then cp -- "$dir/$s/was" "$to.part" && mv -fT -- "$to.part" "$to"; else rm -f -- "$to"; fi
-  done
+  local s
+  for s; do put "$dir/$s/was" "$folder/opslib-$s$suffix"; done
 }
+put() {
+  if [[ -s $1 ]]; then
+    cp -f -- "$1" "$2.part" && chmod 644 -- "$2.part" && mv -fT -- "$2.part" "$2"
+  else
+    rm -f -- "$2"
+  fi
+}
+
+uncount() { local f; for f in "${counts[@]}"; do rm -f -- "$folder/$f"; done; }
+
+if [[ $what = mix ]]; then
+  behind=()
+  for s; do
+    [[ -e $dir/$s/mixed.conf ]] || continue
+    behind+=("$s"); point "$s" "$dir/$s/mixed.conf" || exit
+  done
+  for f in "${counts[@]}"; do put "$dir/$f" "$folder/$f" || exit; done
+  tell "$drain" "${behind[@]}" && exit
+  unpoint "${behind[@]}"
+  uncount
+  exit 1
+fi
+uncount
 
 if [[ $what = close ]]; then
   behind=()
@@ -50,9 +58,17 @@ if [[ $what = close ]]; then
     [[ -e $dir/$s/between.conf ]] || continue
     behind+=("$s"); point "$s" "$dir/$s/between.conf" || exit
   done
-  if ((${#behind[@]})); then reload 0 || { unpoint "${behind[@]}"; exit 1; }; fi
+  if ((${#behind[@]})); then tell 0 "${behind[@]}" || { unpoint "${behind[@]}"; exit 1; }; fi
   rm -rf -- "$dir"
   exit
+fi
+
+# Another file may need one that was never there.
+if [[ $what = begin ]]; then
+  for s in "$dir"/*/between.conf; do
+    s=${s%/*} s=${s##*/}
+    [[ -e $folder/opslib-$s$suffix ]] || put "$dir/$s/between.conf" "$folder/opslib-$s$suffix" || exit
+  done
 fi
 
 # Before `begin` has ended no new container is there, and nginx was not told anything.
@@ -76,7 +92,7 @@ for s; do
   rm -f -- "$dir/$s/told"
   behind+=("$s"); point "$s" "$dir/$s/$keep.conf" || exit
 done
-if ((${#behind[@]})); then reload "$drain" || { [[ $what != begin ]] || unpoint "${behind[@]}"; exit 1; }; fi
+if ((${#behind[@]})); then tell "$drain" "${behind[@]}" || { [[ $what != begin ]] || unpoint "${behind[@]}"; exit 1; }; fi
 for s in "${behind[@]}"; do keeps "$s"; echo "$keep" >"$dir/$s/told"; done
 [[ $what != turn ]] || exit 0
 gone=()

@@ -10,24 +10,28 @@ from opslib.compose.health import wait_healthy
 from opslib.compose.project import Project
 from opslib.compose.stack import Container, Stack, look
 from opslib.deploy import switch
-from opslib.deploy.strategies import hold, roll
+from opslib.deploy.strategies import canary, hold, roll
 from opslib.deploy.strategies.choose import Split
 from opslib.errors import BadSettings
-from opslib.proxy import nginx
+from opslib.proxy import kinds
 from opslib.run import watchdog
 from opslib.run.step import Run
 from opslib.settings.model import Deploy, Strategy
+from opslib.state.releases import Release
 from opslib.target.base import Target
 
 Memo = dict[str, Any]
 
 
-def chosen(run: Run, given: Strategy | None) -> Strategy:
-    """The strategy: what was typed, else the host file's. A plan says which and why."""
+def chosen(run: Run, given: Strategy | None, *, back: bool = False) -> Strategy:
+    """The strategy: what was typed, else the host file's. A plan says which and why. The way `back` is not tried first:
+    who takes it wants the old version for all."""
     strategy = given or run.target.host.deploy.strategy
+    why = "as --strategy says" if given else "the default" if strategy == Deploy().strategy else "as the host file says"
+    if back and strategy == "canary":
+        strategy, why = "rolling", "as there is nothing to try on the way back"
     if run.plan:
-        default = "the default" if strategy == Deploy().strategy else "as the host file says"
-        run.note(f"strategy {strategy}, {'as --strategy says' if given else default}")
+        run.note(f"strategy {strategy}, {why}")
     return strategy
 
 
@@ -39,18 +43,18 @@ def check(run: Run, strategy: Strategy, project: Project, stack: Stack, recreate
     if unknown:
         raise BadSettings(f"`deploy: single:` names {', '.join(unknown)}, and the compose files have no such service",
                           host=run.host, left="everything")  # fmt: skip
-    if spec.proxy is None:
-        if strategy == "blue-green":
+    proxy = kinds.of(spec.proxy)
+    if proxy is None:
+        if strategy in ("blue-green", "canary"):
             raise BadSettings(
-                "the strategy blue-green needs a proxy that is told which of both serve", host=run.host,
+                f"the strategy {strategy} needs a proxy that is told which of both serve", host=run.host,
                 left="everything", next="`deploy: proxy:` in the host file, or --strategy rolling",
             )  # fmt: skip
         return
-    inside = nginx.included(project, spec.proxy, run.host)
-    container = nginx.running(stack, spec.proxy)
-    own = [word for word in recreate.get(spec.proxy.service, ()) if not word.startswith("depends on ")]
-    if container is not None and not own:  # one that is recreated may be what mends it
-        nginx.refuse_broken(run.target, container, inside)
+    proxy.check(project, run.host)
+    own = [word for word in recreate.get(proxy.spec.service, ()) if not word.startswith("depends on ")]
+    if not own:  # one that is recreated may be what mends it
+        proxy.refuse_broken(run.target, project, stack)
 
 
 def early(orphans: Sequence[Container], ways: Split) -> list[Container]:
@@ -65,25 +69,27 @@ def looked(
 ) -> Memo | None:  # fmt: skip
     """The memo of a roll, `before` being the way back; None where there is nothing to double and no proxy to tell that
     containers were recreated."""
-    spec = run.target.host.deploy.proxy
-    if not ways.doubled and not (spec and ways.stopped):
+    proxy = kinds.of(run.target.host.deploy.proxy)
+    if not ways.doubled and not (proxy and ways.stopped):
         return None
-    inside = nginx.included(project, spec, run.host) if spec else ""
     ran = {one.service for one in stack.running}
     if not run.plan:
         stack = look(run.target, project.name)
-        proxy = nginx.running(stack, spec) if spec else None
         if proxy is not None:
-            nginx.refuse_broken(run.target, proxy, inside)
+            proxy.refuse_broken(run.target, project, stack)
     late = [one for one in orphans if one not in early(orphans, ways)]
-    told = roll.memo(run.target, stack, list(ways.doubled), inside, at_once=strategy == "blue-green")
-    behind = spec.upstreams if spec and told["proxy"] else {}
-    keeps = told["at once"] and any(name in behind for name in ways.doubled)
+    told = roll.memo(run.target, project, stack, list(ways.doubled), at_once=strategy == "blue-green")
+    behind = proxy.spec.upstreams if proxy and told["proxy"] else {}
+    share = [name for name in ways.doubled if name in behind]
+    tries = strategy == "canary" and ways.doubled
+    tried = canary.planned(run, project, stack, share, told["proxy"]) if tries else None
+    told["at once"] = told["at once"] or tried is not None
     return {
         **before, "roll": told, "why": dict(ways.doubled),
         "new": {name: project.services[name].replicas for name in ways.doubled},
         "by name": sorted(name for name in ways.doubled if name not in behind),
-        "hold": run.target.host.deploy.hold if keeps else 0,
+        "hold": run.target.host.deploy.hold if strategy == "blue-green" and share else 0,
+        "canary": tried,
         # Something new may only be content when what it asks for is new too.
         "first": sorted(one for one in ways.stopped if one in ran or not _needs(project, one) & ways.doubled.keys()),
         "remove": sorted({one.service for one in late}),
@@ -114,12 +120,17 @@ def rolled(run: Run, memo: Memo, orphans: Sequence[Container], tools: str | None
             timeout=switch.patience(deploy, project),
         )  # fmt: skip
     gap = time.monotonic() - began if memo["first"] else 0.0
-    keep = bool(memo["hold"])
-    if keep:
+    keep, tries = bool(memo["hold"]), memo["canary"]
+    if keep or tries:
         tools = hold.tools_for(run, here)
     contained = roll.arm(run, project.name, memo["roll"], tools)
     if keep and not contained:
         run.note(hold.NOT_KEPT, warning=True)
+    if tries and not contained:
+        run.note(canary.NOT_CONTAINED, warning=True)
+    roll.begin(run, project, memo["roll"])
+    if tries:
+        canary.tried(run, project, memo["roll"], tries)
     roll.forward(run, project, memo["roll"], keep=keep and contained)
     if keep and contained and tools is not None:
         hold.begin(run, memo["roll"], tools)
@@ -143,8 +154,10 @@ def show(memo: Memo) -> str:
             f"no proxy is told of {names}: Docker's name server gives a new container from its start, "
             "before it is healthy"
         )
+    if memo["canary"]:
+        words.append(canary.show(memo["canary"]))
     if behind:
-        words.append(f"{behind} is told" + (" of all at once" if memo["roll"]["at once"] else ""))
+        words.append(f"{behind['name']} is told" + (" of all at once" if memo["roll"]["at once"] else ""))
     if memo["hold"]:
         words.append(f"the old ones behind it stay for {memo['hold']:.0f} s")
     return ", ".join(words + [f"remove {name}" for name in memo["remove"]])
@@ -156,11 +169,12 @@ def stop_first(ways: Split, name: str, why: Sequence[str]) -> str:
     return f"recreate {name} ({'; '.join(why)})" + (f", the old one stops first: {reason}" if reason else "")
 
 
-def gap(ways: Split, stack: Stack, services: Sequence[str], last: float | None) -> str:
-    """How long what is recreated does not serve, as far as that can be told beforehand."""
-    if last:
-        return f"; the last switch took {last:.0f} s"
-    stops = [one.stop_timeout for name in services if ways.stopped.get(name) for one in stack.service(name)]
+def gap(strategy: Strategy, stack: Stack, services: Sequence[str], last: Release | None) -> str:
+    """How long what is recreated does not serve, as far as that can be told beforehand: as long as with the last
+    release of the same strategy, or from the stop of what runs until it is healthy."""
+    if last is not None and last.gap and last.strategy == strategy:
+        return f"; the last switch took {last.gap:.0f} s"
+    stops = [one.stop_timeout for name in services for one in stack.service(name) if one.running]
     if not stops:
         return ""
     return f"; nothing answers there from its stop, which takes {max(stops)} s at most, until it is healthy again"

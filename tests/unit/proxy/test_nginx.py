@@ -10,9 +10,12 @@ from opslib.compose.project import parse_project
 from opslib.compose.stack import Stack, parse_container
 from opslib.errors import BadSettings, OpsError
 from opslib.proxy import nginx
+from opslib.proxy.mount import wanted
+from opslib.proxy.servers import Server
 from opslib.settings.model import Host, Proxy
 
 SPEC = Proxy(service="web", folder="nginx/up/", upstreams={"api": 8000, "images": 80})
+NGINX = nginx.Nginx(SPEC)
 
 
 def project(*mounts: str) -> Any:
@@ -32,22 +35,27 @@ def container(service: str, networks: dict[str, str], **more: Any) -> Any:
 
 
 def test_the_upstream_of_a_service() -> None:
-    assert nginx.block("api", ["172.18.0.5:80", "172.18.0.6:80"]).splitlines()[1:] == [
+    assert nginx.block("api", [Server("172.18.0.5:80"), Server("172.18.0.6:80")]).splitlines()[1:] == [
         "upstream api {", "    server 172.18.0.5:80;", "    server 172.18.0.6:80;", "}",
     ]  # fmt: skip
-    assert "server api:8000;" in nginx.between("api", 8000)
-    assert nginx.between("api", 80) == "", "its name alone means that"
-    assert list(nginx.texts(SPEC)) == ["api", "images"]
+    assert nginx.block("api", [Server("172.18.0.5:80", 9), Server("172.18.0.6:80")]).splitlines()[2:-1] == [
+        "    zone opslib-api 256k;", "    server 172.18.0.5:80 weight=9;", "    server 172.18.0.6:80;",
+    ]  # fmt: skip
+    between = NGINX.between(project(), Stack("p"))
+    assert "server api:8000;" in between["api"]
+    assert (list(between), between["images"]) == (["api", "images"], ""), "its name alone means port 80"
 
 
 def test_addresses_are_those_that_nginx_reaches() -> None:
     web = container("web", {"front": "172.18.0.2", "six": "fd00::2"})
     api = container("api", {"back": "172.19.0.9", "front": "172.18.0.5"})
     six = container("api", {"six": "fd00::5"})
-    assert nginx.addresses([api, six], 8000, web) == ["172.18.0.5:8000", "[fd00::5]:8000"]
+    stack = Stack("p", (web,))
+    assert NGINX.addresses(stack, "api", [api, six]) == ["172.18.0.5:8000", "[fd00::5]:8000"]
     with pytest.raises(OpsError, match="web shares no network with p-api-1"):
-        nginx.addresses([container("api", {"back": "172.19.0.9"})], 80, web)
-    assert nginx.running(Stack("p", (container("web", {}, state="exited"),)), SPEC) is None
+        NGINX.addresses(stack, "api", [container("api", {"back": "172.19.0.9"})])
+    with pytest.raises(OpsError, match="web does not run any more"):
+        NGINX.addresses(Stack("p", (container("web", {}, state="exited"),)), "api", [api])
 
 
 @pytest.mark.parametrize(
@@ -60,27 +68,29 @@ def test_addresses_are_those_that_nginx_reaches() -> None:
 )
 def test_the_folder_that_it_includes_from(mount: str, inside: str) -> None:
     found = project("/srv/a b/nginx/up.conf:/etc/nginx/nginx.conf", mount)
-    assert nginx.included(found, SPEC, "h") == inside
+    NGINX.check(found, "h")
     source, target = mount.split(":")
     mounts = [{"Type": "bind", "Source": source, "Destination": target.rstrip("/"), "RW": False}]
-    wanted = "/srv/a b/nginx/up" if source == "/srv/a b/nginx" else source
-    assert nginx.folder_of(container("web", {}, mounts=mounts), inside) == wanted
+    folder = "/srv/a b/nginx/up" if source == "/srv/a b/nginx" else source
+    told = NGINX.told(found, Stack("p", (container("web", {}, mounts=mounts),)), "h")
+    assert told == {"kind": "nginx", "name": "web", "folder": folder, "words": ["web"]}
+    assert wanted(found, SPEC, inside) == folder
+    assert NGINX.told(found, Stack("p", (container("web", {}, state="exited"),)), "h") is None
 
 
 def test_what_the_compose_files_lack_is_said_with_the_lines_to_add() -> None:
     with pytest.raises(BadSettings, match="does not mount nginx/up") as raised:
-        nginx.included(project("/srv/a b/nginx/upper:/up"), SPEC, "h")
+        NGINX.check(project("/srv/a b/nginx/upper:/up"), "h")
     assert "include /etc/nginx/up/*.conf;" in str(raised.value.next)
     bare = parse_project({"name": "p", "services": {"web": {"image": "i"}, "api": {"image": "i"}}}, root="/r")
     with pytest.raises(BadSettings, match="names images"):
-        nginx.included(bare, SPEC, "h")
+        NGINX.check(bare, "h")
 
 
 def test_its_files_are_no_files_of_the_project() -> None:
-    assert nginx.is_ours("nginx/up/opslib-api.conf", SPEC)
-    assert not nginx.is_ours("nginx/up/opslib-other.conf", SPEC)
-    assert not nginx.is_ours("nginx/opslib-api.conf", SPEC)
-    assert not nginx.is_ours("nginx/up/opslib-api.conf", None)
+    assert NGINX.is_ours("nginx/up/opslib-api.conf")
+    assert not NGINX.is_ours("nginx/up/opslib-other.conf")
+    assert not NGINX.is_ours("nginx/opslib-api.conf")
 
 
 def test_a_new_configuration_is_tried_in_a_container_of_its_own() -> None:

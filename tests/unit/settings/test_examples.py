@@ -6,6 +6,7 @@ from typing import get_args, get_type_hints
 
 import msgspec
 import pytest
+import yaml
 
 from opslib.settings import yamlfile
 from opslib.settings.dotenv import read_env_file
@@ -53,9 +54,27 @@ def test_the_example_host_loads():
 
 
 def test_the_example_host_shows_every_key():
-    shown = yamlfile.read(ROOT / "hosts/example.yml", "example")
-    assert keys_of(Host) <= {re.sub(r"health\.(worker|web|db|queue)\.", "health.", key) for key in keys_in(shown)}
+    shown = keys_in(yamlfile.read(ROOT / "hosts/example.yml", "example"))
+    for _, proxy in other_proxies():
+        shown |= {f"deploy.proxy.{key}" for key in yaml.safe_load(proxy)}
+    assert keys_of(Host) <= {re.sub(r"health\.(worker|web|db|queue)\.", "health.", key) for key in shown}
     assert "backup.sources.sqlite.volume" in keys_of(Host)
+
+
+def other_proxies() -> list[tuple[str, str]]:
+    """The ways to say `proxy:` that the example has in comments: the line, and what stands behind the colon."""
+    return re.findall(r"(?m)^(  # proxy: (.*))$", (ROOT / "hosts/example.yml").read_text())
+
+
+def test_the_other_proxies_of_the_example_load(tmp_path):
+    text = re.sub(r"(?m)^  proxy:.*\n(    .*\n)+", "", (ROOT / "hosts/example.yml").read_text())
+    (tmp_path / "hosts").mkdir()
+    for line, _ in other_proxies():
+        (tmp_path / "hosts/example.yml").write_text(text.replace(line, line.replace("# ", "", 1)))
+        proxy = load_host(tmp_path, "example", {}, ENVIRON).deploy.proxy
+        assert proxy is not None
+        assert f"kind: {proxy.kind}" in line
+    assert len(other_proxies()) == 2
 
 
 def test_every_key_of_the_example_has_a_comment():

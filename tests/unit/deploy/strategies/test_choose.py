@@ -11,6 +11,7 @@ from opslib.compose.stack import Stack, parse_container
 from opslib.deploy.strategies.choose import alone, divided, held
 from opslib.deploy.strategies.steps import _needs, early, gap, show, stop_first
 from opslib.settings.model import Deploy, Proxy
+from opslib.state.releases import Release
 
 PROXY = Proxy(service="nginx", folder="nginx/up", upstreams={"api": 80})
 SPEC = Deploy(strategy="rolling", proxy=PROXY, single=("beat",))
@@ -39,6 +40,13 @@ def test_what_can_be_doubled() -> None:
                  {"type": "volume", "source": "data", "target": "/data", "read_only": True},
                  {"type": "tmpfs", "target": "/cache"}]  # fmt: skip
     assert why({"volumes": read_only, "networks": {"default": None}}) is None
+
+
+def test_a_range_of_ports_has_room_for_old_and_new() -> None:
+    ports = [{"target": 80, "published": "8080-8081"}]
+    assert why({"ports": ports}) is None
+    assert why({"ports": ports, "deploy": {"replicas": 2}}) == "it publishes port 8080-8081"
+    assert why({"ports": [*ports, {"target": 81, "published": "90"}]}) == "it publishes port 90"
 
 
 @pytest.mark.parametrize(
@@ -94,9 +102,11 @@ def test_what_a_plan_says() -> None:
     ways = divided({"db": ["image"]}, {"db": "it is a database"}, SPEC)
     assert stop_first(ways, "db", ["image"]) == "recreate db (image), the old one stops first: it is a database"
     stack = Stack("p", (container("db", stops=60),))
-    assert gap(ways, stack, ["db"], 4.2) == "; the last switch took 4 s"
-    assert "takes 60 s at most" in gap(ways, stack, ["db"], None)
-    assert gap(divided({"db": ["image"]}, {"db": ""}, SPEC), stack, ["db"], None) == "", "strategy recreate"
+    last = Release(id="1", at="", by="", project="p", strategy="rolling", gap=4.2)
+    assert gap("rolling", stack, ["db"], last) == "; the last switch took 4 s"
+    for strategy, known in (("rolling", None), ("recreate", None), ("recreate", last)):
+        assert "takes 60 s at most" in gap(strategy, stack, ["db"], known), "that of another strategy tells nothing"
+    assert gap("recreate", stack, ["new"], None) == "", "what does not run answers nobody"
 
 
 def test_what_is_waited_for_before_anything_is_doubled() -> None:
@@ -107,7 +117,7 @@ def test_what_is_waited_for_before_anything_is_doubled() -> None:
 
 def test_what_the_plan_says_of_services_that_no_proxy_is_told_of() -> None:
     memo: dict[str, Any] = {
-        "roll": {"proxy": "nginx", "old": {"api": ["1"], "job": ["2"]}, "at once": False}, "hold": 0, "why": {"api": ["image"], "job": ["image"]},
+        "roll": {"proxy": {"name": "nginx"}, "old": {"api": ["1"], "job": ["2"]}, "at once": False}, "hold": 0, "canary": None, "why": {"api": ["image"], "job": ["image"]},
             "new": {"api": 2, "job": 1}, "by name": ["job"], "remove": ["old"]}  # fmt: skip
     assert show(
         memo | {"roll": {**memo["roll"], "at once": True}, "hold": 600.0, "by name": [], "remove": []}
