@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from opslib.command import Secret
 from opslib.settings import caches, schedule, units
+from opslib.settings.batch import Batch, batch
 from opslib.settings.health import HealthSpec
 from opslib.settings.keep import Count, Keep
 from opslib.settings.kinds import SourceSpec
@@ -26,6 +27,7 @@ Words = Annotated[tuple[str, ...], Parse(units.words)]
 Size = Annotated[int, Parse(units.size)]
 CachePlace = Annotated[caches.Cache, Parse(caches.cache)]
 Recipient = Annotated[str, Parse(units.recipient)]
+HostBatch = Annotated[Batch, Parse(batch)]
 DeployWindow = Annotated[Window, Parse(window)]
 ProjectPath = Annotated[str, Parse(units.project_path)]
 Port = Annotated[int, Parse(units.port)]
@@ -59,7 +61,7 @@ class Deploy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a release goes live. `single` are services of which there may never be an old and a new one at once. `drain`:
     how long the proxy has to end what it has begun before the containers that answer it go. `hold`: how long those of
     the release before stay after a blue-green deploy. `stable`: how long a service without any check must run to count
-    as healthy. `window`: when deploys are welcome (none: always)."""
+    as healthy. `window`: when deploys are welcome (none: always). `batch`: how many hosts of a fleet switch at once."""
 
     strategy: Strategy = "recreate"
     proxy: Proxy | None = None
@@ -72,6 +74,7 @@ class Deploy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stable: Seconds = 5.0
     timeout: Seconds = 120.0
     window: Annotated[tuple[DeployWindow, ...], Parse(windows)] = ()
+    batch: HostBatch = Batch(25, share=True)
 
 
 class Migrate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from opslib.tasks._rollout import FAILURES, rollout
 from opslib.tasks._task import task
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ _ENV = "When the env file was changed on the server: here or there, whose counts
         "anyway": "Also outside of the window of the host file, and on a frozen host",
         "freeze": "Deploy nothing, and let nobody else, for this reason",
         "unfreeze": "Deploy nothing, and let others do it again",
+        "batch": "How many hosts switch at once, a number or 25%, in place of the host files'",
+        **FAILURES,
     },
 )
 def deploy(
@@ -43,13 +46,18 @@ def deploy(
     anyway: bool = False,
     freeze: str | None = None,
     unfreeze: bool = False,
+    batch: str | None = None,
+    max_failures: str | None = None,
+    keep_going: bool = False,
 ) -> Record:
     """Bring what is here live; a failure puts the old back.
 
     Preflight, backup (where the host file asks for one), files, images, migration, the new containers, health. What
-    goes wrong on the way puts the release before back. Where nothing has changed nothing is done.
+    goes wrong on the way puts the release before back. Where nothing has changed nothing is done. Of several hosts one
+    switches alone, then the others do in batches; what goes wrong on one puts the release before back on all.
     """
     from opslib.deploy import gate
+    from opslib.deploy.history import live
     from opslib.deploy.options import DeployOptions
     from opslib.deploy.steps import RECOVERIES, steps
     from opslib.errors import BadSettings
@@ -62,13 +70,15 @@ def deploy(
         return call.carry_out(lambda run: gate.freeze_steps(freeze))
     if unfreeze:
         return call.carry_out(lambda run: gate.unfreeze_steps())
+    order = rollout(call, batch, max_failures, keep_going, turns=True)
     here = call.this_machine()
     given_up = tuple(orphan.split(",")) if orphan is not None else ()
     options = DeployOptions(
         call.root, here, redeploy, build, _env(env), given_up, anyway, backup=backup_first(call),
         strategy=_strategy(strategy),
     )  # fmt: skip
-    return call.carry_out(hooked(call, lambda run: steps(run, options), RECOVERIES), show=released)
+    wanted = hooked(call, lambda run: steps(run, options), RECOVERIES)
+    return call.carry_out(wanted, show=released, rollout=order, live=live)
 
 
 @task(
@@ -101,13 +111,25 @@ def releases(call: Call, show: str | None = None, check: bool = False) -> Record
         "to": "A release's id; default: the good one before the one that is live",
         "env": _ENV,
         "strategy": _STRATEGY,
+        "batch": "How many hosts go back at once, a number or 25%. Default: all",
+        **FAILURES,
     },
 )
-def rollback(call: Call, to: str | None = None, env: str | None = None, strategy: str | None = None) -> Record:
+def rollback(
+    call: Call,
+    to: str | None = None,
+    env: str | None = None,
+    strategy: str | None = None,
+    batch: str | None = None,
+    max_failures: str | None = None,
+    keep_going: bool = False,
+) -> Record:
     """Go back to an earlier release; data stay as they are.
 
-    Where releases since then have migrated the schema it asks, because the schema does not go back.
+    Where releases since then have migrated the schema it asks, because the schema does not go back. Several hosts go
+    back at once, and all or none of them.
     """
+    from opslib.deploy.history import live
     from opslib.deploy.options import RollbackOptions
     from opslib.deploy.rollback import instead, steps
     from opslib.deploy.steps import RECOVERIES
@@ -116,7 +138,8 @@ def rollback(call: Call, to: str | None = None, env: str | None = None, strategy
 
     options = RollbackOptions(call.root, to, _env(env), backup_first(call), _strategy(strategy), call.confirm)
     wanted = hooked(call, lambda run: steps(run, options), RECOVERIES)
-    return call.carry_out(wanted, show=released, instead=instead(options))
+    order = rollout(call, batch, max_failures, keep_going, turns=False)
+    return call.carry_out(wanted, show=released, instead=instead(options), rollout=order, live=live)
 
 
 @task("ps")

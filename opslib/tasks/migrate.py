@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from opslib.tasks._rollout import rollout
 from opslib.tasks._task import task
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def _run(call: Call, kind: Kind, to: str | None = None, release: str | None = No
     from opslib.tasks.deploy import backup_first
 
     options = steps.Options(call.root, kind, to, release, backup_first(call), call.confirm)
-    return call.carry_out(lambda run: steps.steps(run, options), show=migrated)
+    order = rollout(call, None, None, False, turns=True)  # a database that hosts share is migrated by one of them
+    return call.carry_out(lambda run: steps.steps(run, options), show=migrated, rollout=order)
 
 
 TASKS = (up, status, down, seed)

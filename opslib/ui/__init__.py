@@ -236,7 +236,7 @@ class Ui:
             for host in record.hosts:
                 self._heading = f"\n{host.host}" if several else ""
                 if "plan" in host.result:
-                    ending.plan(self, host)
+                    columns[host.host] = ending.plan(self, host)
                 elif host.result and show is not None:
                     columns[host.host] = show(self, host) or {}
             self._heading = ""

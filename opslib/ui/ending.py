@@ -30,8 +30,8 @@ def error(host: HostRecord) -> None:
     sys.stderr.flush()
 
 
-def plan(ui: Ui, host: HostRecord) -> None:
-    """The steps that would be done."""
+def plan(ui: Ui, host: HostRecord) -> Mapping[str, str]:
+    """The steps that would be done; of several hosts, which of them goes when."""
     steps = host.result["plan"]
     if not steps and host.error is None:
         ui.say("nothing to do")
@@ -39,6 +39,7 @@ def plan(ui: Ui, host: HostRecord) -> None:
         diff(ui, host.result["changes"], host.result["diff"], host.result["strategy"])
     if steps:
         ui.table(["STEP", "WHAT IT WOULD DO"], [[step["step"], step["what"]] for step in steps])
+    return {"TURN": str(host.result["turn"])} if "turn" in host.result else {}
 
 
 def hosts(ui: Ui, records: Sequence[HostRecord], columns: Mapping[str, Mapping[str, str]]) -> None:
