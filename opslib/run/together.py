@@ -96,7 +96,7 @@ class _Group:
             waiting = waiting[len(turn) :]
             if several:
                 names = ", ".join(host.run.host for host in turn)
-                turn[0].run.note(f"now {names}" + (f"; {len(waiting)} to come" if waiting else ""))
+                turn[0].run.note(f"the turn of {names}" + (f", {len(waiting)} to come" if waiting else ", the last"))
             if not self._go_on(turn, each(turn, lambda host: self._undoing(HostRun.switch, host), MANY)):
                 return False
             well = [host for host in turn if host in self._going]

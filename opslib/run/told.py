@@ -34,9 +34,12 @@ def because_of(bad: Sequence[HostRun], hosts: Sequence[HostRun]) -> None:
     code = codes.pop() if len(codes) == 1 else 1
     for host in hosts:
         if host.record.error is None:
-            what = "undone" if host.record.steps else "not begun"
+            begun = bool(host.record.steps)
+            what, left = (
+                ("undone", "everything: what was begun has been undone") if begun else ("not begun", "everything")
+            )
             host.record.ok, host.record.code = False, code
-            host.record.error = {"what": f"{what} because {named} failed", "left": "as before", "next": None}
+            host.record.error = {"what": f"{what} because {named} failed", "left": left, "next": None}
 
 
 def failed_undo(host: HostRun, error: OpsError) -> OpsError:

@@ -11,11 +11,6 @@ if TYPE_CHECKING:
     from opslib.settings.batch import Batch
     from opslib.tasks._call import Call
 
-FAILURES = {
-    "max_failures": "So many hosts may fail, and are undone, without ending the others. Default: 0",
-    "keep_going": "Go on with every host, whatever fails: each is for itself",
-}
-
 
 def rollout(call: Call, batch: str | None, max_failures: str | None, keep_going: bool, *, turns: bool) -> Rollout:
     """What was typed, and (`turns`) what the host files say of batches: the smallest counts. Raises BadSettings."""

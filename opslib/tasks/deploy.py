@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opslib.tasks._rollout import FAILURES, rollout
 from opslib.tasks._task import task
 
 if TYPE_CHECKING:
@@ -16,6 +15,10 @@ if TYPE_CHECKING:
     from opslib.tasks._call import Call
 
 _STRATEGY = "recreate, rolling or blue-green, in place of the host file's"
+_FAILURES = {
+    "max_failures": "So many hosts may fail, and are undone, without ending the others. Default: 0",
+    "keep_going": "Go on with every host, whatever fails: each is for itself",
+}
 _ENV = "When the env file was changed on the server: here or there, whose counts"
 
 
@@ -33,7 +36,7 @@ _ENV = "When the env file was changed on the server: here or there, whose counts
         "freeze": "Deploy nothing, and let nobody else, for this reason",
         "unfreeze": "Deploy nothing, and let others do it again",
         "batch": "How many hosts switch at once, a number or 25%, in place of the host files'",
-        **FAILURES,
+        **_FAILURES,
     },
 )
 def deploy(
@@ -62,6 +65,7 @@ def deploy(
     from opslib.deploy.steps import RECOVERIES, steps
     from opslib.errors import BadSettings
     from opslib.tasks._hooks import hooked
+    from opslib.tasks._rollout import rollout
     from opslib.tasks._show import released
 
     if freeze is not None and (unfreeze or not freeze.strip()):
@@ -112,7 +116,7 @@ def releases(call: Call, show: str | None = None, check: bool = False) -> Record
         "env": _ENV,
         "strategy": _STRATEGY,
         "batch": "How many hosts go back at once, a number or 25%. Default: all",
-        **FAILURES,
+        **_FAILURES,
     },
 )
 def rollback(
@@ -134,6 +138,7 @@ def rollback(
     from opslib.deploy.rollback import instead, steps
     from opslib.deploy.steps import RECOVERIES
     from opslib.tasks._hooks import hooked
+    from opslib.tasks._rollout import rollout
     from opslib.tasks._show import released
 
     options = RollbackOptions(call.root, to, _env(env), backup_first(call), _strategy(strategy), call.confirm)

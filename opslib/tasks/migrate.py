@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opslib.tasks._rollout import rollout
 from opslib.tasks._task import task
 
 if TYPE_CHECKING:
@@ -50,6 +49,7 @@ def seed(call: Call) -> Record:
 
 def _run(call: Call, kind: Kind, to: str | None = None, release: str | None = None) -> Record:
     from opslib.migrate import steps
+    from opslib.tasks._rollout import rollout
     from opslib.tasks._show import migrated
     from opslib.tasks.deploy import backup_first
 

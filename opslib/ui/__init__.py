@@ -243,8 +243,7 @@ class Ui:
             if several:
                 self.say()
                 ending.hosts(self, record.hosts, columns)
-            for host in record.hosts:
-                if host.error is not None and not self._unheard:
-                    ending.error(host)
+            if not self._unheard:
+                ending.errors(record.hosts)
         except OSError:
             self._mute()

@@ -308,7 +308,7 @@ def test_a_fleet_commits_together_or_not_at_all(tmp_path: Path) -> None:
     assert record.exit == 1
     assert [contents(target) for target in targets] == ["old old", "old old"]
     assert record.hosts[0].error == {
-        "what": "undone because west failed", "left": "as before", "next": None,
+        "what": "undone because west failed", "left": "everything: what was begun has been undone", "next": None,
     }  # fmt: skip
     record = carry_out(Task("test", steps, known()), targets)
     assert record.ok
