@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from . import databases, encrypted, machine, memory, peers, report, shipping, starts, stores, transfers, trees
+from . import databases, encrypted, fleet, machine, memory, peers, report, shipping, starts, stores, transfers, trees
 from .engines import ENGINES
 from .measure import BenchError, Row, Sizes, call
 from .place import CHECKOUT, Place
@@ -24,6 +24,7 @@ BENCHES: dict[str, Callable[[Place, Sizes], list[Row]]] = {
     "peers": peers.measured,
     "download": lambda place, sizes: transfers.transfers(place, sizes.runs, sizes.size),
     "ship": shipping.measured,
+    "fleet": fleet.measured,
     "stores": stores.measured,
     "memory": memory.peaks,
 }
