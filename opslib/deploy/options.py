@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from opslib.deploy.once import Once
 from opslib.deploy.sources import Git
 from opslib.images.builds import Builds
 from opslib.images.registry import Pushes
@@ -23,9 +24,9 @@ class DeployOptions:
     recreates what has not changed too, `build` builds although nothing of the build's context has changed. `env` says
     whose env file counts when it was changed on the server. `backup` gives the steps of a backup, for
     `backup_first`. Where the project comes from a backup set, `name` is the one that it had, and `git` tells which
-    files came with it. `pushes` is what the run has pushed to registries, `builds` what it has built here. `strategy`
-    in place of the host file's. `orphan` names data that services may lose sight of. `anyway`: also outside of the
-    window, and on a frozen host."""
+    files came with it. `pushes` is what the run has pushed to registries, `builds` what it has built here, `once` what
+    its hosts have asked about this machine. `strategy` in place of the host file's. `orphan` names data that services
+    may lose sight of. `anyway`: also outside of the window, and on a frozen host."""
 
     root: Path
     here: Target
@@ -39,6 +40,7 @@ class DeployOptions:
     git: Git | None = None
     pushes: Pushes = field(default_factory=Pushes)
     builds: Builds = field(default_factory=Builds)
+    once: Once = field(default_factory=Once)
     strategy: Strategy | None = None
 
 
