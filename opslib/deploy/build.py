@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -53,7 +54,9 @@ def steps(run: Run, options: BuildOptions) -> list[AnyStep]:
             more["secrets"] = build_secrets(options.here, project, services)
             built = _build_there(run, memo["stage"], project, config, services, more)
         else:
-            built = build(builder, project, services, **more)
+            made = partial(build, builder, project, **more)
+            once = partial(options.builds.once, target.host.name, project, settings=settings, work=made)
+            built = (made if builder is target else once)(services=services)
         builder.run(keep.prune_untagged(builder.host, project.name))
         run.result["version"] = revision.version if revision else None
         run.result["images"] = {

@@ -21,6 +21,15 @@ def history(run: Run) -> None:
     run.result["releases"] = [_row(one, live) for one in reversed(known)]
 
 
+def live(run: Run) -> dict[str, Any]:
+    """What runs on a host, as its releases say: `release`, `strategy`, `commit` and `dirty`, all None where nothing was
+    deployed yet."""
+    one = releases.current(releases.read(run.target))
+    keys = ("release", "strategy", "commit", "dirty")
+    values = (one.id, one.strategy, one.commit, one.dirty) if one else (None,) * len(keys)
+    return dict(zip(keys, values, strict=True))
+
+
 def show(run: Run, wanted: str) -> None:
     """Fill the run's result: `release`, the whole record, and `by_hand`, the commands that bring it back without
     opslib. Raises BadSettings for what is no good release."""

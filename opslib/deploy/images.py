@@ -14,7 +14,7 @@ from opslib.deploy.resolve import moved
 from opslib.deploy.seen import Seen
 from opslib.errors import Cancelled, HostLost, OpsError
 from opslib.images.build import build, pull_missing, tag_command
-from opslib.images.info import images_of, with_tag
+from opslib.images.info import ImageInfo, images_of, with_tag
 from opslib.images.registry import by_registry
 from opslib.images.saved import NotUnderstood
 from opslib.images.ship import Shipped, amount, lacked, load_up, same_engine, ship
@@ -39,12 +39,22 @@ def build_step(seen: Seen, options: DeployOptions) -> Step[Memo]:
 
     def do(run: Run, memo: Memo) -> str:
         place, host = _builder(run.target, options), run.target.host
-        project = seen.project if place is run.target else _here(run.target, seen)
-        built = build(
-            place, project, memo["services"], settings=host.build, revision=revision, keep=host.deploy.keep_releases
-        )
-        if place is not run.target:  # there, `prune` does it, once every host is done
-            place.run(keep.prune_untagged(place.host, seen.name))
+
+        def work(project: Project, services: list[str]) -> dict[str, ImageInfo]:
+            return build(
+                place, project, services, settings=host.build, revision=revision, keep=host.deploy.keep_releases
+            )
+
+        def here(services: list[str]) -> dict[str, ImageInfo]:
+            built = work(project, services)
+            place.run(keep.prune_untagged(place.host, seen.name))  # there, `prune` does it, once every host is done
+            return built
+
+        if place is run.target:
+            built = work(seen.project, memo["services"])
+        else:
+            project = _here(run.target, seen)
+            built = options.builds.once(host.name, project, memo["services"], host.build, here)
         sizes = {name: image.size for name, image in built.items()}
         run.result["built"] = sizes
         return ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in sizes.items())

@@ -28,10 +28,12 @@ for ((i = 0; i < ${#files[@]}; i += 500)); do cp -a --parents -- "${files[@]:i:5
 umask 077; rm -f -- "$2/env"; [ -z "$3" ] || [ ! -e "$3" ] || install -m 600 -- "$3" "$2/env"; sync"""
 _REPLACED = """set -eu; umask 077; cd -- "$1"; mapfile -d '' -t files
 mkdir -p -- "$2/replaced"; cp -a --parents -- "${files[@]}" "$2/replaced/"; sync"""
-# $1 the folder of releases, $2 how many of them go; those, then tags. A tag that a container still has stays.
+# $1 the folder of releases, $2 how many of them go; those, then tags. A tag that a container still has stays: it may be
+# of another project of the same fleet on this engine, and the engine removes it where the image has another one.
 _PRUNE = """n=$2; cd -- "$1" || exit; shift 2
 for id in "${@:1:n}"; do rm -rf -- "./$id"; done; shift "$n"
-for tag in "$@"; do docker image rm -- "$tag" >/dev/null 2>&1; done
+used=$'\\n'$(docker container ls -a --format '{{.Image}}')$'\\n' || exit
+for tag in "$@"; do [[ $used == *$'\\n'"$tag"$'\\n'* ]] || docker image rm -- "$tag" >/dev/null 2>&1; done
 true"""
 
 # What a killed `--plan` left goes a day later: another one may be at work now, as it takes no lock.

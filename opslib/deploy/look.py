@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -65,10 +66,12 @@ def survey(run: Run, options: DeployOptions) -> Seen:
     looking = Later(lambda: look(target, before.name))
     asked = _refs(before.last)
     imaged = Later(lambda: images_of(target, asked))
-    git = options.git or sources.git(options.here, root)
+    git = options.git or options.once.ask("git", lambda: sources.git(options.here, root))
     listed = options.git.tracked if options.git else sources.chosen(options.here, root, host, git)
     chosen = [*listed, *named]
-    mine, left_out = sources.read(root, [path for path in chosen if not sources.excluded(path, host, env_name)])
+    wanted = tuple(path for path in chosen if not sources.excluded(path, host, env_name))
+    read, left_out = options.once.ask(wanted, lambda: sources.read(root, wanted))
+    mine = dict(read)
     seen = {} if local else there(target, target.root, {*mine, *before.files, env_name})
     env = look_at_env(
         run, root, before.last, env_name, seen[env_name].sha256 if env_name in seen else None, options.env, local
@@ -190,13 +193,14 @@ def _contexts(root: Path, there: str, config: Config) -> list[str]:
 
 def _builds(options: DeployOptions, target: Target, config: Config, project: Project) -> dict[str, str]:
     """What each image that we build would be built from: image -> digest."""
-    host, root = target.host, options.root.resolve()
-    return {
-        project.services[name].image: build_key(
-            build_here(config["services"][name]["build"], target.root, str(root)), root, host.build.platform
-        )
-        for name in to_build(project, host.build.services)
-    }
+    root, platform = options.root.resolve(), target.host.build.platform
+
+    def key(name: str) -> str:
+        build = build_here(config["services"][name]["build"], target.root, str(root))
+        question = (json.dumps(build, sort_keys=True, default=str), platform)
+        return options.once.ask(question, lambda: build_key(build, root, platform))
+
+    return {project.services[name].image: key(name) for name in to_build(project, target.host.build.services)}
 
 
 def _changes(seen: Seen) -> changes.Changes:

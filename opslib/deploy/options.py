@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from opslib.deploy.once import Once
 from opslib.deploy.sources import Git
+from opslib.images.builds import Builds
 from opslib.images.registry import Pushes
 from opslib.run.step import AnyStep, Run
 from opslib.settings.model import Strategy
@@ -22,8 +24,9 @@ class DeployOptions:
     recreates what has not changed too, `build` builds although nothing of the build's context has changed. `env` says
     whose env file counts when it was changed on the server. `backup` gives the steps of a backup, for
     `backup_first`. Where the project comes from a backup set, `name` is the one that it had, and `git` tells which
-    files came with it. `pushes` is what the run has pushed to registries. `strategy` in place of the host file's.
-    `orphan` names data that services may lose sight of. `anyway`: also outside of the window, and on a frozen host."""
+    files came with it. `pushes` is what the run has pushed to registries, `builds` what it has built here, `once` what
+    its hosts have asked about this machine. `strategy` in place of the host file's. `orphan` names data that services
+    may lose sight of. `anyway`: also outside of the window, and on a frozen host."""
 
     root: Path
     here: Target
@@ -36,13 +39,15 @@ class DeployOptions:
     name: str | None = None
     git: Git | None = None
     pushes: Pushes = field(default_factory=Pushes)
+    builds: Builds = field(default_factory=Builds)
+    once: Once = field(default_factory=Once)
     strategy: Strategy | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
     """`root` and `here` as for a deploy. `services`: only these. `platform` and `on` in place of the host file's.
-    `no_cache`: nothing of an earlier build counts."""
+    `no_cache`: nothing of an earlier build counts. `builds` is what the run has built here."""
 
     root: Path
     here: Target
@@ -50,6 +55,7 @@ class BuildOptions:
     no_cache: bool = False
     platform: str | None = None
     on: Literal["local", "remote"] | None = None
+    builds: Builds = field(default_factory=Builds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,7 +131,7 @@ def _switch(back: Back) -> Step[Memo]:
         name = memo["roll"]["proxy"]["name"]
         return f"{name} is told: the containers of {back.old.id} are still there, and serve again"
 
-    return Step("switch", look, do, roll.back, show=show)
+    return Step("switch", look, do, roll.back, switches=back.held is not None, show=show)
 
 
 def _files(back: Back) -> Step[Memo]:
@@ -199,7 +199,7 @@ def _up(back: Back) -> Step[Memo]:
         back.gap = time.monotonic() - began
         return ", ".join(memo["services"])
 
-    return Step("up", look, do, switch.back, show=shown)
+    return Step("up", look, do, switch.back, switches=True, show=shown)
 
 
 def _way_back(run: Run, back: Back) -> Memo:

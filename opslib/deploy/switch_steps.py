@@ -50,7 +50,9 @@ def databases_step(seen: Seen) -> Step[Memo]:
         wait_healthy(run.target, project, memo["services"], checks=checks, stable=deploy.stable, timeout=timeout)
         seen.started.update(memo["services"])
 
-    return Step("databases", look, do, switch.back, show=lambda memo: f"start {', '.join(memo['services'])}")
+    return Step(
+        "databases", look, do, switch.back, switches=True, show=lambda memo: f"start {', '.join(memo['services'])}"
+    )
 
 
 def _absent(project: Project, stack: Stack, service: str) -> list[str]:

@@ -69,7 +69,8 @@ def steps(run: Run, options: Options) -> list[AnyStep]:
         return told(spec, before, after)
 
     first = options.backup(run) if options.backup is not None and target.host.deploy.backup_first else []
-    return [*first, Step(STEPS[options.kind], look, do, show=lambda memo: f"{' '.join(words)} in {spec.service}")]
+    name = STEPS[options.kind]
+    return [*first, Step(name, look, do, switches=True, show=lambda memo: f"{' '.join(words)} in {spec.service}")]
 
 
 def status(run: Run, options: Options) -> None:

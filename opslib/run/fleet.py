@@ -19,7 +19,7 @@ from opslib.target.base import Target
 
 
 def carry_out(task: Task, targets: Sequence[Target], *, beside: Sequence[Target] = ()) -> Record:
-    """Carry the task out on the targets, at most eight at once, and say how it ended; never raises an OpsError.
+    """Carry the task out on the targets and say how it ended; never raises an OpsError.
 
     `beside` are further targets that steps use (this machine, for a build): an interruption reaches them too.
     """
@@ -67,9 +67,13 @@ def new_id() -> str:
 
 
 def _runs(task: Task, group: Sequence[Target]) -> list[HostRun]:
-    """Hosts that end the same are of one run; the others have ids of their own, as they may share a machine."""
+    """Hosts that belong together are of one run, and know of each other where they end the same. Each of the others has
+    an id of its own, as they may share a machine."""
     ident, names = new_id(), tuple(target.host.name for target in group)
-    return [HostRun(Run(ident, task.name, target, names, task.plan)) for target in group]
+    return [
+        HostRun(Run(ident, task.name, target, (target.host.name,) if task.rollout.apart else names, task.plan))
+        for target in group
+    ]
 
 
 def _note(entry: HostRecord, error: BaseException | None, *, alone: bool) -> None:

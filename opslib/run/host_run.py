@@ -1,9 +1,9 @@
-"""One host's part of a run, phase by phase: forward, commit, undo, finish."""
+"""One host's part of a run, phase by phase: ahead, switch, ready, commit, finish, close; or undo."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from opslib.errors import Cancelled, HostLost, OpsError
@@ -26,10 +26,11 @@ class HostRun:
         self.run = run
         self.record = HostRecord(run.host)
         self._steps: list[AnyStep] = []
+        self._switching = 0  # the first step that is done in turn
         self._begun: list[tuple[str, Undo | None, Any]] = []  # step, how it is undone, its memo
         self._taken: tuple[str, Undo | None, Any] | None = None  # the same of an earlier run's step that stays
         self._started = time.monotonic()
-        self._stays = False
+        self._stays = self.committed = False
         head = {"run": run.id, "task": run.task, "hosts": list(run.hosts)}
         self._log = Log(run.target, head)
 
@@ -60,29 +61,52 @@ class HostRun:
     def prepare(self, steps: list[AnyStep]) -> None:
         """Take the steps to be done. What can be refused beforehand was refused while they were made."""
         self._steps = steps
+        self._switching = next((at for at, step in enumerate(steps) if step.switches), len(steps))
 
-    def forward(self) -> None:
-        """Look at and do each step but the final ones, in order."""
-        for step in self._steps:
-            if not step.final:
-                self._do(step)
+    @property
+    def waits(self) -> bool:
+        """Whether there are steps for which it has to wait for its turn."""
+        return any(not step.final for step in self._steps[self._switching :])
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is something to undo."""
+        return self._log.begun
+
+    def ahead(self) -> None:
+        """Look at and do each step before the first that switches, but the final ones, in order."""
+        self._forward(self._steps[: self._switching])
+
+    def switch(self) -> None:
+        """The same for the others, when its turn has come."""
+        self._forward(self._steps[self._switching :])
+
+    def ready(self, hosts: Sequence[str]) -> None:
+        """Say on the disk that all of it is done, and which hosts are to commit together with this one."""
+        self._log.write({"ready": list(hosts)})
 
     def commit(self) -> None:
         """Say on the disk that this run goes forward from here, whatever happens."""
         if self._log.begun:
             self._log.write({"commit": True})
+            self.committed = True
 
     def finish(self) -> None:
-        """Do the final steps and close the log, unless one of them stays."""
+        """Do the final steps."""
         for step in self._steps:
             if step.final:
                 self._do(step)
+        self.record.changed = self.run.changed
+
+    def close(self) -> None:
+        """Remove the log, unless a step stays. The journal has been written: other hosts may ask for it."""
         if self._log.begun and not self._stays:
             self._log.remove()
-        self.record.changed = self.run.changed
 
     def undo(self) -> None:
         """Undo what was begun, in reverse. A failed undo stays in the log and blocks the next run."""
+        if self._log.begun:
+            self._log.write({"undoing": True})
         for name, undo, memo in reversed(self._begun):
             if undo is None:
                 continue
@@ -97,6 +121,7 @@ class HostRun:
             self._ended(name, "undone", began)
         if self._log.begun:
             self._log.remove()
+        self._begun.clear()
         self.record.changed = False
 
     # -- recovery
@@ -136,6 +161,8 @@ class HostRun:
                 recovery.finish(self.run, memo)
 
     def _undo_left(self, left: Left, known: Mapping[str, Recovery]) -> None:
+        if left.ready:
+            lines.append(self.run.target, path(self.run.target), {"undoing": True})
         for name, memo in reversed(left.steps):
             recovery = known.get(name)
             if name in left.undone or recovery is None or recovery.undo is None:
@@ -156,6 +183,11 @@ class HostRun:
             self._ended(name, "undone", began)
 
     # -- one step
+
+    def _forward(self, steps: Sequence[AnyStep]) -> None:
+        for step in steps:
+            if not step.final:
+                self._do(step)
 
     def _do(self, step: AnyStep) -> None:
         began = time.monotonic()

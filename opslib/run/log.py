@@ -14,7 +14,8 @@ from opslib.target.transfer import put_bytes
 @dataclass(slots=True)
 class Left:
     """What an earlier run left behind: its first line, its steps in order with memo and whether they were done,
-    which of them stay, and how far it had come."""
+    which of them stay, and how far it had come. `ready` are the hosts that were to commit together, where this one had
+    come to the end of its steps and none was being undone."""
 
     run: str
     task: str
@@ -24,6 +25,7 @@ class Left:
     stays: list[tuple[str, Any]] = field(default_factory=list)
     undone: set[str] = field(default_factory=set)
     finished: set[str] = field(default_factory=set)
+    ready: tuple[str, ...] = ()
     committed: bool = False
     stuck: str = ""
     fired: list[str] = field(default_factory=list)
@@ -91,6 +93,10 @@ def left_behind(entries: list[dict[str, Any]]) -> Left | None:
             left.stays = [one for one in (*left.steps, *left.finals) if one[0] == entry["stays"]][-1:]
         if "fired" in entry:
             left.fired.append(str(entry["fired"]))
+        if "ready" in entry:
+            left.ready = tuple(entry["ready"])
+        if "undoing" in entry:
+            left.ready = ()
         if entry.get("commit"):
             left.committed = True
     return left

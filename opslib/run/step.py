@@ -53,7 +53,8 @@ class Step(Generic[M]):
     idempotent, and must hold for a `do` that had not begun, was half done, or was done. A `final` step runs only
     after every host of the run has committed, and is repeated by the next run when it was interrupted. Where a step
     `stays`, which is asked when it is done, it outlives the run that committed, and the next run, whatever it is, ends
-    it. `show` says what the memo means, for `--plan`. `name` is stable: recovery finds the undo by it.
+    it. From the first step on that `switches`, the hosts of a fleet take turns. `show` says what the memo means, for
+    `--plan`. `name` is stable: recovery finds the undo by it.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Step(Generic[M]):
     undo: Callable[[Run, M], None] | None = None
     final: bool = False
     stays: Callable[[Run], bool] | None = None
+    switches: bool = False
     show: Callable[[M], str] | None = None
 
 

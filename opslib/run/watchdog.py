@@ -8,6 +8,7 @@ image it is a detached shell.
 
 from __future__ import annotations
 
+import zlib
 from importlib import resources
 
 from opslib.command import bash
@@ -69,26 +70,26 @@ def disarm(target: Target, run_id: str) -> None:
             *target.host.docker,
             "rm",
             "-f",
-            _name(run_id),
+            _name(target, run_id),
         )
     )
 
 
 def _in_container(target: Target, run_id: str, image: str, words: list[str]) -> bool:
     """Start it as a container that runs in the machine's own namespaces; False where that is refused (rootless)."""
-    removal = [*target.host.docker, "rm", "-f", _name(run_id)]
-    target.run(docker(target.host, "rm", "-f", _name(run_id)), check=False)
+    removal = [*target.host.docker, "rm", "-f", _name(target, run_id)]
+    target.run(docker(target.host, "rm", "-f", _name(target, run_id)), check=False)
     started = target.run(
         docker(
-            target.host, "run", "-d", "--name", _name(run_id), "--restart", "unless-stopped", "--pull", "never",
+            target.host, "run", "-d", "--name", _name(target, run_id), "--restart", "unless-stopped", "--pull", "never",
             "--privileged", "--pid", "host", "--network", "none", "--user", "0:0", "--label", "opslib=1",
             image, "nsenter", "-t", "1", "-m", "-n", "--", "bash", *words, *removal,
         ),
         check=False,
     )  # fmt: skip
-    if started.ended.ok and _watching(target, run_id, _name(run_id)):
+    if started.ended.ok and _watching(target, run_id, _name(target, run_id)):
         return True
-    target.run(docker(target.host, "rm", "-f", _name(run_id)), check=False)
+    target.run(docker(target.host, "rm", "-f", _name(target, run_id)), check=False)
     return False
 
 
@@ -107,8 +108,9 @@ def _watching(target: Target, run_id: str, container: str = "") -> bool:
     return target.run(bash(_WATCHING, f"{target.state}/watching.{run_id}", *state), check=False).ended.ok
 
 
-def _name(run_id: str) -> str:
-    return f"opslib-watchdog-{run_id}"
+def _name(target: Target, run_id: str) -> str:
+    """The container's name: of one run there may be several on an engine, each of another project."""
+    return f"opslib-watchdog-{run_id}-{zlib.crc32(target.state.encode(errors='surrogateescape')):08x}"
 
 
 def _text() -> str:

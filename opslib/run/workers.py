@@ -1,4 +1,4 @@
-"""At most eight hosts at once, on daemon threads, while the main thread stays free for Ctrl-C."""
+"""Several hosts at once, on daemon threads, while the main thread stays free for Ctrl-C."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from typing import TypeVar
 from opslib.events import Note
 from opslib.target.base import Target
 
-AT_ONCE = 8
+AT_ONCE = 8  # where each makes a connection (sshd, or a machine on the way, refuses more than 10), or is for itself
+MANY = 64  # where they only wait for what the hosts do
 T = TypeVar("T")
 
 
@@ -48,6 +49,15 @@ class Interrupt:
             self._held = ""
             if self._event.is_set():
                 self._cancel()
+
+    def spare(self, target: Target) -> None:
+        """From now on a signal does not reach this target: what is done there must not stop half way. What was
+        cancelled on it is over when this returns."""
+        with self._guard:
+            self._targets = [one for one in self._targets if one is not target]
+        for thread in list(self._cancelling):
+            thread.join()
+        target.resume()
 
     def end(self) -> None:
         """They are done: nothing is left to be interrupted."""
@@ -95,8 +105,8 @@ def interruptible(interrupts: Sequence[Interrupt]) -> Iterator[None]:
             signal.signal(number, old)
 
 
-def each(items: Sequence[T], work: Callable[[T], object]) -> list[BaseException | None]:
-    """Do the work for each item, at most eight at once; the exceptions in the items' order (None where it went well).
+def each(items: Sequence[T], work: Callable[[T], object], at_once: int = AT_ONCE) -> list[BaseException | None]:
+    """Do the work for each item, so many at once; the exceptions in the items' order (None where it went well).
 
     The caller's thread only waits, in short turns, so that signals reach it.
     """
@@ -116,7 +126,7 @@ def each(items: Sequence[T], work: Callable[[T], object]) -> list[BaseException 
             except BaseException as error:
                 results[index] = error
 
-    threads = [threading.Thread(target=worker, daemon=True) for _ in range(min(AT_ONCE, len(items)))]
+    threads = [threading.Thread(target=worker, daemon=True) for _ in range(min(at_once, len(items)))]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from opslib.command import Secret
 from opslib.settings import caches, schedule, units
+from opslib.settings.batch import Batch, batch
 from opslib.settings.health import HealthSpec
 from opslib.settings.keep import Count, Keep
 from opslib.settings.kinds import SourceSpec
@@ -26,6 +27,7 @@ Words = Annotated[tuple[str, ...], Parse(units.words)]
 Size = Annotated[int, Parse(units.size)]
 CachePlace = Annotated[caches.Cache, Parse(caches.cache)]
 Recipient = Annotated[str, Parse(units.recipient)]
+HostBatch = Annotated[Batch, Parse(batch)]
 DeployWindow = Annotated[Window, Parse(window)]
 ProjectPath = Annotated[str, Parse(units.project_path)]
 Port = Annotated[int, Parse(units.port)]
@@ -90,7 +92,7 @@ class Deploy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     how long the proxy has to end what it has begun before the containers that answer it go. `hold`: how long those of
     the release before stay after a blue-green deploy, or a canary is watched. `weight`: the percentage of requests that
     a canary gets, `tolerance` what it may be worse. `stable`: how long what is new must have run, whatever its checks
-    say. `window`: when deploys are welcome (none: always)."""
+    say. `window`: when deploys are welcome (none: always). `batch`: how many hosts of a fleet switch at once."""
 
     strategy: Strategy = "recreate"
     proxy: Proxy | None = None
@@ -105,6 +107,7 @@ class Deploy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stable: Seconds = 5.0
     timeout: Seconds = 120.0
     window: Annotated[tuple[DeployWindow, ...], Parse(windows)] = ()
+    batch: HostBatch = Batch(25, share=True)
 
 
 class Migrate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

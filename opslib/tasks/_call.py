@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from opslib.ui import Show, Ui
 if TYPE_CHECKING:
     from invoke.context import Context
 
+    from opslib.run.rollout import Rollout
     from opslib.run.step import Recovery, Run
     from opslib.run.task import Steps
     from opslib.settings.model import Host
@@ -48,6 +50,7 @@ class Call:
     _began: float = field(default_factory=time.monotonic)
     _settings: dict[str, Host] = field(default_factory=dict)
     _unusable: list[HostRecord] = field(default_factory=list)  # of hosts whose settings are wrong
+    _leaving: threading.Event = field(default_factory=threading.Event)  # nobody has to answer any more
 
     @property
     def task(self) -> str:
@@ -98,23 +101,31 @@ class Call:
 
     def carry_out(
         self, steps: Steps, *, detail: Mapping[str, object] | None = None, show: Show | None = None,
-        instead: Mapping[str, Recovery] = {},
+        instead: Mapping[str, Recovery] = {}, rollout: Rollout | None = None,
+        live: Callable[[Run], dict[str, Any]] | None = None,
     ) -> Record:  # fmt: skip
         """Carry steps out on all hosts, or plan them. Where they belong together nothing begins unless every host can
-        be reached. `instead`: what is done with steps that an earlier run has left, where this task knows better."""
+        be reached, or as many as the `rollout` asks for. `instead`: what is done with steps that an earlier run has
+        left, where this task knows better. `live` tells what runs on a host in the end."""
         from opslib.run.fleet import carry_out
+        from opslib.run.rollout import Rollout
         from opslib.run.task import Task
         from opslib.tasks._recovery import Recoveries
 
         self.show = show
+        rollout = rollout or Rollout()
         targets, unreached = self._connect()
-        if unreached and self.spec.together:
+        if live is not None:
+            for entry in unreached:
+                entry.result["live"] = {"state": "unknown"}
+        if self.spec.together and not (targets and rollout.bears(len(unreached))):
             return self._not_begun(unreached)
         self.ui.begin(f"{self.task} on {', '.join(self.names)}" + (", as a plan" if self.plan else ""), self.names)
         task = Task(
             self.task, steps, known=Recoveries(instead), peer=self.connections.peer, plan=self.plan,
             detail=detail or {},
             wait=max((host.wait for host in self.hosts), default=0.0), together=self.spec.together,
+            rollout=rollout.after(len(unreached)), live=None if self.plan else live,
         )  # fmt: skip
         return self._whole(carry_out(task, targets, beside=self.connections.beside), unreached)
 
@@ -182,7 +193,10 @@ class Call:
     @property
     def prompt(self) -> Callable[[str], str] | None:
         """Asks a person for a passphrase; None where there is nobody."""
-        return self.ui.person.secret if self.ui.person.there else None
+        return self._secret if self.ui.person.there else None
+
+    def _secret(self, question: str) -> str:
+        return self.ui.person.secret(question, stop=self._leaving.is_set)
 
     @cached_property
     def connections(self) -> Connections:
@@ -204,15 +218,32 @@ class Call:
         return load_host(self.root, name)
 
     def _connect(self) -> tuple[list[Target], list[HostRecord]]:
-        """Open targets, one after the other so that each can ask for its passphrase; and the hosts not reached."""
-        targets, unreached = [], []
-        for host in self.hosts:
+        """Open targets, several at once; and the hosts not reached."""
+        from opslib.run.workers import each
+
+        targets: dict[str, Target] = {}
+        unreached: dict[str, HostRecord] = {}
+
+        def open(host: Host) -> None:
             began = time.monotonic()
             try:
-                targets.append(self.connections.open(host))
+                targets[host.name] = self.connections.open(host)
             except OpsError as error:
-                unreached.append(self._failed(host.name, error, began))
-        return targets, unreached
+                unreached[host.name] = self._failed(host.name, error, began)
+
+        try:
+            errors = each(self.hosts, open)
+        except KeyboardInterrupt:
+            self._leaving.set()
+            self.ui.person.dismissed()
+            raise
+        for error in errors:
+            if error is not None:
+                raise error
+        names = [host.name for host in self.hosts]
+        return [targets[name] for name in names if name in targets], [
+            unreached[name] for name in names if name in unreached
+        ]
 
     # -- endings
 

@@ -18,8 +18,8 @@ SEVERITY = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗",
 # -- deploy, migrate.…, releases, rollback, ps
 
 
-def released(ui: Ui, host: HostRecord) -> None:
-    """deploy, rollback."""
+def released(ui: Ui, host: HostRecord) -> Mapping[str, str]:
+    """deploy, rollback. Of several hosts: what runs where."""
     result = host.result
     if "set" in result:
         ui.say(f"backup set {result['set']} was made first")
@@ -28,6 +28,8 @@ def released(ui: Ui, host: HostRecord) -> None:
     if host.ok and host.changed:
         before = f", before it {result['previous']}" if result.get("previous") else ""
         ui.say(f"release {result['release']}{before}; {_switched(result)}")
+    live = result.get("live", {})
+    return {"RELEASE": live.get("release") or "", "STRATEGY": live.get("strategy") or "", "IS": live.get("state", "")}
 
 
 def _switched(result: Mapping[str, Any]) -> str:
@@ -67,17 +69,21 @@ def schema(ui: Ui, host: HostRecord) -> Mapping[str, str]:
     }
 
 
-def releases(ui: Ui, host: HostRecord) -> None:
+def releases(ui: Ui, host: HostRecord) -> Mapping[str, str]:
     """releases."""
     if not host.result["releases"]:
         ui.say("nothing was deployed here yet")
-        return
+        return {"RELEASE": "none"}
     rows = [
         [one["id"], "live" if one["current"] else one["outcome"], "" if one["adopted"] else one["strategy"],
          _commit(one), one["by"], _images(one["brought"]), _schema(one), _origin(one)]
         for one in host.result["releases"]
     ]  # fmt: skip
     ui.table(["RELEASE", "STATE", "STRATEGY", "COMMIT", "BY", "NEW IMAGES", "SCHEMA", ""], rows)
+    live = next((one for one in host.result["releases"] if one["current"]), None)
+    if live is None:
+        return {"RELEASE": "none"}
+    return {"RELEASE": live["id"], "STRATEGY": live["strategy"], "COMMIT": _commit(live), "BY": live["by"]}
 
 
 def drift(ui: Ui, host: HostRecord) -> Mapping[str, str]:

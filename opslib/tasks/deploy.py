@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 _STRATEGY = "recreate, rolling, blue-green or canary"
 _BACK = "recreate, rolling or blue-green"
 _INSTEAD = ", in place of the host file's"
+_FAILURES = {
+    "max_failures": "So many hosts may fail, and are undone, without ending the others. Default: 0",
+    "keep_going": "Go on with every host, whatever fails: each is for itself",
+}
 _ENV = "When the env file was changed on the server: here or there, whose counts"
 
 
@@ -39,6 +43,8 @@ _ENV = "When the env file was changed on the server: here or there, whose counts
         "anyway": "Also outside of the window of the host file, and on a frozen host",
         "freeze": "Deploy nothing, and let nobody else, for this reason",
         "unfreeze": "Deploy nothing, and let others do it again",
+        "batch": "How many hosts switch at once, a number or 25%, in place of the host files'",
+        **_FAILURES,
     },
 )
 def deploy(
@@ -51,17 +57,23 @@ def deploy(
     anyway: bool = False,
     freeze: str | None = None,
     unfreeze: bool = False,
+    batch: str | None = None,
+    max_failures: str | None = None,
+    keep_going: bool = False,
 ) -> Record:
     """Bring what is here live; a failure puts the old back.
 
     Preflight, backup (where the host file asks for one), files, images, migration, the new containers, health. What
-    goes wrong on the way puts the release before back. Where nothing has changed nothing is done.
+    goes wrong on the way puts the release before back. Where nothing has changed nothing is done. Of several hosts one
+    switches alone, then the others do in batches; what goes wrong on one puts the release before back on all.
     """
     from opslib.deploy import gate
+    from opslib.deploy.history import live
     from opslib.deploy.options import DeployOptions
     from opslib.deploy.steps import RECOVERIES, steps
     from opslib.errors import BadSettings
     from opslib.tasks._hooks import hooked
+    from opslib.tasks._rollout import rollout
     from opslib.tasks._show import released
 
     if freeze is not None and (unfreeze or not freeze.strip()):
@@ -70,15 +82,17 @@ def deploy(
         return call.carry_out(lambda run: gate.freeze_steps(freeze))
     if unfreeze:
         return call.carry_out(lambda run: gate.unfreeze_steps())
-    wanted = _strategy(strategy, _STRATEGY)
-    _used(call, wanted)
+    how = _strategy(strategy, _STRATEGY)
+    _used(call, how)
+    order = rollout(call, batch, max_failures, keep_going, turns=True)
     here = call.this_machine()
     given_up = tuple(orphan.split(",")) if orphan is not None else ()
     options = DeployOptions(
         call.root, here, redeploy, build, _env(env), given_up, anyway, backup=backup_first(call),
-        strategy=wanted,
+        strategy=how,
     )  # fmt: skip
-    return call.carry_out(hooked(call, lambda run: steps(run, options), RECOVERIES), show=released)
+    wanted = hooked(call, lambda run: steps(run, options), RECOVERIES)
+    return call.carry_out(wanted, show=released, rollout=order, live=live)
 
 
 @task("deploy.promote")
@@ -123,23 +137,37 @@ def releases(call: Call, show: str | None = None, check: bool = False) -> Record
         "to": "A release's id; default: the good one before the one that is live",
         "env": _ENV,
         "strategy": _BACK + _INSTEAD,
+        "batch": "How many hosts go back at once, a number or 25%. Default: all",
+        **_FAILURES,
     },
 )
-def rollback(call: Call, to: str | None = None, env: str | None = None, strategy: str | None = None) -> Record:
+def rollback(
+    call: Call,
+    to: str | None = None,
+    env: str | None = None,
+    strategy: str | None = None,
+    batch: str | None = None,
+    max_failures: str | None = None,
+    keep_going: bool = False,
+) -> Record:
     """Go back to an earlier release; data stay as they are.
 
-    Where releases since then have migrated the schema it asks, because the schema does not go back.
+    Where releases since then have migrated the schema it asks, because the schema does not go back. Several hosts go
+    back at once, and all or none of them.
     """
+    from opslib.deploy.history import live
     from opslib.deploy.options import RollbackOptions
     from opslib.deploy.rollback import instead, steps
     from opslib.deploy.steps import RECOVERIES
     from opslib.tasks._hooks import hooked
+    from opslib.tasks._rollout import rollout
     from opslib.tasks._show import released
 
     back = _strategy(strategy, _BACK)
     options = RollbackOptions(call.root, to, _env(env), backup_first(call), back, call.confirm)
     wanted = hooked(call, lambda run: steps(run, options), RECOVERIES)
-    return call.carry_out(wanted, show=released, instead=instead(options))
+    order = rollout(call, batch, max_failures, keep_going, turns=False)
+    return call.carry_out(wanted, show=released, instead=instead(options), rollout=order, live=live)
 
 
 @task("ps")

@@ -49,11 +49,13 @@ def seed(call: Call) -> Record:
 
 def _run(call: Call, kind: Kind, to: str | None = None, release: str | None = None) -> Record:
     from opslib.migrate import steps
+    from opslib.tasks._rollout import rollout
     from opslib.tasks._show import migrated
     from opslib.tasks.deploy import backup_first
 
     options = steps.Options(call.root, kind, to, release, backup_first(call), call.confirm)
-    return call.carry_out(lambda run: steps.steps(run, options), show=migrated)
+    order = rollout(call, None, None, False, turns=True)  # a database that hosts share is migrated by one of them
+    return call.carry_out(lambda run: steps.steps(run, options), show=migrated, rollout=order)
 
 
 TASKS = (up, status, down, seed)

@@ -250,15 +250,14 @@ class Ui:
             for host in record.hosts:
                 self._heading = f"\n{host.host}" if several else ""
                 if "plan" in host.result:
-                    ending.plan(self, host)
+                    columns[host.host] = ending.plan(self, host)
                 elif host.result and show is not None:
                     columns[host.host] = show(self, host) or {}
             self._heading = ""
             if several:
                 self.say()
                 ending.hosts(self, record.hosts, columns)
-            for host in record.hosts:
-                if host.error is not None and not self._unheard:
-                    ending.error(host)
+            if not self._unheard:
+                ending.errors(record.hosts)
         except OSError:
             self._mute()

@@ -17,12 +17,21 @@ if TYPE_CHECKING:
     from opslib.ui import Ui
 
 
-def error(host: HostRecord) -> None:
+def errors(hosts: Sequence[HostRecord]) -> None:
+    """What went wrong on each of the hosts; what many of them say is said once."""
+    same: dict[tuple[str, str, str], list[str]] = {}
+    for host in hosts:
+        if host.error is not None:
+            what, left, then = (clean(host.error[key] or "") for key in ("what", "left", "next"))
+            same.setdefault((what, left, then), []).append(host.host)
+    for said, names in same.items():
+        _error(", ".join(names), *said)
+
+
+def _error(names: str, what: str, left: str, then: str) -> None:
     """What happened, what was left as it was, and what to type next."""
-    assert host.error is not None
-    what, left, then = (clean(host.error[key] or "") for key in ("what", "left", "next"))
     red, plain = ("\x1b[1;31m", "\x1b[0m") if redraws(sys.stderr) and not os.environ.get("NO_COLOR") else ("", "")
-    print(f"{red}{host.host}: {what}{plain}", file=sys.stderr)
+    print(f"{red}{names}: {what}{plain}", file=sys.stderr)
     if left:
         print(f"  left as it was: {left}", file=sys.stderr)
     if then:
@@ -30,8 +39,8 @@ def error(host: HostRecord) -> None:
     sys.stderr.flush()
 
 
-def plan(ui: Ui, host: HostRecord) -> None:
-    """The steps that would be done."""
+def plan(ui: Ui, host: HostRecord) -> Mapping[str, str]:
+    """The steps that would be done; of several hosts, which of them goes when."""
     steps = host.result["plan"]
     if not steps and host.error is None:
         ui.say("nothing to do")
@@ -39,6 +48,7 @@ def plan(ui: Ui, host: HostRecord) -> None:
         diff(ui, host.result["changes"], host.result["diff"], host.result["strategy"])
     if steps:
         ui.table(["STEP", "WHAT IT WOULD DO"], [[step["step"], step["what"]] for step in steps])
+    return {"TURN": str(host.result["turn"])} if "turn" in host.result else {}
 
 
 def hosts(ui: Ui, records: Sequence[HostRecord], columns: Mapping[str, Mapping[str, str]]) -> None:

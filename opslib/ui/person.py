@@ -38,6 +38,11 @@ class Person:
         """Whether a question stands: nothing may be drawn over it."""
         return self._busy.locked()
 
+    def dismissed(self) -> None:
+        """Wait until no question stands any more, so that the terminal is as it was."""
+        with self._busy:
+            pass
+
     def agrees(self, question: str, *, stop: Stop = _never) -> bool:
         """Ask and wait for yes or no. Raises Cancelled as soon as `stop` says so: in a thread no Ctrl-C ends it."""
         with self._turn(stop):

@@ -12,6 +12,7 @@ from functools import partial
 from . import (
     databases,
     encrypted,
+    fleet,
     machine,
     memory,
     peers,
@@ -39,6 +40,7 @@ BENCHES: dict[str, Callable[[Place, Sizes], list[Row]]] = {
     "download": lambda place, sizes: transfers.transfers(place, sizes.runs, sizes.size),
     "ship": shipping.measured,
     "strategies": strategies.measured,
+    "fleet": fleet.measured,
     "stores": stores.measured,
     "memory": memory.peaks,
 }

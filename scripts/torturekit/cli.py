@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from . import breaks, copies, flips, fulldisk, kills, lies, machines, report, restores, rolls, s3
+from . import breaks, copies, fleet, flips, fulldisk, kills, lies, machines, report, restores, rolls, s3
 from .ground import Ground, NoLab
 from .tally import Bad, Dice, Row, say
 
@@ -24,6 +24,7 @@ CASES: dict[str, Callable[[Ground], list[Row]]] = {
     "breaks": breaks.run,
     "s3": s3.run,
     "machines": machines.run,
+    "fleet": fleet.run,
     "restores": restores.run,
     "lies": lies.run,
     "rolls": rolls.run,

@@ -97,6 +97,87 @@ def fleet(project, tmp_path):
     return Fleet(project, tmp_path)
 
 
+TOGETHER = """
+import opslib
+from opslib.errors import OpsError
+from opslib.run.step import Step
+from opslib.tasks._rollout import rollout
+from opslib.tasks._show import released
+from opslib.tasks._task import task
+
+ns = opslib.namespace()
+
+
+def steps(run):
+    def do(run, memo):
+        if run.host == "b":
+            raise OpsError("no luck")
+        run.result.update(release="r", strategy={"services": {}}, gap_seconds=0)
+    return [Step("ahead", lambda run: {}, do), Step("switch", lambda run: {}, lambda run, memo: None, switches=True)]
+
+
+def live(run):
+    return {"release": f"of {run.host}", "strategy": "recreate"}
+
+
+@task("work", changes=True, together=True, needs="nothing",
+      help={"batch": "b", "max_failures": "m", "keep_going": "k"})
+def work(call, batch=None, max_failures=None, keep_going=False):
+    '''Work on all of them together.'''
+    order = rollout(call, batch, max_failures, keep_going, turns=True)
+    return call.carry_out(steps, show=released, rollout=order, live=live)
+
+
+ns.add_task(work)
+"""
+
+
+def test_hosts_that_belong_together_and_cannot_all_be_reached(fleet):
+    fleet.project.write("tasks.py", TOGETHER)
+    fleet.host("c")
+    fleet.unreachable("d")
+    none = fleet.inv("work", hosts="a,c,d", code=1)
+    assert codes(none)["a"] == "not begun, because d could not be reached"
+    assert not (fleet.folder / "a/.opslib").exists()
+    for words, hosts in ((["--max-failures", "1"], "a,c,d"), (["--keep-going"], "@web,d")):
+        done = fleet.inv("work", *words, hosts=hosts, code=1)
+        assert [done[name]["ok"] for name in "acd"] == [True, True, False]
+        assert done["a"]["result"]["live"] == {"state": "new", "release": "of a", "strategy": "recreate"}
+        assert done["d"]["result"]["live"] == {"state": "unknown"}
+        assert "127.0.0.1" in codes(done)["d"]
+    assert codes(done)["b"] == "no luck"
+    done = fleet.inv("work", "--max-failures", "1", hosts="@web,d", code=1)
+    assert [codes(done)[name] for name in "abc"] == [
+        "undone because b failed", "no luck", "undone because b failed",
+    ]  # fmt: skip
+    text, rows = fleet.shown("work", "--max-failures", "2", hosts="@web,d")
+    assert rows["a"][:6] == ["changed", "of", "a", "recreate", "new", rows["a"][5]]
+    assert rows["b"][:6] == ["failed", "of", "b", "recreate", "as", "before"]
+    assert rows["d"][:2] == ["failed", "unknown"]
+    assert "b: no luck" in text
+
+
+def test_the_turns_of_a_plan_and_what_says_how_large_they_are(fleet):
+    fleet.project.write("tasks.py", TOGETHER)
+    for name in "cdef":
+        fleet.host(name)
+
+    def turns(*words):
+        return [one["result"]["turn"] for one in fleet.inv("work", "--plan", *words, hosts="@web").values()]
+
+    assert turns() == [1, 2, 3, 4, 5, 6]
+    assert turns("--batch", "3") == [1, 2, 2, 2, 3, 3]
+    fleet.project.write("hosts/_defaults.yml", "deploy: {batch: 50%}\n")
+    assert turns() == [1, 2, 2, 2, 3, 3]
+    fleet.host("e", "deploy: {batch: 2}\n")
+    assert turns() == [1, 2, 2, 3, 3, 4], "the smallest counts"
+    assert turns("--batch", "100%") == [1, 2, 2, 2, 2, 2]
+    _, rows = fleet.shown("work", "--plan", "--batch", "5", hosts="@web")
+    assert [words[1] for words in rows.values()] == list("122222")
+    for words in (["--batch", "0"], ["--max-failures", "-1"], ["--keep-going", "--max-failures", "1"]):
+        fleet.inv("work", *words, hosts="a", code=2)
+
+
 def newest(fleet):
     return {name: one["result"]["sets"][-1]["id"] for name, one in fleet.inv("backup.list").items()}
 

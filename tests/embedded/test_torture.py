@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 
 
 def test_nothing_is_left_wrong(tmp_path: Path) -> None:
-    words = [str(ROOT / "scripts/torture"), "flips", "copies", "--short"]
+    words = [str(ROOT / "scripts/torture"), "flips", "copies", "fleet", "--short"]
     done = subprocess.run(
         words, env={**os.environ, "OPSLIB_TORTURE_DIR": str(tmp_path)}, capture_output=True, text=True
     )

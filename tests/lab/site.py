@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ class Site:
         self.root, self.images, self.server = root, images, server
         self.name = f"flt{uuid.uuid4().hex[:8]}"
         self.config = root / "ssh_config"
-        self.config.write_text(_ssh_config(server) if server else "")
+        self.config.write_text(ssh_config(server) if server else "")
         where = f"address: {server['name']}\npath: {self.name}\n" if server else ""
         (root / "hosts").mkdir()
         (root / "hosts/there.yml").write_text(
@@ -194,7 +194,7 @@ def _said(where: list[str], script: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _ssh_config(server: dict[str, Any]) -> str:
+def ssh_config(server: Mapping[str, Any]) -> str:
     return (
         f"Host {server['name']}\n HostName {server['address']}\n Port {server['port']}\n User {server['user']}\n"
         f" IdentityFile {server['key']}\n IdentitiesOnly yes\n UserKnownHostsFile {server['known_hosts']}\n"

@@ -13,7 +13,9 @@ import pytest
 
 from opslib.command import bash
 from opslib.target.lock import locked
+from tests.conftest import missing
 from tests.lab import still_stack
+from tests.lab.fleets import Fleet, fleet_on
 from tests.lab.site import MARK, Site, ended, fault, inside, own_server, site_on, until
 
 pytestmark = pytest.mark.lab
@@ -105,6 +107,92 @@ def test_two_at_once_the_second_names_the_first(site: Site) -> None:
             assert line, "it did not say that it waits"
         assert "anna@desk" in line
     ended(waiting)
+
+
+# -- a fleet: five projects on two servers
+
+
+@pytest.fixture(scope="module")
+def fleet(server: dict[str, Any], lab: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """All of it serves blue."""
+    one = next((found for found in lab["servers"] if found["name"] == "one"), None)
+    if one is None:
+        missing("the lab has no server `one`: run scripts/lab up")
+    with fleet_on(tmp_path_factory.mktemp("fleet"), lab["images_prefix"], [one, server], 5) as made:
+        made.inv("deploy")
+        yield made
+        fault(SERVER, "heal")
+
+
+def test_one_of_five_fails_and_all_serve_the_old_version_again(fleet: Fleet) -> None:
+    fleet.paint("blue")
+    fleet.inv("deploy", "--env", "here")
+    before = {name: one["result"]["live"]["release"] for name, one in fleet.record("deploy").items()}
+    fleet.paint("green", h04="dies")
+    done = fleet.record("deploy", "--batch", "2", code=1)
+    assert fleet.all("blue")
+    assert {name: one["result"]["live"]["release"] for name, one in done.items()} == before
+    assert {one["result"]["live"]["state"] for one in done.values()} == {"as before"}
+    assert done["h01"]["error"]["what"] == "undone because h04 failed"
+    done = fleet.record("deploy", "--batch", "2", "--max-failures", "1", code=1)
+    assert [name for name, one in done.items() if one["ok"]] == ["h01", "h02", "h03", "h05"]
+    assert fleet.served() == {**dict.fromkeys(fleet.on, "green"), "h04": "blue"}
+    fleet.paint("green")
+    fleet.inv("deploy")
+    assert fleet.all("green")
+    fleet.inv("rollback", "--to", before["h01"])
+    assert fleet.all("blue")
+    fleet.inv("rollback", "--max-failures", "1")
+    assert fleet.all("green"), "a rollback of the rollback"
+    live = {next(row["id"] for row in one["result"]["releases"] if row["current"])
+            for one in fleet.record("releases").values()}  # fmt: skip
+    assert len(live) == 1, "one release everywhere, by its name too"
+    assert fleet.left() == []
+
+
+def test_two_machines_deploy_to_the_same_fleet_at_once(fleet: Fleet, tmp_path: Path) -> None:
+    other = fleet.elsewhere(tmp_path / "other", "red")
+    fleet.paint("yellow")
+    both = [fleet.start("deploy", "--batch", "5"), fleet.start("deploy", "--batch", "5", root=other)]
+    said = [one.communicate(timeout=300)[0] for one in both]
+    assert sorted(one.returncode for one in both) == [0, 4], said
+    color = "yellow" if both[0].returncode == 0 else "red"
+    assert fleet.all(color)
+    assert "another run holds the lock" in said[1 - [one.returncode for one in both].index(0)]
+    assert fleet.left() == []
+
+
+def test_the_controller_of_a_fleet_is_killed(fleet: Fleet) -> None:
+    fleet.paint("blue")
+    fleet.inv("deploy", "--batch", "5")
+    fleet.paint("green")
+    deploy = fleet.start("deploy", "--batch", "2")
+    until(lambda: fleet.served().get("h01") == "green", 120, "the first host did not switch")
+    deploy.kill()
+    ended(deploy, -signal.SIGKILL)
+    fleet.paint("blue")  # what served before: nothing to do, but for what was left half done
+    said = fleet.inv("deploy", "--wait", "2m")
+    assert said.count("left half done") == 5
+    assert fleet.all("blue")
+    assert fleet.left() == []
+
+
+def test_one_of_two_servers_of_a_fleet_is_cut_off(fleet: Fleet) -> None:
+    fleet.paint("blue")
+    fleet.inv("deploy", "--batch", "5")
+    fleet.paint("green")
+    deploy = fleet.start("deploy", "--batch", "2")
+    until(lambda: fleet.served().get("h01") == "green", 120, "the first host did not switch")
+    fault(SERVER, "cut")  # h02 and h04
+    try:
+        until(lambda: {"h01", "h03", "h05"} <= {name for name, color in fleet.served().items() if color == "blue"},
+              120, "the others wait for the one that is cut off")  # fmt: skip
+    finally:
+        fault(SERVER, "heal")
+    ended(deploy, 1)
+    fleet.inv("deploy", "--wait", "2m")
+    assert fleet.all("green")
+    assert fleet.left() == []
 
 
 class Watch(threading.Thread):

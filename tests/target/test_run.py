@@ -308,7 +308,7 @@ def test_a_fleet_commits_together_or_not_at_all(tmp_path: Path) -> None:
     assert record.exit == 1
     assert [contents(target) for target in targets] == ["old old", "old old"]
     assert record.hosts[0].error == {
-        "what": "undone because another host failed", "left": "as before", "next": None,
+        "what": "undone because west failed", "left": "everything: what was begun has been undone", "next": None,
     }  # fmt: skip
     record = carry_out(Task("test", steps, known()), targets)
     assert record.ok
@@ -326,7 +326,7 @@ def test_what_one_host_refuses_keeps_the_other_from_beginning(tmp_path: Path) ->
     record = carry_out(Task("test", picky, known()), targets)
     assert [host.steps for host in record.hosts] == [[], []]
     assert [host.error["what"] for host in record.hosts if host.error] == [
-        "not begun because another host failed", "the port is taken",
+        "not begun because west failed", "the port is taken",
     ]  # fmt: skip
     assert [contents(target) for target in targets] == ["old old", "old old"]
 
@@ -376,15 +376,17 @@ def test_a_host_that_missed_the_commit_learns_it_from_the_others(tmp_path: Path)
 
     east, west = two(tmp_path)
     head = {"run": "dead", "task": "test", "hosts": ["east", "west"]}
+    ready = {"ready": ["east", "west"]}
     for target in (east, west):
         target.run(bash(_WRITE, f"{target.root}/a", "new"))
-        lines.append(target, path(target), head, {"step": "write a", "memo": {"was": "old"}})
+        lines.append(target, path(target), head, {"step": "write a", "memo": {"was": "old"}}, ready)
     lines.append(east, path(east), {"commit": True})
     task = Task("test", lambda run: [], known(), peer=lambda name: {"east": east}.get(name))
     assert carry_out(task, [west]).ok
     assert contents(west).split()[0] == "new"
-    # and when nobody had committed, it goes back
-    lines.append(west, path(west), {**head, "run": "dead2"}, {"step": "write a", "memo": {"was": "old"}})
+    assert any(entry["run"] == "dead" and entry["committed"] for entry in journal.read(west)), "it can be asked, too"
+    # and when one of them was not ready, nobody had committed, and it goes back
+    lines.append(west, path(west), {**head, "run": "dead2"}, {"step": "write a", "memo": {"was": "old"}}, ready)
     assert carry_out(task, [west]).ok
     assert contents(west).split()[0] == "old"
 
