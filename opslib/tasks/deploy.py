@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from opslib.settings.model import Strategy
     from opslib.tasks._call import Call
 
-_STRATEGY = "recreate, rolling or blue-green, in place of the host file's"
+_STRATEGY = "recreate, rolling, blue-green or swarm, in place of the host file's"
 _ENV = "When the env file was changed on the server: here or there, whose counts"
 
 
@@ -177,10 +177,10 @@ def _env(given: str | None) -> EnvFrom | None:
 def _strategy(given: str | None) -> Strategy | None:
     from opslib.errors import BadSettings
 
-    known: tuple[Strategy, ...] = ("recreate", "rolling", "blue-green")
+    known: tuple[Strategy, ...] = ("recreate", "rolling", "blue-green", "swarm")
     found = next((one for one in known if one == given), None)
     if given is not None and found is None:
-        raise BadSettings(f"--strategy {given!r}: expected recreate, rolling or blue-green")
+        raise BadSettings(f"--strategy {given!r}: expected recreate, rolling, blue-green or swarm")
     return found
 
 

@@ -78,8 +78,8 @@ def test_a_mistake_in_a_host_file_names_the_line(project):
     [
         (["deploy", "--wait", "soon"], "--wait"),
         (["deploy", "--env", "both"], "--env 'both': expected here or there"),
-        (["deploy", "--strategy", "roll"], "--strategy 'roll': expected recreate, rolling or blue-green"),
-        (["rollback", "--strategy", ""], "--strategy '': expected recreate, rolling or blue-green"),
+        (["deploy", "--strategy", "roll"], "--strategy 'roll': expected recreate, rolling, blue-green or swarm"),
+        (["rollback", "--strategy", ""], "--strategy '': expected recreate, rolling, blue-green or swarm"),
         (["logs", "--tail", "x"], "--tail 'x': expected a number of lines"),
         (["logs", "--follow", "--json"], "--follow has no end"),
         (["restore"], "restore.all needs --file"),
