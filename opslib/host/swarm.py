@@ -31,7 +31,8 @@ def _form(address: str | None) -> Step[Memo]:
         seen, host = swarm.look(run.target, ""), run.host
         run.result.update(state=seen.state, nodes=list(seen.nodes), address=None)
         if seen.state == "active":
-            return _there(run, seen.manager, address)
+            _there(run, seen.manager, address)
+            return None
         if seen.state != "inactive":
             raise OpsError(f"the machine's part in a Swarm is {seen.state}", host=host, left="everything",
                            next="docker info there; docker swarm unlock, or docker swarm leave --force")  # fmt: skip
