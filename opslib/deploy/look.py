@@ -88,7 +88,7 @@ def survey(run: Run, options: DeployOptions) -> Seen:
         text = (
             env.write if env.write is not None else read_file(target, f"{target.root}/{env.name}") if env.name else b""
         )
-        config, contents = swarm_look.prepared(run, config, seen_swarm, root, mine, text or b"")
+        config, contents = swarm_look.prepared(run, config, seen_swarm, root, text or b"")
     project = parse_project(config, root=target.root, files=host.compose, env_file=env.name)
     mounts = mounts_of(project)
     more = _more(run.target, root, config, mounts, mine, env_name, local)

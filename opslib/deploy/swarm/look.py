@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from opslib.compose import swarm
@@ -36,11 +36,9 @@ def look(run: Run, project: str) -> Swarm:
     return seen
 
 
-def prepared(
-    run: Run, config: Config, seen: Swarm, here: Path, files: Iterable[str], env: bytes
-) -> tuple[Config, dict[render.Key, bytes]]:
-    """The stack as a Swarm can have it, each secret and config named by what it holds, and what that is. `files` are
-    those of the project in its folder `here`, `env` the text of its env file.
+def prepared(run: Run, config: Config, seen: Swarm, here: Path, env: bytes) -> tuple[Config, dict[render.Key, bytes]]:
+    """The stack as a Swarm can have it, each secret and config named by what it holds, and what that is. `here` is
+    the project's folder on this machine, `env` the text of its env file.
 
     Raises BadSettings and OpsError for what cannot go well; says what a Swarm has no use for.
     """
@@ -51,7 +49,7 @@ def prepared(
         run.note("`deploy: proxy:` has no part in the strategy swarm: tasks are found by their names")
     for name, keys in render.ignored(config).items():
         run.note(f"{name}: a Swarm has no {', '.join(keys)}", warning=True)
-    contents = objects.contents(run.target, config, here, files, env)
+    contents = objects.contents(run.target, config, here, env)
     return render.versioned(render.without_order(config), contents), contents
 
 

@@ -7,7 +7,7 @@ those that it wants, and they stay for as long as a release that is kept does. N
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,25 +42,28 @@ for kind in secret config; do
 done; true"""
 
 
-def contents(target: Target, stack: Config, here: Path, files: Iterable[str], env: bytes) -> dict[Key, bytes]:
-    """What each secret and config of the stack holds: of the `files` of the project on this machine (relative to
-    `here`), of others as they are on the target, of variables as Compose reads them from the env file's text `env`.
+def contents(target: Target, stack: Config, here: Path, env: bytes) -> dict[Key, bytes]:
+    """What each secret and config of the stack holds: of files below the project's folder as they are in its folder
+    `here`, of others as they are on the target, of variables as Compose reads them from the env file's text `env`.
 
     Raises BadSettings for one that is not there, holds nothing, or is too big for a Swarm.
     """
-    mine, found = set(files), {}
+    found = {}
     variables = _values(target, sorted({one["environment"] for _, one in own(stack) if one.get("environment")}), env)
     for key, one in own(stack):
         if one.get("environment"):
             got: bytes | None = variables[one["environment"]].encode()
         elif one.get("file"):
-            path = str(one["file"])
-            below = path.removeprefix(f"{target.root}/")
-            got = (here / below).read_bytes() if below in mine else read_file(target, absolute(target.root, path))
+            got = _file(target, str(one["file"]), here)
         else:
             got = str(one.get("content") or "").encode()
         found[key] = _checked(key, one, got, target.host.name)
     return found
+
+
+def _file(target: Target, path: str, here: Path) -> bytes | None:
+    mine = here / path.removeprefix(f"{target.root}/")
+    return mine.read_bytes() if mine.is_file() else read_file(target, absolute(target.root, path))
 
 
 def _checked(key: Key, one: Mapping[str, Any], got: bytes | None, host: str) -> bytes:
@@ -101,12 +104,12 @@ def refuse_absent(stack: Config, swarm: Swarm, host: str) -> None:
 def create(target: Target, project: str, stack: Config, contents: Mapping[Key, bytes], swarm: Swarm) -> list[str]:
     """Make those that are not there yet, and return their names. Raises CommandFailed."""
     made = []
-    for (kind, key), _ in own(stack):
+    for (kind, key), content in contents.items():
         name = stack[kind][key]["name"]
         if name in (swarm.secrets if kind == "secrets" else swarm.configs):
             continue
         labels = ["--label", f"{STACK}={project}", "--label", f"{OURS}={project}"]
-        target.run(docker(target.host, kind[:-1], "create", *labels, name, "-", feed=contents[kind, key], limit=60))
+        target.run(docker(target.host, kind[:-1], "create", *labels, name, "-", feed=content, limit=60))
         made.append(name)
     return made
 

@@ -32,10 +32,7 @@ def swarm_form(stack: Config, folder: str) -> Config:
     """A pinned stack for `docker stack deploy`. `folder` is the project's: the label by which it is found again."""
     services = {name: _service(entry, folder) for name, entry in stack.get("services", {}).items()}
     found: Config = {"version": VERSION, "services": services}
-    for kind in KINDS:  # all of them are there before
-        if entries := stack.get(kind):
-            found[kind] = {key: {"name": one["name"], "external": True} for key, one in entries.items()}
-    for kind in ("networks", "volumes"):
+    for kind in (*KINDS, "networks", "volumes"):
         if entries := stack.get(kind):
             found[kind] = {key: dict(one or {}) for key, one in entries.items()}
     return found
@@ -142,17 +139,19 @@ def own(stack: Config) -> Iterator[tuple[Key, Mapping[str, Any]]]:
 
 
 def versioned(stack: Config, contents: Mapping[Key, bytes]) -> Config:
-    """The stack with the content's digest in the name of each secret and config of its own: `NAME_1f3a5b7c`."""
+    """The stack with each secret and config of its own as one that is there, called by what it holds:
+    `NAME_1f3a5b7c`."""
     found = {**stack, **{kind: dict(stack[kind]) for kind in KINDS if stack.get(kind)}}
     for (kind, key), one in own(stack):
         digest = hashlib.sha256(contents[kind, key]).hexdigest()[:8]
-        found[kind][key] = {**one, "name": f"{one.get('name') or key}"[: LONGEST - 9] + f"_{digest}"}
+        name = str(one.get("name") or key)[: LONGEST - 9] + f"_{digest}"
+        found[kind][key] = {"name": name, "external": True}
     return found
 
 
 def names(stack: Config) -> dict[str, frozenset[str]]:
-    """The real names of a stack's secrets and configs, external ones too."""
-    return {kind: frozenset(one["name"] for one in (stack.get(kind) or {}).values()) for kind in KINDS}
+    """The real names of a stack's secrets and configs."""
+    return {kind: frozenset(one.get("name") or key for key, one in (stack.get(kind) or {}).items()) for kind in KINDS}
 
 
 # -- what cannot go well
