@@ -23,7 +23,8 @@ REJECTED = 125  # the exit code where no container came to be, as of `docker run
 # container is on this machine: its lines are read there as they come, and it says how it ended.
 _RUN = f"""job=$1_$2; one='{{{{.ID}}}}|{{{{.CurrentState}}}}|{{{{.Error}}}}'
 trap 'docker service rm "$job" >/dev/null 2>&1' EXIT; trap 'exit 143' TERM
-docker stack deploy --compose-file - --resolve-image never "$1" >/dev/null || exit {REJECTED}
+d=(); [[ $(docker stack deploy --help) != *--detach* ]] || d=(--detach=true)
+docker stack deploy "${{d[@]}}" --compose-file - --resolve-image never "$1" >/dev/null || exit {REJECTED}
 until [[ $c ]]; do
   IFS='|' read -r task state said < <(docker service ps --no-trunc --format "$one" "$job")
   c=$(docker ps -aq --no-trunc --filter "label=com.docker.swarm.task.id=$task" --filter status=running \\

@@ -32,6 +32,9 @@ DEPLOY = 300.0  # seconds for the client, which only tells the Swarm
 GONE = 120.0  # seconds for tasks and networks of a stack that was removed
 _FIRST, _LAST = 0.3, 1.0  # seconds between two looks
 
+# Newer clients would wait, and end with 0 where the Swarm has taken an update back.
+_DEPLOY = """d=(); [[ $(docker stack deploy --help) != *--detach* ]] || d=(--detach=true)
+docker stack deploy "${d[@]}" "$@\""""
 # A folder that a service writes to is made by Compose; a Swarm refuses the task.
 _FOLDERS = """for p; do [[ -e $p ]] || mkdir -p -- "$p" || exit; done"""
 # $1 the stack, $2 seconds. A first deploy that failed: services and networks go, volumes stay.
@@ -63,7 +66,7 @@ def deploy_command(host: Host, project: str, file: str, *, prune: bool = False, 
     """`docker stack deploy`, which asks no registry: the images are here. `file`: "-" for standard input. `prune`
     removes the services that it does not have."""
     flags = ["--compose-file", file, "--resolve-image", "never", *(["--prune"] if prune else [])]
-    return docker(host, "stack", "deploy", *flags, project, limit=DEPLOY, feed=feed)
+    return docker_script(host, _DEPLOY, *flags, project, limit=DEPLOY).with_(feed=feed)
 
 
 def arm(run: Run, before: Memo, tools: str | None) -> None:
