@@ -68,6 +68,7 @@ def hold(run: Run, stack: Stack, tools: str, stopping: Sequence[str], pausing: S
     watchdog on the server, armed first, would let them go on if this machine or the line were gone. Returns when the
     first was told to, by the monotonic clock."""
     target = run.target
+    services.refuse_tasks(run.host, stack.project, [one for one in stack.containers if one.name in stopping])
     watchdog.arm(run, start_script(target.host, stack, stopping, pausing), tools)
     began = time.monotonic()
     stop(target, stack, stopping)

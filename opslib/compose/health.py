@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ from opslib.command import Command, quote
 from opslib.compose.checks import Answer, Check, CommandCheck
 from opslib.compose.project import Project
 from opslib.compose.script import docker_script, read_all, sections
-from opslib.compose.stack import Container, Stack, parse_container
+from opslib.compose.stack import IDS, Container, Stack, parse_container
 from opslib.compose.verdict import Verdict, ended, judge
 from opslib.errors import OpsError
 from opslib.events import Note
@@ -29,11 +30,12 @@ LOG_LINES = 10
 # counts), the number of words that follow, and those: http PATH HEADER VALUE BODY, tcp, or exec COMMAND…. All at once,
 # and HTTP without curl. A line of the answers: container, exit code, status, y or n for header and body, last words.
 _POLL = """printf '# now\\n%s\\n# containers\\n' "$(date +%s.%N)"
-look() { local ids; ids=$(docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$1" \\
-    --filter label=com.docker.compose.oneoff) || return
+look() { local ids; ids=$(@IDS@) || return
   [ -z "$ids" ] || docker inspect --type container --format '{{json .}}' $ids; }
 seen=$(look "$1" 2>/dev/null) || seen=$(look "$1") || exit
-printf '%s\\n# answers\\n' "$seen"; shift
+printf '%s\\n# gateways\\n' "$seen"
+[[ $seen != *'"com.docker.swarm.task.id"'* ]] || docker network inspect --format '{{json .Containers}}' docker_gwbridge
+printf '\\n# answers\\n'; shift
 asking=$(cat <<'END'
 exec 3<>"/dev/tcp/$1/$2" || exit 7
 [[ $3 == http ]] || exit 0
@@ -64,7 +66,7 @@ ask() { local id=$1 at=($2) said='' c=7 i mark; shift 2
   fi
   printf '%s %s %s\\n' "$id" "$c" "${said:-0 y y}"; }
 while (($#)); do n=$3; ask "$1" "$2" "${@:4:n}" & shift $((3 + n)); done
-wait""".replace("@END@", quote(END_INSIDE))
+wait""".replace("@END@", quote(END_INSIDE)).replace("@IDS@", IDS)
 
 Asked = tuple[str, Check, tuple[tuple[str, int], ...]]  # container, what is asked, addresses
 
@@ -87,7 +89,19 @@ def parse_poll(text: str) -> tuple[float, list[Container], dict[str, Answer]]:
         number = int(status) if status.isdigit() else 0
         answers[container] = Answer(int(code), number, header == "y", body == "y", " ".join(said).strip())
     containers = [parse_container(json.loads(line)) for line in parts.get("containers", [])]
-    return float(parts["now"][0]), containers, answers
+    return float(parts["now"][0]), _reachable(containers, parts.get("gateways", [])), answers
+
+
+def _reachable(containers: list[Container], gateways: Sequence[str]) -> list[Container]:
+    """The same with the addresses at which this machine can ask tasks of a Swarm: those on its own bridge, as it has
+    none in an overlay network."""
+    at = {
+        id: str(one.get("IPv4Address", "")).split("/")[0] for line in gateways for id, one in json.loads(line).items()
+    }
+    return [
+        dataclasses.replace(one, networks={"docker_gwbridge": at[one.id]}) if at.get(one.id) else one
+        for one in containers
+    ]  # fmt: skip
 
 
 class Looks:

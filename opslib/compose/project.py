@@ -90,7 +90,8 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """The whole of it, and how Compose is asked for it (`root`, `files`, `env_file`)."""
+    """The whole of it, and how Compose is asked for it (`root`, `files`, `env_file`). `swarm`: the text of the stack as
+    `docker stack deploy` takes it, where its containers are tasks of a Swarm."""
 
     name: str
     services: Mapping[str, Service]
@@ -99,6 +100,7 @@ class Project:
     root: str = ""
     files: tuple[str, ...] = ()
     env_file: str | None = None
+    swarm: bytes | None = field(default=None, repr=False)
 
     def compose(self, host: Host, *args: str, **options: Any) -> Command:
         """`docker compose ARGS` for this project; options as for `compose_command`."""

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 # Folders are compared as the kernel sees them: a label may name a symlink.
 _FIND = """l=com.docker.compose.project; one='[{{json .State}},{{json (.Label "com.docker.compose.project")}}'
 one+=',{{json (.Label "com.docker.compose.project.working_dir")}}'
-one+=',{{json (.Label "com.docker.compose.project.config_files")}}]'
+one+=',{{json (.Label "com.docker.compose.project.config_files")}}]'; s=com.docker.stack.namespace
 printf '# containers\\n'; docker ps -a --filter "label=$l" --format "$one"; code=$?
+docker ps --filter "label=$s" --format "${one/$l/$s}" || code=$?
 printf '\\n# folders\\n'
-docker ps -a --filter "label=$l" --format '{{.Label "com.docker.compose.project.working_dir"}}' | sort -u |
+docker ps -a --filter "label=$l.working_dir" --format '{{.Label "com.docker.compose.project.working_dir"}}' | sort -u |
   while IFS= read -r folder; do [ -z "$folder" ] || printf ' %s\\n %s\\n' "$folder" "$(realpath -m -- "$folder")"; done
 exit "$code" """
 

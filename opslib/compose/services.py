@@ -76,8 +76,23 @@ def stop_command(host: Host, steps: Sequence[Sequence[Container]]) -> Command:
     return docker_script(host, _STOP, *(" ".join(c.id for c in step) for step in steps), limit=limit)
 
 
+def refuse_tasks(host: str, stack: str, containers: Iterable[Container]) -> None:
+    """Raises OpsError for tasks of a Swarm: it starts another in the place of each that is stopped."""
+    names = sorted({one.service for one in containers if one.task})
+    if names:
+        zero = " ".join(f"{stack}_{name}=0" for name in names)
+        raise OpsError(
+            f"{', '.join(names)} would have to stand still, and a Swarm starts a new task for each that is stopped",
+            host=host,
+            left="everything",
+            next=f"docker service scale {zero} there, run this again, then inv deploy brings them back",
+        )
+
+
 def stop(target: Target, project: Project, containers: Iterable[Container]) -> None:
-    """Stop the containers, dependents before what they need. Raises CommandFailed."""
+    """Stop the containers, dependents before what they need. Raises CommandFailed, and OpsError as `refuse_tasks`."""
+    containers = list(containers)
+    refuse_tasks(target.host.name, project.name, containers)
     steps = in_order(project, containers)[::-1]
     if steps:
         target.run(stop_command(target.host, steps))

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from opslib.target.base import Target
 
 LABEL = "com.docker.compose."
+STACK = "com.docker.stack.namespace"
+"""The label of what belongs to a stack of a Swarm: its name, which is the project's."""
+SWARM = "com.docker.swarm."
+
+# $1 the project. Of a Swarm's tasks only those that run: ended ones stay there beside those in their place.
+IDS = """{ docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$1" \\
+    --filter label=com.docker.compose.oneoff &&
+  docker ps -q --no-trunc --filter "label=com.docker.stack.namespace=$1"; }"""
 
 # $1 the project. A container may go between the list and the look at it: then everything is looked at once more. An
 # image that Compose has built has the labels of project and service too, and so has whatever `docker run` makes of it:
@@ -25,8 +33,7 @@ _LOOK = """users='[{{json .ID}},{{json .Mounts}},{{json (.Label "com.docker.comp
 users+=',{{json (.Label "com.docker.compose.project.working_dir")}},{{json (.Label "opslib")}}]'
 look() {
   local ids volumes; printf '# begin\\n# containers\\n'
-  ids=$(docker ps -aq --no-trunc --filter "label=com.docker.compose.project=$1" \\
-    --filter label=com.docker.compose.oneoff) || return
+  ids=$(@IDS@) || return
   [ -z "$ids" ] || docker inspect --type container --format '{{json .}}' $ids || return
   printf '# volumes\\n'; volumes=$(docker volume ls -q) || return
   [ -z "$volumes" ] || docker volume inspect --format '{{json .}}' $volumes || return
@@ -35,7 +42,9 @@ look() {
   printf '# users\\n'
   docker ps -a --no-trunc --format "$users"
 }
-look "$1" 2>/dev/null || { printf '\\n'; look "$1" 2>/dev/null; } || { printf '\\n'; look "$1"; }"""
+look "$1" 2>/dev/null || { printf '\\n'; look "$1" 2>/dev/null; } || { printf '\\n'; look "$1"; }""".replace(
+    "@IDS@", IDS
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +108,12 @@ class Container:
         """Made by `docker compose run`, so no part of the service."""
         return self.labels.get(f"{LABEL}oneoff", "False").lower() == "true"
 
+    @property
+    def task(self) -> str:
+        """The id of the Swarm's task that it is, "" for a container of Compose. A Swarm starts another in the place of
+        one that is stopped."""
+        return self.labels.get(f"{SWARM}task.id", "")
+
 
 @dataclass(frozen=True, slots=True)
 class SeenVolume:
@@ -113,13 +128,14 @@ class SeenVolume:
 
     @property
     def project(self) -> str:
-        """The project that made it, "" for a volume that Compose did not make."""
-        return self.labels.get(f"{LABEL}project", "")
+        """The project that made it, "" for a volume that neither Compose nor a stack of a Swarm made."""
+        return self.labels.get(f"{LABEL}project") or self.labels.get(STACK, "")
 
     @property
     def key(self) -> str:
         """Its key in the compose files that made it."""
-        return self.labels.get(f"{LABEL}volume", "")
+        default = self.name.removeprefix(f"{self.labels[STACK]}_") if STACK in self.labels else ""
+        return self.labels.get(f"{LABEL}volume") or default
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,13 +214,13 @@ def parse_container(seen: Mapping[str, Any]) -> Container:
     labels = config.get("Labels") or {}
     health = state.get("Health") or {}
     log = health.get("Log") or [{}]
-    number = labels.get(f"{LABEL}container-number", "1")
+    service, number = _place(labels)
     networks = (seen.get("NetworkSettings") or {}).get("Networks") or {}
     timeout = config.get("StopTimeout")
     return Container(
         id=seen["Id"],
         name=seen["Name"].lstrip("/"),
-        service=labels.get(f"{LABEL}service", ""),
+        service=service,
         number=int(number) if number.isdigit() else 1,
         image=config.get("Image", ""),
         image_id=seen["Image"],
@@ -231,6 +247,16 @@ def parse_container(seen: Mapping[str, Any]) -> Container:
         entrypoint=tuple(config.get("Entrypoint") or ()),
         command=tuple(config.get("Cmd") or ()),
     )  # fmt: skip
+
+
+def _place(labels: Mapping[str, str]) -> tuple[str, str]:
+    """Which service a container is of, and its number there."""
+    task = labels.get(f"{SWARM}task.name", "").rsplit(
+        ".", 2
+    )  # STACK_SERVICE.NUMBER.ID, with a node's id in global mode
+    service = labels.get(f"{SWARM}service.name", "").removeprefix(f"{labels.get(STACK, '')}_")
+    number = task[1] if len(task) == 3 else "1"
+    return labels.get(f"{LABEL}service", service), labels.get(f"{LABEL}container-number", number)
 
 
 def _ports(ports: Mapping[str, Any]) -> Iterable[Port]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from opslib.compose.project import Project
 from opslib.compose.stack import Container, Stack
+from opslib.compose.swarm import Service, Swarm
 from opslib.deploy.env import EnvKeys
 from opslib.deploy.files import FileChanges
 from opslib.deploy.render import Config, differences, with_dependents
@@ -55,21 +56,21 @@ def to_recreate(
     unknown: Collection[str],
     *,
     everything: bool = False,
+    swarm: Swarm | None = None,
 ) -> dict[str, list[str]]:
-    """Each service whose containers are not those of `new`, with the reasons, and what has to go along."""
+    """Each service whose containers are not those of `new`, with the reasons, and what has to go along. `swarm`: what
+    it runs of the stack, where its tasks count in place of containers."""
     found: dict[str, list[str]] = {}
     one_shots = project.one_shots()
     for name, service in project.services.items():
         words = differences(old, new, name) if old is not None else ["new"]
         if service.image in unknown:
             words = [*(word for word in words if word != "image"), "image: known after the build"]
-        if not words:
-            words = drifted(
-                stack.service(name),
-                service.replicas,
-                last.hashes.get(name) if last else None,
-                one_shot=name in one_shots,
-            )
+        digest = last.hashes.get(name) if last else None
+        if not words and swarm is not None:
+            words = drifted_tasks(swarm.services.get(name), digest)
+        elif not words:
+            words = drifted(stack.service(name), service.replicas, digest, one_shot=name in one_shots)
         if everything and not words:
             words = ["asked for"]
         if words:
@@ -91,6 +92,15 @@ def drifted(containers: list[Container], replicas: int, digest: str | None, *, o
         if digest is not None and container.config_hash != digest:
             return ["recreated by somebody else since"]
     return []
+
+
+def drifted_tasks(service: Service | None, digest: str | None) -> list[str]:
+    """The same of a service of a Swarm."""
+    if service is None:
+        return ["it is not in the Swarm"]
+    if service.good < service.wanted:
+        return [f"{service.good} of {service.wanted} tasks are there"]
+    return ["changed by somebody else since"] if digest not in (None, service.digest) else []
 
 
 def orphans(project: Project, containers: Iterable[Container]) -> list[Container]:

@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass
 
 from opslib.compose.project import Project, parse_project
 from opslib.compose.stack import Container, Stack, look
+from opslib.compose.swarm import Swarm
+from opslib.compose.swarm import look as stack_of
 from opslib.compose.verdict import ended
-from opslib.deploy.changes import orphans
+from opslib.deploy.changes import drifted_tasks, orphans
 from opslib.deploy.files import There, below, mounts_of
 from opslib.deploy.place import there
 from opslib.deploy.render import from_text
@@ -46,7 +48,11 @@ def check(run: Run) -> None:
     stack = without_kept(target, look(target, last.project))
     good = [one for one in known if one.outcome == "good"]
     images = images_of(target, [pin.tag for one in good for pin in one.images.values()])
-    found = [*of_images(good, images), *of_containers(last, project, stack), *of_volumes(project, stack)]
+    if last.strategy == releases.SWARM:
+        found = [*of_images(good, images), *of_tasks(last, stack_of(target, last.project))]
+    else:
+        found = [*of_images(good, images), *of_containers(last, project, stack)]
+    found += of_volumes(project, stack)
     if not last.in_place:
         recorded = parse_sums((read_file(target, f"{folder}/files.sha256") or b"").decode(errors="surrogateescape"))
         env = [last.env_file] if last.env_file else []
@@ -85,6 +91,15 @@ def of_containers(release: Release, project: Project, stack: Stack) -> Iterator[
                 yield Drift("service", name, what)
     for service_name in dict.fromkeys(one.service for one in orphans(project, stack.containers)):
         yield Drift("service", service_name, "runs, and the release has no such service")
+
+
+def of_tasks(release: Release, seen: Swarm) -> Iterator[Drift]:
+    """The same of the services of a stack of a Swarm."""
+    for name in release.images:
+        for what in drifted_tasks(seen.services.get(name), release.hashes.get(name)):
+            yield Drift("service", name, what)
+    for name in sorted(seen.services.keys() - release.images.keys()):
+        yield Drift("service", name, "runs, and the release has no such service")
 
 
 def _wrong(one: Container, image: str, digest: str | None, *, one_shot: bool) -> str:

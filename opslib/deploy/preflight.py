@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from opslib.command import Command
@@ -139,7 +139,7 @@ def _overlap(one: str, other: str) -> bool:
     return one == other or one in everywhere or other in everywhere
 
 
-def refuse_taken_ports(target: Target, project: Project, services: Mapping[str, object]) -> None:
+def refuse_taken_ports(target: Target, project: Project, services: Iterable[str]) -> None:
     """Raises OpsError naming the service, the port and who has it, for the services that will be recreated."""
     ports = [(name, port) for name in services for port in project.services[name].ports]
     if not any(port.published.isdigit() for _, port in ports):

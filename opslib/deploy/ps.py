@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from opslib.compose import swarm
 from opslib.compose.recognise import recognise_project
 from opslib.compose.stack import Container, Stack, look
+from opslib.compose.swarm import Swarm
 from opslib.compose.verdict import unix
 from opslib.run.step import Run
 from opslib.state import releases
@@ -27,22 +29,46 @@ def project_name(target: Target) -> tuple[str, Release | None]:
 def ps(run: Run) -> None:
     """Fill the run's result: `project`, `release`, and `services`, a list with service, container, state, health,
     image, release, ports and uptime in seconds (None while it does not run). A service of the release without a
-    container is there too, in the state "absent"."""
+    container is there too, in the state "absent". Of a stack of a Swarm each task is one, with its `node`."""
     name, last = project_name(run.target)
-    stack = look(run.target, name)
-    run.result.update(project=name, release=last.id if last else None, services=rows(stack, last, time.time()))
+    stack, now = look(run.target, name), time.time()
+    if (last.strategy if last else run.target.host.deploy.strategy) == releases.SWARM:
+        services = task_rows(swarm.look(run.target, name), stack, last, now)
+    else:
+        services = rows(stack, last, now)
+    run.result.update(project=name, release=last.id if last else None, services=services)
+
+
+def task_rows(seen: Swarm, stack: Stack, last: Release | None, now: float) -> list[dict[str, Any]]:
+    """An entry for each task that the Swarm wants, and for the last try of one that does not come up."""
+    known = {row["container"].rsplit(".", 1)[-1]: row for row in rows(stack, last, now) if row["container"]}
+    found = []
+    for name, one in seen.services.items():
+        ports = sorted(f"0.0.0.0:{number}/{protocol}" for number, protocol in one.ports)
+        tasks = [task for task in one.tasks if task.wanted in ("running", "ready")] or list(one.tasks[:1])
+        for task in tasks:
+            row = known.get(task.id) or {"service": name, "health": "", "image": one.image, "release": None,
+                                         "ports": [], "uptime": None}  # fmt: skip
+            state = f"{task.state}: {task.error}" if task.error else task.state
+            found.append({**row, "container": task.name, "state": state, "ports": row["ports"] or ports,
+                          "node": task.node})  # fmt: skip
+    return sorted([*found, *_absent(found, last)], key=lambda row: str(row["service"]))
 
 
 def rows(stack: Stack, last: Release | None, now: float) -> list[dict[str, Any]]:
     """The entries, by service and number."""
     found = [_row(one, last, now) for one in sorted(stack.containers, key=lambda c: (c.service, c.number)) if
              not one.one_off]  # fmt: skip
+    return sorted([*found, *_absent(found, last)], key=lambda row: str(row["service"]))
+
+
+def _absent(found: list[dict[str, Any]], last: Release | None) -> list[dict[str, Any]]:
     present = {row["service"] for row in found}
-    for service, pin in (last.images if last else {}).items():
-        if service not in present:
-            found.append({"service": service, "container": None, "state": "absent", "health": "", "image": pin.name,
-                          "release": None, "ports": [], "uptime": None})  # fmt: skip
-    return sorted(found, key=lambda row: str(row["service"]))
+    return [
+        {"service": service, "container": None, "state": "absent", "health": "", "image": pin.name,
+         "release": None, "ports": [], "uptime": None}
+        for service, pin in (last.images if last else {}).items() if service not in present
+    ]  # fmt: skip
 
 
 def _row(one: Container, last: Release | None, now: float) -> dict[str, Any]:

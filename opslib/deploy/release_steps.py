@@ -13,6 +13,7 @@ from opslib.deploy.files_step import staging
 from opslib.deploy.render import to_text
 from opslib.deploy.seen import Seen
 from opslib.deploy.strategies import hold
+from opslib.deploy.swarm import steps as swarm_steps
 from opslib.run.record import holder, now
 from opslib.run.step import Run, Step
 from opslib.state import releases
@@ -45,6 +46,8 @@ def record_step(seen: Seen) -> Step[Memo]:
         keep.folder(target, run.id, seen.written, seen.tree, env.name)
         keep.replaced(target, run.id, staging(run), (*seen.files.edited, *seen.files.replaced))
         put_bytes(target, to_text(seen.pinned(run.id)), releases.stack_file(target, run.id))
+        if seen.swarm is not None:
+            swarm_steps.record(target, seen.pinned(run.id), run.id)
         images = {name: seen.images.pins[one.image] for name, one in seen.project.services.items()}
         git = seen.git
         releases.write(target, Release(
@@ -65,7 +68,10 @@ def seal_step(seen: Seen) -> Step[Memo]:
         return {"release": run.id}
 
     def do(run: Run, memo: Memo) -> str:
-        hashes = switch.verified(run.target, switch.released(run.target, seen.name, run.id), hold.kept(run))
+        if seen.swarm is not None:
+            hashes = swarm_steps.sealed(run.target, seen.name, seen.pinned(run.id))
+        else:
+            hashes = switch.verified(run.target, switch.released(run.target, seen.name, run.id), hold.kept(run))
         seconds = round(time.monotonic() - seen.began, 1)
         before = seen.last.revision if seen.last else None
         pending = keep.read_one(run.target, run.id)

@@ -18,6 +18,8 @@ from opslib.deploy.rollback_look import Back, survey, target_of
 from opslib.deploy.strategies import hold, roll
 from opslib.deploy.strategies.steps import check, chosen, early, gap, looked, rolled, stop_first
 from opslib.deploy.strategies.steps import show as show_roll
+from opslib.deploy.swarm import steps as swarm
+from opslib.deploy.swarm.look import ways as swarm_ways
 from opslib.deploy.switch_steps import shown
 from opslib.errors import BadSettings
 from opslib.run import watchdog
@@ -44,9 +46,13 @@ def steps(run: Run, options: RollbackOptions) -> list[AnyStep]:
     if not (back.recreate or back.files or back.env_write or back.orphans or back.held):
         run.note(f"release {back.current.id} is the same as {back.old.id}: nothing to do")
         return []
-    back.strategy = chosen(run, options.strategy, back=True)
-    check(run, back.strategy, back.project, back.seen, back.recreate)
-    run.result.update(strategy=back.ways(run).as_json(back.strategy))
+    if back.swarm is not None:
+        back.strategy = "swarm"
+        run.result.update(strategy=swarm_ways(back.stack, back.recreate))
+    else:
+        back.strategy = chosen(run, options.strategy, back=True)
+        check(run, back.strategy, back.project, back.seen, back.recreate)
+        run.result.update(strategy=back.ways(run).as_json(back.strategy))
     _ask_about_migrations(run, back, options)
     # Where the old containers have never stopped there is nothing to wait for.
     wanted = run.target.host.deploy.backup_first and options.backup is not None and back.held is None
@@ -55,12 +61,12 @@ def steps(run: Run, options: RollbackOptions) -> list[AnyStep]:
         *(options.backup(run) if wanted and options.backup is not None else []),
         _files(back),
         _record(back),
-        _up(back),
-        _roll(back),
-        hold.step(back.current.project, back.current.id),
+        *([_up(back), _roll(back), hold.step(back.current.project, back.current.id)]
+          if back.swarm is None else [swarm.back_step(back)]),
         _seal(back),
         _prune(back),
-    ]
+        *([swarm.unused_step(back.current.project)] if back.swarm is not None else []),
+    ]  # fmt: skip
 
 
 def instead(options: RollbackOptions) -> dict[str, Recovery]:
@@ -163,6 +169,8 @@ def _record(back: Back) -> Step[Memo]:
             keep.folder(target, run.id, back.written, back.tree, old.env_file)
             keep.replaced(target, run.id, staging(run), (*back.files.edited, *back.files.replaced))
         put_bytes(target, to_text(back.stack), releases.stack_file(target, run.id))
+        if back.swarm is not None:
+            swarm.record(target, back.stack, run.id)
         releases.write(target, msgspec.structs.replace(
             old, id=run.id, at=now(), by=holder("").split(":")[0], outcome="pending", adopted=False,
             in_place=back.in_place, rollback_of=back.current.id, restored=old.restored or old.id, env=back.env_there,
@@ -223,7 +231,11 @@ def _seal(back: Back) -> Step[Memo]:
         return {"release": run.id}
 
     def do(run: Run, memo: Memo) -> str:
-        hashes = switch.verified(run.target, switch.released(run.target, back.current.project, run.id), hold.kept(run))
+        if back.swarm is not None:
+            hashes = swarm.sealed(run.target, back.current.project, back.stack)
+        else:
+            released = switch.released(run.target, back.current.project, run.id)
+            hashes = switch.verified(run.target, released, hold.kept(run))
         pending = keep.read_one(run.target, run.id)
         assert pending is not None, "recorded by an earlier step"
         seconds = round(time.monotonic() - back.began, 1)

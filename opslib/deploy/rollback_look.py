@@ -8,6 +8,7 @@ from typing import Any
 
 from opslib.compose.project import Project, parse_project
 from opslib.compose.stack import Container, Stack, look
+from opslib.compose.swarm import Swarm
 from opslib.deploy import changes, look_losses
 from opslib.deploy.env import difference, refused
 from opslib.deploy.files import FileChanges, below, decide, mounts_of, relative
@@ -19,6 +20,7 @@ from opslib.deploy.resolve import in_its_folder
 from opslib.deploy.sources import Source
 from opslib.deploy.strategies import hold
 from opslib.deploy.strategies.choose import Split, split
+from opslib.deploy.swarm import look as swarm_look
 from opslib.errors import BadSettings, OpsError
 from opslib.images.info import images_of
 from opslib.images.tools import tools_tag
@@ -34,7 +36,8 @@ from opslib.target.transfer import read_file
 @dataclass(slots=True)
 class Back:
     """What a rollback knows: the project's releases, the one that runs, the one to bring back, and what differs between
-    them. `held`: what is kept of the old one's containers, to go back to at once."""
+    them. `held`: what is kept of the old one's containers, to go back to at once. `swarm`: what runs there, where it is
+    a stack of a Swarm."""
 
     began: float
     known: list[Release]
@@ -55,6 +58,7 @@ class Back:
     held: dict[str, Any] | None
     gap: float = field(default=0.0)
     strategy: Strategy = "recreate"
+    swarm: Swarm | None = None
 
     def ways(self, run: Run) -> Split:
         """What becomes of each service that is to be recreated."""
@@ -70,6 +74,7 @@ def survey(run: Run, options: RollbackOptions) -> Back:
     known, newest, old = target_of(run, options.to)
     folder, local = releases.folder(target, old.id), in_place(target, options.root)
     stack = from_text(read_file(target, f"{folder}/stack.yml") or b"{}")
+    seen_swarm = swarm_look.to_go_back(run, newest, old, stack, options.strategy)
     refs = [*(pin.tag for pin in old.images.values()), tools_tag()]
     images = images_of(target, refs)
     gone = sorted({pin.tag for pin in old.images.values() if pin.tag not in images})
@@ -80,6 +85,9 @@ def survey(run: Run, options: RollbackOptions) -> Back:
     recorded = _sums(target, newest.id)
     files, written, tree = _files_back(target, folder, recorded, parse_project(stack, root=target.root), local)
     env_write, env_there, reread = _env_back(run, old, newest, options, local)
+    if reread and seen_swarm is not None:
+        raise BadSettings("a release's secrets in the Swarm are those that its own variables told", host=host,
+                          left="everything", next="inv rollback --env here puts its own variables back")  # fmt: skip
     if reread:  # the server's variables stay, so the old files are read with them
         stack = _reread(target, old, stack, local)
     seen, mounting = look(target, newest.project), parse_project(stack, root=target.root)
@@ -92,12 +100,13 @@ def survey(run: Run, options: RollbackOptions) -> Back:
         seen = hold.gone_back(seen, kept)
     elif run.plan:
         seen = hold.without_kept(target, seen)
-    recreate = changes.to_recreate(project, seen, stack, last_stack, newest, ())
+    recreate = changes.to_recreate(project, seen, stack, last_stack, newest, (), swarm=seen_swarm)
     if kept is not None:
         recreate = {name: words for name, words in recreate.items() if not _serves(seen, project, old, name)}
     return Back(
         began, known, newest, old, stack, project, seen, files, written, tree, env_write, env_there, recreate,
         changes.orphans(project, seen.containers), tools_tag() if tools_tag() in images else None, local, kept,
+        swarm=seen_swarm,
     )  # fmt: skip
 
 

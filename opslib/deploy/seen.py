@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from opslib.compose.project import Project
 from opslib.compose.stack import Container, Stack
+from opslib.compose.swarm import Swarm
 from opslib.deploy import changes, pins, sources
 from opslib.deploy.files import FileChanges, Mounts, below
 from opslib.deploy.look_env import Env
 from opslib.deploy.render import Config, mounted_digests, pinned, tag_for
 from opslib.deploy.strategies.choose import Split, split
+from opslib.deploy.swarm.render import Key
 from opslib.images.info import ImageInfo
 from opslib.images.tools import tools_tag
 from opslib.run.step import Run
@@ -22,7 +25,8 @@ from opslib.state.releases import Release
 
 @dataclass(slots=True)
 class Seen:
-    """What a deploy knows before it begins, and (images) learns while it goes on."""
+    """What a deploy knows before it begins, and (images) learns while it goes on. `swarm`, and the `contents` of
+    secrets and configs, where the stack is one of a Swarm."""
 
     root: Path
     in_place: bool
@@ -52,16 +56,22 @@ class Seen:
     migration: dict[str, str | None] | None = None
     gap: float = 0.0
     strategy: Strategy = "recreate"
+    swarm: Swarm | None = None
+    contents: Mapping[Key, bytes] = field(default_factory=dict, repr=False)
 
     @property
     def adopts(self) -> bool:
-        """Whether somebody else started what runs."""
-        return self.last is None and any(not one.one_off for one in self.stack.containers)
+        """Whether somebody else started what runs. A Swarm itself remembers what it ran before."""
+        return self.last is None and self.swarm is None and any(not one.one_off for one in self.stack.containers)
 
     @property
     def previous(self) -> str | None:
-        """The release to go back to."""
-        return self.last.id if self.last else releases.ADOPTED if self.adopts else None
+        """The release to go back to; one that ran as a stack of a Swarm does not come back with Compose, nor the other
+        way round."""
+        if self.last is not None:
+            same = (self.last.strategy == releases.SWARM) == (self.swarm is not None)
+            return self.last.id if same else None
+        return releases.ADOPTED if self.adopts else None
 
     @property
     def written(self) -> dict[str, str]:
@@ -96,7 +106,7 @@ class Seen:
         """Say anew what is to be recreated, with the images that are known now."""
         self.recreate = changes.to_recreate(
             self.project, self.stack, self.pinned(release), self.last_stack, self.last, self.images.unknown,
-            everything=self.redeploy,
+            everything=self.redeploy, swarm=self.swarm,
         )  # fmt: skip
 
 

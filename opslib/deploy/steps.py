@@ -12,6 +12,10 @@ from opslib.deploy.release_steps import adopt_step, prune_step, record_step, sea
 from opslib.deploy.seen import Seen
 from opslib.deploy.strategies import hold, roll
 from opslib.deploy.strategies.steps import check, chosen
+from opslib.deploy.swarm import objects
+from opslib.deploy.swarm import steps as swarm
+from opslib.deploy.swarm import switch as swarmed
+from opslib.deploy.swarm.look import ways as swarm_ways
 from opslib.deploy.switch_steps import databases_step, health_step, migrate_step, not_undone, roll_step, up_step
 from opslib.run.step import AnyStep, Recovery, Run
 
@@ -23,8 +27,11 @@ def steps(run: Run, options: DeployOptions) -> list[AnyStep]:
     if not seen.changes:
         return []
     seen.strategy = chosen(run, options.strategy)
-    check(run, seen.strategy, seen.project, seen.stack, seen.recreate)
-    run.result.update(strategy=seen.ways(run).as_json(seen.strategy))
+    if seen.swarm is not None:
+        run.result.update(strategy=swarm_ways(seen.config, seen.recreate))
+    else:
+        check(run, seen.strategy, seen.project, seen.stack, seen.recreate)
+        run.result.update(strategy=seen.ways(run).as_json(seen.strategy))
     if run.plan:
         run.result["diff"] = diff(seen, run.target.host, options.here, run.id)
     return [
@@ -35,15 +42,26 @@ def steps(run: Run, options: DeployOptions) -> list[AnyStep]:
         ship_step(seen, options),
         pin_step(seen),
         record_step(seen),
+        *(_on_a_swarm(seen) if seen.swarm is not None else _with_compose(seen, options)),
+        seal_step(seen),
+        prune_step(seen),
+        *([swarm.unused_step(seen.name)] if seen.swarm is not None else []),
+    ]
+
+
+def _with_compose(seen: Seen, options: DeployOptions) -> list[AnyStep]:
+    return [
         databases_step(seen),
         migrate_step(seen),
         up_step(seen),
         roll_step(seen, options.here),
         health_step(seen),
         hold.step(seen.name, seen.previous),
-        seal_step(seen),
-        prune_step(seen),
     ]
+
+
+def _on_a_swarm(seen: Seen) -> list[AnyStep]:
+    return [swarm.secrets_step(seen), swarm.databases_step(seen), migrate_step(seen), swarm.stack_step(seen)]
 
 
 def backup_steps(run: Run, seen: Seen, options: DeployOptions) -> list[AnyStep]:
@@ -59,13 +77,16 @@ RECOVERIES: dict[str, Recovery] = {
     "images": Recovery(),
     "tag": Recovery(),
     "record": Recovery(undo=keep.failed),
-    "databases": Recovery(undo=switch.back),
+    "secrets": Recovery(),
+    "databases": Recovery(undo=swarm.either(switch.back)),
     "migrate": Recovery(undo=not_undone),
     "up": Recovery(undo=switch.back),
     "roll": Recovery(undo=roll.back),
     "switch": Recovery(undo=roll.back),
+    "stack": Recovery(undo=swarmed.back),
     "health": Recovery(),
     hold.NAME: Recovery(undo=hold.undo, finish=hold.finish),
     "seal": Recovery(),
     "prune": Recovery(finish=keep.prune),
+    "unused": Recovery(finish=objects.prune),
 }

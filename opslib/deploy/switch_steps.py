@@ -17,6 +17,7 @@ from opslib.deploy.seen import Seen
 from opslib.deploy.strategies import hold, roll
 from opslib.deploy.strategies.steps import early, gap, looked, rolled, show, stop_first
 from opslib.migrate import run as migration
+from opslib.migrate.job import with_job
 from opslib.migrate.steps import told
 from opslib.migrate.tools import commands
 from opslib.run import watchdog
@@ -108,7 +109,7 @@ def _migrated_so_far(run: Run, seen: Seen, spec: Migrate) -> Project | None:
     """The live release, whose image can say where the schema is before the new one is there; None where it cannot."""
     if seen.last is None or spec.service not in seen.last.images or not seen.stack.running:
         return None
-    return switch.released(run.target, seen.name, seen.last.id)
+    return with_job(run.target, switch.released(run.target, seen.name, seen.last.id), seen.last.id)
 
 
 def not_undone(run: Run, memo: Memo) -> None:
@@ -116,7 +117,8 @@ def not_undone(run: Run, memo: Memo) -> None:
     spec = run.target.host.migrate
     if spec is None or read_file(run.target, releases.stack_file(run.target, memo["release"])) is None:
         return
-    project = switch.released(run.target, memo["project"], memo["release"])
+    released = switch.released(run.target, memo["project"], memo["release"])
+    project = with_job(run.target, released, memo["release"])
     after = migration.revision(run.target, project, spec, run.id)
     if commands(spec).status is None:
         run.note(f"the migration ({memo['command']}) may have changed the schema; it is not undone", warning=True)
@@ -129,7 +131,7 @@ def not_undone(run: Run, memo: Memo) -> None:
 
 
 def _new(run: Run, seen: Seen) -> Project:
-    return switch.released(run.target, seen.name, run.id)
+    return with_job(run.target, switch.released(run.target, seen.name, run.id), run.id)
 
 
 def _migrates(seen: Seen, service: str) -> bool:

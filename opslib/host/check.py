@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
 from opslib.command import Command, bash, quote
+from opslib.compose import swarm
 from opslib.compose.engine import look_at_engine
 from opslib.compose.recognise import recognise_project
 from opslib.compose.script import sections
@@ -16,6 +17,7 @@ from opslib.errors import OpsError, Unhealthy
 from opslib.images.info import images_of
 from opslib.images.tools import tools_tag
 from opslib.state import freeze
+from opslib.state.releases import SWARM
 
 if TYPE_CHECKING:
     from opslib.run.step import Run
@@ -129,6 +131,7 @@ def _docker(run: Run, *, there: bool) -> Iterator[Finding]:
         yield Finding("docker", "error", error.what, error.next or "")
         return
     yield Finding("docker", "ok", f"Docker {engine.version}, Compose {engine.compose_version}, {engine.arch}")
+    yield from _swarm(run) if host.deploy.strategy == SWARM else ()
     image = host.tools_image or tools_tag()
     known = image in images_of(target, [image])
     yield Finding("tools image", "ok", image if known else f"{image} comes with the first backup or deploy")
@@ -143,6 +146,15 @@ def _docker(run: Run, *, there: bool) -> Iterator[Finding]:
         return
     yield Finding("project", "ok", f"{project}, {len(stack.running)} of {len(stack.containers)} containers run")
     yield from services(stack, host.name)
+
+
+def _swarm(run: Run) -> Iterator[Finding]:
+    seen = swarm.look(run.target, "")
+    if seen.manager:
+        yield Finding("swarm", "ok", f"it leads a Swarm: {', '.join(seen.nodes)}")
+    else:
+        do = "take `live-restore` out of its daemon.json; " if seen.live_restore else ""
+        yield Finding("swarm", "error", f"it leads no Swarm ({seen.state})", f"{do}inv host.swarm --host {run.host}")
 
 
 def _frozen(run: Run) -> Iterator[Finding]:

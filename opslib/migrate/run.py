@@ -8,6 +8,7 @@ from opslib.command import Command, bash
 from opslib.compose.project import Project
 from opslib.errors import CommandFailed, OpsError
 from opslib.events import Output
+from opslib.migrate.job import job_command
 from opslib.migrate.tools import State, Words, commands
 from opslib.run.step import Run
 from opslib.target.docker import docker
@@ -23,6 +24,8 @@ _STATUS = 120.0  # seconds for asking the revision
 def migrate_command(host: Host, project: Project, spec: Migrate, name: str, words: Words) -> Command:
     """The migration in a container of its own beside the running stack, its errors among its output. Broken off, the
     container is ended first: it would outlive its client."""
+    if project.swarm is not None:
+        return job_command(host, project, spec.service, name, words, merged=True, limit=spec.timeout)
     argv = _run(host, project, spec.service, name, words).stages[0].argv
     gone = docker(host, "rm", "-f", name)
     return bash('exec "$@" 2>&1', *argv, limit=spec.timeout, on_break=gone)
@@ -30,6 +33,9 @@ def migrate_command(host: Host, project: Project, spec: Migrate, name: str, word
 
 def status_command(host: Host, project: Project, spec: Migrate, name: str) -> Command:
     """The command that prints where the schema is."""
+    if project.swarm is not None:
+        words = commands(spec).status or ()
+        return job_command(host, project, spec.service, name, words, merged=False, limit=_STATUS)
     return _run(host, project, spec.service, name, commands(spec).status or ()).with_(
         limit=_STATUS, on_break=docker(host, "rm", "-f", name)
     )
@@ -103,4 +109,6 @@ def _became(run: Run, project: Project, spec: Migrate, before: str | None) -> st
 
 
 def _name(project: Project, run_id: str, what: str) -> str:
+    if project.swarm is not None:  # which puts the project's name before it
+        return f"{what}-{run_id.lower()}"
     return f"{project.name}-{what}-{run_id.lower()}"

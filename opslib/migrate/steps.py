@@ -13,6 +13,7 @@ from opslib.compose.project import Project
 from opslib.compose.wanted import wanted
 from opslib.errors import BadSettings
 from opslib.migrate import run as migration
+from opslib.migrate.job import with_job
 from opslib.migrate.tools import Words, commands, going_down, suggestion
 from opslib.run.step import AnyStep, Recovery, Run, Step
 from opslib.settings.model import Migrate
@@ -124,7 +125,8 @@ def _lacks(run: Run, what: str) -> BadSettings:
 def _project(target: Target, release: Release) -> Project:
     env = f"{releases.folder(target, release.id)}/env"
     has_env = read_file(target, env) is not None
-    return wanted(target, release.project, [releases.stack_file(target, release.id)], env if has_env else None)
+    project = wanted(target, release.project, [releases.stack_file(target, release.id)], env if has_env else None)
+    return with_job(target, project, release.id)
 
 
 def _record(target: Target, live: Release, before: str | None, after: str | None) -> None:

@@ -45,7 +45,7 @@ class Build(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     size_limit: Annotated[dict[str, Size], Parse(units.limits)] = field(default_factory=dict)
 
 
-Strategy = Literal["recreate", "rolling", "blue-green", "canary"]
+Strategy = Literal["recreate", "rolling", "blue-green", "canary", "swarm"]
 
 
 ProxyKind = Literal["nginx", "traefik", "host-nginx"]

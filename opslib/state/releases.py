@@ -1,9 +1,9 @@
 """The releases of a project: `<state>/releases/ID/`, plain files that a person can read and bring back by hand.
 
 `release.json` says what it is, `stack.yml` is the whole stack as Docker Compose resolved it with its images pinned
-(0600: it holds every secret), `compose/` has the compose files and what they mount, `env` is the env file (0600),
-`files.sha256` lists what was on the server. Releases are ordered by their ids, which begin with the time; "0" is the
-stack that was found running.
+(0600: it holds every secret), `swarm.yml` the same as a Swarm takes it, `compose/` has the compose files and what they
+mount, `env` is the env file (0600), `files.sha256` lists what was on the server. Releases are ordered by their ids,
+which begin with the time; "0" is the stack that was found running.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from opslib.target.transfer import put_bytes
 
 Outcome = Literal["pending", "good", "failed"]
 ADOPTED = "0"
+SWARM = "swarm"  # the strategy whose containers are tasks of a Swarm
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 
 _READ = """for f in "$1"/releases/*/release.json; do
@@ -88,6 +89,11 @@ def folder(target: Target, release: str) -> str:
 def stack_file(target: Target, release: str) -> str:
     """The pinned stack of a release."""
     return f"{folder(target, release)}/stack.yml"
+
+
+def swarm_file(target: Target, release: str) -> str:
+    """The same as `docker stack deploy` takes it, where the strategy is swarm."""
+    return f"{folder(target, release)}/swarm.yml"
 
 
 def read(target: Target) -> list[Release]:
@@ -164,6 +170,9 @@ def unused_tags(gone: Iterable[Release], kept: Iterable[Release]) -> list[str]:
 
 def up_command(target: Target, release: Release) -> str:
     """The plain docker command that brings the release's containers back."""
+    if release.strategy == SWARM:
+        words = ["--compose-file", swarm_file(target, release.id), "--prune", "--resolve-image", "never"]
+        return docker(target.host, "stack", "deploy", *words, release.project).masked()
     path = folder(target, release.id)
     flags = ["up", "--detach", "--no-build", "--remove-orphans"]
     env = f"{path}/env" if release.env else None
@@ -179,6 +188,8 @@ def by_hand(target: Target, release: Release) -> list[str]:
         lines.append(f"cp -a -- {quote(path + '/compose/.')} {quote(root + '/')}")
         if release.env_file and release.env:
             lines.append(f"install -m 600 -- {quote(path + '/env')} {quote(f'{root}/{release.env_file}')}")
+    if release.strategy == SWARM:
+        return [*lines, up_command(target, release)]
     label = f"label=com.docker.compose.project={release.project}"
     created = docker(target.host, "ps", "-aq", "--filter", label, "--filter", "status=created").masked()
     remove = docker(target.host, "rm").masked()

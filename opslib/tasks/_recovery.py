@@ -27,10 +27,11 @@ class Recoveries(Mapping[str, Recovery]):
         from opslib.deploy import build, gate, push
         from opslib.deploy import steps as deploy
         from opslib.deploy.bare import steps as bare
+        from opslib.host import swarm
         from opslib.migrate import steps as migrate
 
         found: dict[str, Recovery] = {}
-        for part in (build, gate, push, deploy, migrate, take, drill, pull, remove, restore, bare):
+        for part in (build, gate, push, deploy, migrate, take, drill, pull, remove, restore, bare, swarm):
             found.update(part.RECOVERIES)
         return {**found, **self._instead}
 

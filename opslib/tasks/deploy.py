@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from opslib.settings.model import Strategy
     from opslib.tasks._call import Call
 
-_STRATEGY = "recreate, rolling, blue-green or canary"
+_STRATEGY = "recreate, rolling, blue-green, canary or swarm"
 _BACK = "recreate, rolling or blue-green"
 _INSTEAD = ", in place of the host file's"
 _FAILURES = {
@@ -230,7 +230,7 @@ def _strategy(given: str | None, words: str) -> Strategy | None:
     """The strategy that was typed, one of those in `words`."""
     from opslib.errors import BadSettings
 
-    known: tuple[Strategy, ...] = ("recreate", "rolling", "blue-green", "canary")
+    known: tuple[Strategy, ...] = ("recreate", "rolling", "blue-green", "canary", "swarm")
     found = next((one for one in known if one == given and one in words), None)
     if given is not None and found is None:
         raise BadSettings(f"--strategy {given!r}: expected {words}")

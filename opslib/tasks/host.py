@@ -23,6 +23,22 @@ def check(call: Call) -> Record:
     return call.look(check, show=findings)
 
 
+@task(
+    "host.swarm",
+    changes=True,
+    needs="nothing",
+    help={"address": "Where it is announced, for nodes that join later; default: the loopback, where none can"},
+)
+def swarm(call: Call, address: str | None = None) -> Record:
+    """Form a Swarm of this one node, for the strategy swarm.
+
+    Where it leads one already nothing is done.
+    """
+    from opslib.host.swarm import steps
+
+    return call.carry_out(lambda run: steps(run, address))
+
+
 @task("host.trust", options=("plan", "yes"), needs="nothing")
 def trust(call: Call) -> Record:
     """Show a new server's key, ask, and remember it."""
@@ -53,4 +69,4 @@ def _trust(call: Call, name: str) -> tuple[bool, dict[str, Any]]:
         entry["file"] = str(trust.trust(key))
 
 
-TASKS = (check, trust)
+TASKS = (check, swarm, trust)

@@ -78,7 +78,10 @@ def test_a_mistake_in_a_host_file_names_the_line(project):
     [
         (["deploy", "--wait", "soon"], "--wait"),
         (["deploy", "--env", "both"], "--env 'both': expected here or there"),
-        (["deploy", "--strategy", "roll"], "--strategy 'roll': expected recreate, rolling, blue-green or canary"),
+        (
+            ["deploy", "--strategy", "roll"],
+            "--strategy 'roll': expected recreate, rolling, blue-green, canary or swarm",
+        ),
         (["deploy", "--weight", "0"], "--weight: deploy.weight: expected a share of the requests in percent, 1 to 99"),
         (["deploy", "--strategy", "canary", "--hold", "soon"], "--hold: deploy.hold: expected a duration"),
         (["deploy", "--weight", "10"], "--weight goes with the strategy canary, and it is recreate"),

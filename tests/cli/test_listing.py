@@ -14,7 +14,7 @@ CONTEXTS = {context.name: context for context in collection("/nowhere").to_conte
 CHANGING = {
     "deploy.up", "build.all", "build.push", "migrate.up", "migrate.down", "migrate.seed", "rollback",
     *(f"{done}.{name}" for done in ("backup", "restore") for name in ("all", *ENGINES, "sqlite", "volumes", "files")),
-    "backup.prune", "backup.drill", "backup.push", "backup.pull", "restore.undo",
+    "backup.prune", "backup.drill", "backup.push", "backup.pull", "restore.undo", "host.swarm",
 }  # fmt: skip
 HERE = {"cron.install", "cron.remove", "host.trust"}  # they change this machine only, and take no lock
 LOOKING = {

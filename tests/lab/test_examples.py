@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from typing import Any
 
 import pytest
 
+from opslib.deploy.render import to_text
+from opslib.deploy.swarm.render import swarm_form, versioned
 from tests.conftest import ROOT, missing
 
 pytestmark = pytest.mark.lab
@@ -432,12 +435,15 @@ def test_compose_accepts_the_files_of_each_example(example: str, tmp_path: Path)
     env = tmp_path / "env"
     env.write_text(re.sub(r"(?m)=$", "=secret", (folder / ".env.example").read_text()))
     base, stack = folder / "docker-compose.yml", folder / "docker-stack.yml"
-    compose = ["docker", "compose", "--project-directory", folder, "--env-file", env, "-f", base]
-    run(*compose, "config", "--quiet")
+    compose = ["docker", "compose", "--project-directory", folder, "--env-file", env, "-f"]
+    run(*compose, base, "config", "--quiet")
     for over in folder.glob("docker-compose.*.yml"):
-        run(*compose, "-f", over, "config", "--quiet")
+        run(*compose, base, "-f", over, "config", "--quiet")
     if stack.exists():
-        run("docker", "stack", "config", "-c", stack)
+        config = run(*compose, stack, "config", "--format", "json").replace("$$", "$")
+        taken = tmp_path / "swarm.yml"
+        taken.write_bytes(to_text(swarm_form(versioned(json.loads(config), defaultdict(bytes)), "/srv")))
+        run("docker", "stack", "config", "-c", taken)
 
 
 def seeded(copy: Copy, place: Place, documents: int, new: int) -> None:

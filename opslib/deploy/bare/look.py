@@ -25,6 +25,7 @@ from opslib.errors import BadSettings, OpsError
 from opslib.images.tools import ensure_tools
 from opslib.run.step import Run
 from opslib.settings.dotenv import read_env_file
+from opslib.state.releases import SWARM
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,11 @@ def survey(run: Run, options: BareOptions) -> Bare:
     is there, no room, a damaged set), and what a deploy refuses.
     """
     target, host = run.target, run.host
+    if target.host.deploy.strategy == SWARM:
+        raise BadSettings(
+            "--bare starts a project as containers of Compose, not as a stack of a Swarm", host=host, left="everything",
+            next=f"inv deploy --host {host}, then inv restore --file SET --host {host}",
+        )  # fmt: skip
     chosen = locate(target, options.restore)
     if chosen.manifest is None or not chosen.whole:
         raise BadSettings("--bare brings a whole set back", host=host, left="everything",

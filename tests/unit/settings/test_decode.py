@@ -17,7 +17,7 @@ from opslib.settings.kinds import Files, Postgres, Redis, Sqlite, Volume
         ("deploy: {keep_releases: '5'}\n", "hosts/prod.yml:1: deploy.keep_releases: expected a number of at least 1, found '5'"),
         ("deploy: {keep_releases: [5]}\n", "hosts/prod.yml:1: deploy.keep_releases: expected a number of at least 1, found a list"),
         ("deploy: {backup_first: maybe}\n", "hosts/prod.yml:1: deploy.backup_first: expected true or false, found 'maybe'"),
-        ("deploy: {strategy: rollin}\n", "hosts/prod.yml:1: deploy.strategy: expected recreate or rolling or blue-green or canary, found 'rollin'"),
+        ("deploy: {strategy: rollin}\n", "hosts/prod.yml:1: deploy.strategy: expected recreate or rolling or blue-green or canary or swarm, found 'rollin'"),
         ("deploy: {proxy: {service: web, folder: up}}\n", "hosts/prod.yml:1: deploy.proxy.upstreams is missing"),
         ("deploy: {proxy: {service: web, folder: up, upstreams: {api: 0}}}\n", "hosts/prod.yml:1: deploy.proxy.upstreams.api: expected a port, 1 to 65535, found 0"),
         ("deploy: {weight: 100}\n", "hosts/prod.yml:1: deploy.weight: expected a share of the requests in percent, 1 to 99, found 100"),

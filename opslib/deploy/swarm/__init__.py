@@ -1,0 +1,1 @@
+"""A stack of Docker Swarm in place of containers of Docker Compose."""
