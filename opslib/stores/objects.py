@@ -122,7 +122,7 @@ class ObjectStore:
         config: dict[str, Any]
         try:
             if url.kind == "gs":
-                config = {"service_account_key": key}
+                config = {"base_url": spec.endpoint, "service_account_key": key}
                 return GCSStore(url.at, config=_given(config), **shared)
             if url.kind == "az":
                 config = {"endpoint": spec.endpoint, "account_name": name, "account_key": key}

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 
-from . import engine, faults, images, registry, s3, servers
+from . import engine, faults, images, registry, servers, stores
 from .shell import LABEL, PREFIX, LabError, lines_to_stderr, one_at_a_time, run, say
 
 FIRST_SERVER = "one"
@@ -51,10 +51,12 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=does)
         return sub
 
-    add("up", _up, "engine, images, the server `one` and the S3 server's program", yes)
+    add("up", _up, "engine, images, the server `one` and the programs of the stores", yes)
     add("engine", _engine, "only see to a Docker engine", yes)
     add("images", _images, "engine and images", yes)
-    add("s3", _s3, "only see to the S3 server's program")
+    for program in stores.PROGRAMS:
+        sub = add(program.name, _store, f"only see to the {program.what}")
+        sub.set_defaults(program=program)
     add("registry", _registry, "engine and an image registry, on the same loopback port here and on each server", yes)
     add("status", _status, "what is there")
     down = add("down", _down, "remove every server, volume and network of the lab")
@@ -75,7 +77,7 @@ def _up(options: argparse.Namespace) -> None:
     engine.ensure(options.yes)
     images.ensure()
     servers.ensure(FIRST_SERVER, load=PRELOADED)
-    s3.ensure()
+    stores.ensure()
     _status(options)
 
 
@@ -90,8 +92,8 @@ def _images(options: argparse.Namespace) -> None:
     _status(options)
 
 
-def _s3(options: argparse.Namespace) -> None:
-    s3.ensure()
+def _store(options: argparse.Namespace) -> None:
+    options.program.ensure()
     _status(options)
 
 
@@ -148,20 +150,21 @@ def _status(options: argparse.Namespace, only: str = "") -> None:
     found = engine.running()
     refs = sorted(images.present()) if found else []
     reachable = servers.listed() if found else []
-    gateway, store = s3.program(), registry.facts() if found else None
+    programs, store = {one.name: one.path() for one in stores.PROGRAMS}, registry.facts() if found else None
     if options.json:
         facts = {
             "engine": found.facts() if found else None,
             "images_prefix": PREFIX,
             "images": refs,
             "servers": [server.facts() for server in reachable],
-            "s3": str(gateway) if gateway else None,
+            **{name: str(path) if path else None for name, path in programs.items()},
             "registry": store,
         }
         print(json.dumps(facts, indent=2))
         return
     if not only:
-        say(f"S3 server: {gateway or 'not built: scripts/lab s3'}")
+        for one in stores.PROGRAMS:
+            say(f"{one.what}: {programs[one.name] or f'not there: scripts/lab {one.name}'}")
     if found is None:
         say("engine: none answers")
         return
@@ -172,6 +175,6 @@ def _status(options: argparse.Namespace, only: str = "") -> None:
         own = [ref for ref in refs if ref in {image.ref for image in images.IMAGES}]
         say(f"images: {' '.join(own) or 'none'}")
         say(f"registry: {store['address'] if store else 'not started: scripts/lab registry'}")
-    for one in [server for server in reachable if only in ("", server.name)]:
-        say(f"server {one.name}: {one.state}, {one.user}@{one.address} port {one.port}, {one.store} image store")
-        say(f"  ssh -i {one.key} -o UserKnownHostsFile={one.known_hosts} -p {one.port} {one.user}@{one.address}")
+    for at in [server for server in reachable if only in ("", server.name)]:
+        say(f"server {at.name}: {at.state}, {at.user}@{at.address} port {at.port}, {at.store} image store")
+        say(f"  ssh -i {at.key} -o UserKnownHostsFile={at.known_hosts} -p {at.port} {at.user}@{at.address}")

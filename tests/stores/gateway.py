@@ -5,16 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
-import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from datetime import datetime, timezone
 from pathlib import Path
 
-from tests.conftest import lab_facts, missing
+from tests.stores.program import Running, lab_program
 from tests.target.sshd import free_port
 
 ROOT = ("lab-root", "lab-root-secret")
@@ -27,10 +24,7 @@ class Gateway:
     """Runs from its construction until `stop`; `kill` and `start` are a power failure and its end."""
 
     def __init__(self, folder: Path) -> None:
-        program = lab_facts().get("s3")
-        if not program:
-            missing("no S3 server: run scripts/lab s3")
-        self._program, self._folder, self.port = str(program), folder, free_port()
+        self._program, self._folder, self.port = lab_program("s3"), folder, free_port()
         for name in ("data", "users", "versions"):
             (folder / name).mkdir(parents=True)
         self.endpoint = f"http://127.0.0.1:{self.port}"
@@ -39,27 +33,17 @@ class Gateway:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        self._log = open(self._folder / "log", "ab")  # noqa: SIM115  # stop closes it
-        self._process = subprocess.Popen(
-            [self._program, "--port", f"127.0.0.1:{self.port}", "--region", REGION, "--iam-dir",
-             str(self._folder / "users"), "posix", "--versioning-dir", str(self._folder / "versions"),
-             str(self._folder / "data")],
-            env={**os.environ, "ROOT_ACCESS_KEY": ROOT[0], "ROOT_SECRET_KEY": ROOT[1]}, stdin=subprocess.DEVNULL,
-            stdout=self._log, stderr=self._log,
-        )  # fmt: skip
-        until = time.monotonic() + 30
-        while time.monotonic() < until and self._process.poll() is None:
-            with socket.socket() as line:
-                if line.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.05)
-        raise RuntimeError("versitygw did not start: " + (self._folder / "log").read_text()[-2000:])
+        argv = [
+            self._program, "--port", f"127.0.0.1:{self.port}", "--region", REGION, "--iam-dir",
+            str(self._folder / "users"), "posix", "--versioning-dir", str(self._folder / "versions"),
+            str(self._folder / "data"),
+        ]  # fmt: skip
+        environ = {"ROOT_ACCESS_KEY": ROOT[0], "ROOT_SECRET_KEY": ROOT[1]}
+        self._running = Running(argv, self.port, self._folder / "log", environ)
 
     def kill(self) -> None:
         """End it at once."""
-        self._process.kill()
-        self._process.wait(10)
-        self._log.close()
+        self._running.kill()
 
     stop = kill
 
