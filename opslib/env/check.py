@@ -129,8 +129,9 @@ def _readers(seen: Seen) -> Iterator[Finding]:
         told = {reader: values.get(entry.name) for reader, values in seen.read.items()}
         other = sorted(reader for reader, value in told.items() if value is not None and value != entry.value)
         if other:
-            yield _at(seen, entry, "env-readers", "breaks", f"{' and '.join(other)} understand{'s' * (len(other) == 1)} the "
-                      f"value of {entry.name} differently", "use letters, digits, _ and - alone, or put the value into single quotes")  # fmt: skip
+            who = " and ".join(other)
+            yield _at(seen, entry, "env-readers", "breaks", f"opslib and {who} understand the value of {entry.name} "
+                      "differently", "use letters, digits, _ and - alone, or put it into single quotes")  # fmt: skip
 
 
 def _localhost(seen: Seen) -> Iterator[Finding]:
