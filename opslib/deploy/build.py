@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 
+from opslib.compose import references
 from opslib.compose.project import Project, parse_project
 from opslib.compose.recognise import recognise_project
 from opslib.compose.wanted import resolved
-from opslib.deploy import keep, place, references, sources
+from opslib.deploy import keep, place, sources
 from opslib.deploy.advice import advise
 from opslib.deploy.options import BuildOptions, in_place
 from opslib.deploy.render import Config

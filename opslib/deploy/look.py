@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from opslib.compose import references
 from opslib.compose.engine import look_at_engine
 from opslib.compose.project import Project, parse_project
 from opslib.compose.recognise import recognise_project
 from opslib.compose.stack import look
-from opslib.deploy import changes, gate, look_losses, losses, pins, preflight, references, sources
+from opslib.deploy import changes, gate, look_losses, losses, pins, preflight, sources
 from opslib.deploy.context import Ignore, build_key, files_in
 from opslib.deploy.files import FileChanges, Mounts, below, decide, mounts_of
 from opslib.deploy.later import Later

@@ -31,21 +31,22 @@ _BRACED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-+?])(.*))?", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One assignment: the value as Compose v2 reads it, and the line it starts on."""
+    """One assignment: the value as Compose v2 reads it, and its first and last line."""
 
     name: str
     value: str
     line: int
+    last: int
 
 
 class EnvFile:
-    """The assignments of an env file; later ones win. `shown` is its name in errors."""
+    """The assignments of an env file, `all` of them in their order; later ones win. `shown` is its name in errors."""
 
     def __init__(self, text: str, shown: str) -> None:
         self.shown = shown
-        self._text = text
-        self._all = list(_Reader(text, shown).entries())
-        self._entries = {entry.name: entry for entry in self._all}
+        self.text = text
+        self.all = list(_Reader(text, shown).entries())
+        self._entries = {entry.name: entry for entry in self.all}
         self._other: dict[str, str | None] | None = None
 
     @classmethod
@@ -62,11 +63,11 @@ class EnvFile:
 
     def beside(self, names: Collection[str]) -> dict[str, str]:
         """The assignments of other names as they are written, by name, to be put into a file that has those `names`."""
-        lines = self._text.split("\n")
-        ends = [*(entry.line - 1 for entry in self._all[1:]), len(lines)]
+        lines = self.text.split("\n")
+        ends = [*(entry.line - 1 for entry in self.all[1:]), len(lines)]
         return {
             entry.name: "\n".join(lines[entry.line - 1 : end]).rstrip() + "\n"
-            for entry, end in zip(self._all, ends, strict=True)
+            for entry, end in zip(self.all, ends, strict=True)
             if entry.name not in names
         }
 
@@ -74,13 +75,17 @@ class EnvFile:
         """`file:line` of the assignment that counts."""
         return f"{self.shown}:{self._entries[name].line}"
 
+    def last_line(self, name: str) -> int:
+        """The last line of the assignment that counts."""
+        return self._entries[name].last
+
     def get(self, name: str) -> str | None:
         """The value, None where it is not set; raises BadSettings for one that readers understand differently."""
         entry = self._entries.get(name)
         if entry is None:
             return None
         if self._other is None:
-            self._other = _read_by_python_dotenv(self._text)
+            self._other = by_python_dotenv(self.text)
         if self._other.get(name) != entry.value:
             raise BadSettings(
                 f"{self.place(name)}: readers of env files understand the value of {name} differently",
@@ -140,7 +145,7 @@ class _Reader:
             value = self.text[self.at : end].partition(" #")[0].rstrip()
             value = self.expand(value, start)
             self.at = end
-        return Entry(name, value, self.line(start))
+        return Entry(name, value, self.line(start), self.line(max(start, self.at - 1)))
 
     def quoted(self, start: int, name: str) -> str:
         quote = self.text[self.at]
@@ -222,7 +227,8 @@ def _unescaped(match: re.Match[str]) -> str:
     return chr(int(match[3], 8)) if octal else f"\\{match[3]}"
 
 
-def _read_by_python_dotenv(text: str) -> dict[str, str | None]:
+def by_python_dotenv(text: str) -> dict[str, str | None]:
+    """The assignments as python-dotenv reads them, without the process's own environment."""
     values: dict[str, str | None] = {}
     for binding in parse_stream(io.StringIO(text)):
         if binding.key is not None and binding.value is not None:

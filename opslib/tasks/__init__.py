@@ -14,6 +14,7 @@ from opslib.tasks.build import TASKS as BUILD
 from opslib.tasks.cron import TASKS as CRON
 from opslib.tasks.deploy import OTHERS
 from opslib.tasks.deploy import TASKS as DEPLOY
+from opslib.tasks.env import TASKS as ENV
 from opslib.tasks.host import TASKS as HOST
 from opslib.tasks.migrate import TASKS as MIGRATE
 from opslib.tasks.restore import TASKS as RESTORE
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from opslib import Hooks
 
 _GROUPS = {
-    "deploy": DEPLOY, "build": BUILD, "migrate": MIGRATE, "backup": BACKUP, "restore": RESTORE, "cron": CRON,
-    "host": HOST, "signals": SIGNALS,
+    "deploy": DEPLOY, "env": ENV, "build": BUILD, "migrate": MIGRATE, "backup": BACKUP, "restore": RESTORE,
+    "cron": CRON, "host": HOST, "signals": SIGNALS,
 }  # fmt: skip
 
 

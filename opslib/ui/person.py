@@ -50,6 +50,12 @@ class Person:
             print(f"{clean(question)} [y/N] ", end="", file=sys.stderr, flush=True)
             return _typed(stop).lower() in ("y", "yes")
 
+    def text(self, question: str, *, stop: Stop = _never) -> str:
+        """Ask for a line of text, "" for none. Raises Cancelled as `agrees`."""
+        with self._turn(stop):
+            print(f"{clean(question)}: ", end="", file=sys.stderr, flush=True)
+            return _typed(stop)
+
     def secret(self, question: str, *, stop: Stop = _never) -> str:
         """Ask for a text that is not shown while it is typed. Raises Cancelled as `agrees`."""
         with self._turn(stop):

@@ -15,7 +15,7 @@ from opslib.backup.keys import SUFFIX
 from opslib.backup.manifest import Artifact
 from opslib.backup.restore.chosen import Chosen
 from opslib.command import Secret
-from opslib.deploy import references
+from opslib.compose import references
 from opslib.deploy.bare.options import BareOptions
 from opslib.deploy.options import DeployOptions
 from opslib.deploy.sources import Git

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from opslib.compose.references import compose_files, project_name
 from opslib.deploy.context import Ignore, build_key, files_in
-from opslib.deploy.references import compose_files, project_name
 from opslib.errors import BadSettings
 
 

@@ -14,11 +14,15 @@ from opslib.errors import BadSettings
 @dataclass(frozen=True, slots=True)
 class References:
     """Paths below the project's folder: `files` that are here, `absent` ones, and which of both are `private`: they
-    hold passwords (env files of services, files of `secrets:`)."""
+    hold passwords (`env_files` of services, files of `secrets:`). `compose` are the compose files among them,
+    `services` the names of all services."""
 
-    files: tuple[str, ...]
-    absent: tuple[str, ...]
-    private: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    private: tuple[str, ...] = ()
+    env_files: tuple[str, ...] = ()
+    compose: tuple[str, ...] = ()
+    services: frozenset[str] = frozenset()
 
 
 def compose_files(root: Path, files: tuple[str, ...]) -> References:
@@ -30,6 +34,9 @@ def compose_files(root: Path, files: tuple[str, ...]) -> References:
     found: dict[str, None] = {}
     absent: dict[str, None] = {}
     private: dict[str, None] = {}
+    env_files: dict[str, None] = {}
+    compose: dict[str, None] = {}
+    services: set[str] = set()
     todo = [posixpath.normpath(file) for file in files]
     for file in todo:
         if not (root / file).is_file():
@@ -38,20 +45,27 @@ def compose_files(root: Path, files: tuple[str, ...]) -> References:
         file = todo.pop(0)
         if file in found:
             continue
-        found[file] = None
-        for kind, path in _named(_load(root / file)):
+        found[file] = compose[file] = None
+        document = _load(root / file)
+        if isinstance(document, dict) and isinstance(document.get("services"), dict):
+            services |= {str(name) for name in document["services"]}
+        for kind, path in _named(document):
             below = _below(root, path)
             if below is None:
                 continue
-            if kind == "private":
+            if kind in ("private", "env"):
                 private[below] = None
+            if kind == "env":
+                env_files[below] = None
             if not (root / below).is_file():
                 absent[below] = None
             elif kind == "compose":
                 todo.append(below)
             else:
                 found[below] = None
-    return References(tuple(found), tuple(absent), tuple(private))
+    return References(
+        tuple(found), tuple(absent), tuple(private), tuple(env_files), tuple(compose), frozenset(services)
+    )
 
 
 def project_name(root: Path, files: tuple[str, ...]) -> str | None:
@@ -62,14 +76,14 @@ def project_name(root: Path, files: tuple[str, ...]) -> str | None:
 
 
 def _named(document: Any) -> Iterator[tuple[str, str]]:
-    """("compose", "private" or "other", path) for every file that the document names."""
+    """("compose", "env", "private" or "other", path) for every file that the document names."""
     if not isinstance(document, dict):
         return
     for one in _list(document.get("include")):
         for path in _list(one.get("path") if isinstance(one, dict) else one):
             yield "compose", path
         for path in _list(one.get("env_file") if isinstance(one, dict) else None):
-            yield "private", path
+            yield "env", path
     for section, kind in (("configs", "other"), ("secrets", "private")):
         for entry in _values(document.get(section)):
             yield from ((kind, path) for path in _list(entry.get("file")))
@@ -78,7 +92,7 @@ def _named(document: Any) -> Iterator[tuple[str, str]]:
         if isinstance(extends, dict):
             yield from (("compose", path) for path in _list(extends.get("file")))
         for one in _list(service.get("env_file")):
-            yield from (("private", path) for path in _list(one.get("path") if isinstance(one, dict) else one))
+            yield from (("env", path) for path in _list(one.get("path") if isinstance(one, dict) else one))
 
 
 def _below(root: Path, path: Any) -> str | None:

@@ -1,0 +1,1 @@
+"""Env files: made from their examples, checked, compared, sent, and their secrets renewed."""
