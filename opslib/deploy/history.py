@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -28,6 +29,15 @@ def live(run: Run) -> dict[str, Any]:
     keys = ("release", "strategy", "commit", "dirty")
     values = (one.id, one.strategy, one.commit, one.dirty) if one else (None,) * len(keys)
     return dict(zip(keys, values, strict=True))
+
+
+def behind(known: Mapping[str, Sequence[Release]]) -> dict[str, str]:
+    """The hosts on which a release failed that others run, with that release: to the one before their own they would go
+    one further than the others. `known`: the releases of each host."""
+    live = {one.id for found in known.values() if (one := releases.current(found))}
+    return {
+        name: one.id for name, found in known.items() for one in found if one.outcome == "failed" and one.id in live
+    }
 
 
 def show(run: Run, wanted: str) -> None:

@@ -50,6 +50,7 @@ class Call:
     _began: float = field(default_factory=time.monotonic)
     _settings: dict[str, Host] = field(default_factory=dict)
     _unusable: list[HostRecord] = field(default_factory=list)  # of hosts whose settings are wrong
+    _reached: tuple[list[Target], list[HostRecord]] | None = None
     _leaving: threading.Event = field(default_factory=threading.Event)  # nobody has to answer any more
 
     @property
@@ -218,7 +219,12 @@ class Call:
         return load_host(self.root, name)
 
     def _connect(self) -> tuple[list[Target], list[HostRecord]]:
-        """Open targets, several at once; and the hosts not reached."""
+        """The open targets, and the hosts that were not reached. They are opened once, several at a time."""
+        if self._reached is None:
+            self._reached = self._open_all()
+        return self._reached
+
+    def _open_all(self) -> tuple[list[Target], list[HostRecord]]:
         from opslib.run.workers import each
 
         targets: dict[str, Target] = {}

@@ -160,10 +160,12 @@ def rollback(
     from opslib.deploy.rollback import instead, steps
     from opslib.deploy.steps import RECOVERIES
     from opslib.tasks._hooks import hooked
-    from opslib.tasks._rollout import rollout
+    from opslib.tasks._rollout import refuse_behind, rollout
     from opslib.tasks._show import released
 
     back = _strategy(strategy, _BACK)
+    if to is None and len(call.names) > 1:
+        refuse_behind(call)
     options = RollbackOptions(call.root, to, _env(env), backup_first(call), back, call.confirm)
     wanted = hooked(call, lambda run: steps(run, options), RECOVERIES)
     order = rollout(call, batch, max_failures, keep_going, turns=False)

@@ -137,6 +137,7 @@ def test_one_of_five_fails_and_all_serve_the_old_version_again(fleet: Fleet) -> 
     done = fleet.record("deploy", "--batch", "2", "--max-failures", "1", code=1)
     assert [name for name, one in done.items() if one["ok"]] == ["h01", "h02", "h03", "h05"]
     assert fleet.served() == {**dict.fromkeys(fleet.on, "green"), "h04": "blue"}
+    assert "failed on h04, which would go back one further" in fleet.inv("rollback", code=2)
     fleet.paint("green")
     fleet.inv("deploy")
     assert fleet.all("green")

@@ -66,7 +66,7 @@ def test_exit_codes() -> None:
 def test_one_shape_for_one_host_and_many() -> None:
     shape = record(OpsError("what", left="left", next="next")).as_json()
     assert list(shape) == ["task", "ok", "exit", "started", "seconds", "hosts"]
-    assert list(shape["hosts"][0]) == ["host", "ok", "changed", "seconds", "steps", "result", "error"]
+    assert list(shape["hosts"][0]) == ["host", "ok", "changed", "seconds", "round_trips", "steps", "result", "error"]
     assert shape["hosts"][0]["error"] == {"what": "what", "left": "left", "next": "next"}
 
 

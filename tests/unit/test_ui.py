@@ -187,7 +187,7 @@ def test_json_is_one_object_and_the_rest_is_on_stderr(streams):
     assert json.loads(streams[0].text()) == {
         "task": "deploy", "ok": True, "exit": 0, "started": "2026-11-22T00:00:00Z", "seconds": 3.21,
         "hosts": [{
-            "host": "prod", "ok": True, "changed": True, "seconds": 0.0, "result": {"release": "é\udcff"},
+            "host": "prod", "ok": True, "changed": True, "seconds": 0.0, "round_trips": 0, "result": {"release": "é\udcff"},
             "steps": [{"name": "up", "status": "done", "seconds": 1.0, "note": ""}], "error": None,
         }],
     }  # fmt: skip

@@ -12,6 +12,7 @@ from opslib.compose.stack import Stack, parse_container
 from opslib.deploy import pins, preflight
 from opslib.deploy.changes import Changes, orphans, to_recreate
 from opslib.deploy.env import EnvKeys
+from opslib.deploy.history import behind
 from opslib.deploy.logs import logs_command, unknown
 from opslib.deploy.ps import rows
 from opslib.deploy.render import pinned
@@ -234,3 +235,12 @@ def test_which_migrations_a_rollback_goes_over() -> None:
     assert [found.id for found in migrations_between(unknown, unknown[0], unknown[2])] == ["R2"]
     failed = [one, release(id="R2", outcome="failed", migration=moved), release(id="R3")]
     assert migrations_between(failed, one, failed[2]) == []
+
+
+def test_which_hosts_have_not_come_as_far_as_the_others() -> None:
+    first, second = release(id="R1"), release(id="R2")
+    failed = release(id="R2", outcome="failed")
+    assert behind({"a": [first, second], "b": [first, failed]}) == {"b": "R2"}
+    assert behind({"a": [first, failed], "b": [first, failed]}) == {}, "it failed everywhere"
+    assert behind({"a": [first, second], "b": [release(id="R9")], "c": []}) == {}, "they went apart"
+    assert behind({"a": [first, second, release(id="R3")], "b": [first, failed, release(id="R3")]}) == {}
