@@ -86,13 +86,10 @@ def survey(run: Run, options: DeployOptions) -> Seen:
             target, before.name, host.compose, env.name, run=run.id, root=root, sources=mine, named=named,
             absent=referred.absent, env=env.write,
         )  # fmt: skip
-    seen_swarm, contents = None, dict[Key, bytes]()
-    if (options.strategy or host.deploy.strategy) == releases.SWARM:
-        seen_swarm = swarm_look.look(run, before.name)
-        text = (
-            env.write if env.write is not None else read_file(target, f"{target.root}/{env.name}") if env.name else b""
-        )
-        config, contents = swarm_look.prepared(run, config, seen_swarm, root, text or b"")
+    seen_swarm, contents, strategy = None, dict[Key, bytes](), options.strategy or host.deploy.strategy
+    if strategy == releases.SWARM:
+        text = env.write if env.write is not None or not env.name else read_file(target, f"{target.root}/{env.name}")
+        config, seen_swarm, contents = swarm_look.prepared(run, before.name, config, root, text or b"")
     project = parse_project(config, root=target.root, files=host.compose, env_file=env.name)
     mounts = mounts_of(project)
     more = _more(run.target, root, config, mounts, mine, env_name, local)
@@ -102,7 +99,7 @@ def survey(run: Run, options: DeployOptions) -> Seen:
     files = FileChanges() if local else decide(mine, before.files, seen, mounts.write)
     builds = _builds(options, target, config, project)
     stack, images = looking.get(), imaged.get()
-    swarm_look.refuse_other_way(options.strategy or host.deploy.strategy, stack, run.host)
+    swarm_look.refuse_other_way(strategy, stack, run.host)
     if run.plan:
         stack = hold.without_kept(target, stack)
     images.update(images_of(target, [one.image for one in project.services.values() if one.image not in asked]))
@@ -217,11 +214,10 @@ def _builds(options: DeployOptions, target: Target, config: Config, project: Pro
 def _changes(seen: Seen) -> changes.Changes:
     sizes = {pin.name: seen.there[pin.tag].size for pin in (seen.last.images.values() if seen.last else ())
              if pin.tag in seen.there}  # fmt: skip
-    unwanted = {one.service for one in seen.orphans} | ((seen.swarm.services.keys() if seen.swarm else set())
-                                                        - seen.project.services.keys())  # fmt: skip
+    running = {one.service for one in seen.orphans} | (seen.swarm.services.keys() if seen.swarm else set())
     return changes.Changes(
         seen.recreate,
-        tuple(sorted(unwanted)),
+        tuple(sorted(running - seen.project.services.keys())),
         seen.files,
         seen.env.keys,
         {name: sizes.get(name, seen.there[name].size if name in seen.there else 0) for name in seen.images.build},
@@ -243,15 +239,7 @@ def _preflight(run: Run, seen: Seen, options: DeployOptions, before: Before) -> 
     if seen.images.build and not in_place(target, seen.root) and target.host.build.on == "local":
         wanted = target.host.build.platform or f"linux/{look_at_engine(options.here).arch}"
         preflight.refuse_other_platform(seen.project, seen.images.build.values(), wanted, engine.arch, host)
-    preflight.refuse_taken_ports(target, seen.project, _new_ports(seen))
-
-
-def _new_ports(seen: Seen) -> list[str]:
-    """The services to recreate whose ports somebody else could have: those that the Swarm publishes for them show as
-    its own."""
-    held = {number for one in seen.swarm.services.values() for number, _ in one.ports} if seen.swarm else set()
-    ports = {name: {port.published for port in seen.project.services[name].ports} for name in seen.recreate}
-    return [name for name, wanted in ports.items() if not wanted or not wanted <= set(map(str, held))]
+    preflight.refuse_taken_ports(target, seen.project, swarm_look.new_ports(seen.swarm, seen.project, seen.recreate))
 
 
 def _refuse_losses(run: Run, seen: Seen, options: DeployOptions, before: Before) -> None:

@@ -30,7 +30,7 @@ def check(call: Call) -> Record:
     help={"address": "Where it is announced, for nodes that join later; default: the loopback, where none can"},
 )
 def swarm(call: Call, address: str | None = None) -> Record:
-    """Form a Swarm of this one node, for the strategy swarm.
+    """Make the host a Swarm of one node.
 
     Where it leads one already nothing is done.
     """

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from opslib.compose import swarm
+from opslib.compose.project import Project
 from opslib.compose.stack import Stack
 from opslib.compose.swarm import Swarm
 from opslib.deploy.render import Config
@@ -36,13 +37,15 @@ def look(run: Run, project: str) -> Swarm:
     return seen
 
 
-def prepared(run: Run, config: Config, seen: Swarm, here: Path, env: bytes) -> tuple[Config, dict[render.Key, bytes]]:
-    """The stack as a Swarm can have it, each secret and config named by what it holds, and what that is. `here` is
-    the project's folder on this machine, `env` the text of its env file.
+def prepared(
+    run: Run, project: str, config: Config, here: Path, env: bytes
+) -> tuple[Config, Swarm, dict[render.Key, bytes]]:
+    """The stack as a Swarm can have it, each secret and config named by what it holds; the Swarm; and what they hold.
+    `here` is the project's folder on this machine, `env` the text of its env file.
 
     Raises BadSettings and OpsError for what cannot go well; says what a Swarm has no use for.
     """
-    spec = run.target.host.deploy
+    seen, spec = look(run, project), run.target.host.deploy
     render.refuse(config, spec.single, run.host)
     objects.refuse_absent(config, seen, run.host)
     if run.plan and spec.proxy is not None:
@@ -50,7 +53,13 @@ def prepared(run: Run, config: Config, seen: Swarm, here: Path, env: bytes) -> t
     for name, keys in render.ignored(config).items():
         run.note(f"{name}: a Swarm has no {', '.join(keys)}", warning=True)
     contents = objects.contents(run.target, config, here, env)
-    return render.versioned(render.without_order(config), contents), contents
+    return render.versioned(render.without_order(config), contents), seen, contents
+
+
+def new_ports(seen: Swarm | None, project: Project, services: Iterable[str]) -> list[str]:
+    """The services whose ports somebody else could have: those that the Swarm publishes for them are its own."""
+    held = {str(number) for one in seen.services.values() for number, _ in one.ports} if seen else set()
+    return [name for name in services if not {port.published for port in project.services[name].ports} <= held]
 
 
 def refuse_other_way(strategy: str, stack: Stack, host: str) -> None:
@@ -74,17 +83,18 @@ def refuse_other_way(strategy: str, stack: Stack, host: str) -> None:
 def to_go_back(run: Run, live: Release, old: Release, stack: Config, given: str | None) -> Swarm | None:
     """The Swarm, where the live release is a stack of one; None where it is not. Raises BadSettings for an old release
     or a strategy of the other way, OpsError where a secret or config of the old one is gone."""
-    swarmed = live.strategy == SWARM
-    if (old.strategy == SWARM) != swarmed or ((given or live.strategy) == SWARM) != swarmed:
-        wanted = old.strategy if (old.strategy == SWARM) != swarmed else given
+    swarmed, strategy = live.strategy == SWARM, given or run.target.host.deploy.strategy
+    if (old.strategy == SWARM) != swarmed or (strategy == SWARM) != swarmed:
+        other = f"release {old.id} with {old.strategy}" if (old.strategy == SWARM) != swarmed else f"this is {strategy}"
         raise BadSettings(
-            f"release {live.id} was deployed with the strategy {live.strategy}, and there is no way back from it with "
-            f"{wanted}", host=run.host, left="everything", next="inv releases shows the strategy of each",
+            f"release {live.id} was deployed with the strategy {live.strategy}, and {other}: there is no way from a "
+            "Swarm to Compose or back", host=run.host, left="everything",
+            next=f"inv releases shows the strategy of each; --strategy {live.strategy} goes back among those",
         )  # fmt: skip
     if not swarmed:
         return None
-    seen, wanted_names = look(run, live.project), render.names(stack)
-    gone = sorted((wanted_names["secrets"] - seen.secrets) | (wanted_names["configs"] - seen.configs))
+    seen, wanted = look(run, live.project), render.names(stack)
+    gone = sorted((wanted["secrets"] - seen.secrets) | (wanted["configs"] - seen.configs))
     if gone:
         raise OpsError(f"release {old.id} cannot come back: of its secrets and configs {', '.join(gone)} is gone",
                        host=run.host, left="everything", next="inv releases, and choose another with --to")  # fmt: skip

@@ -158,6 +158,12 @@ def test_parse_poll() -> None:
     assert answers == {"id-api": Answer(0, 200, True, False), "other": Answer(7), "cmd": Answer(3, said="last  words")}
 
 
+def test_a_task_of_a_swarm_is_asked_at_the_address_that_this_machine_reaches() -> None:
+    bridge = {"id-api": {"IPv4Address": "172.19.0.4/16"}, "ingress-sbox": {"IPv4Address": "172.19.0.2/16"}}
+    text = f"# now\n1\n# containers\n{json.dumps(inspected())}\n# gateways\n{json.dumps(bridge)}\n# answers\n"
+    assert dict(parse_poll(text)[1][0].networks) == {"docker_gwbridge": "172.19.0.4"}
+
+
 @pytest.mark.parametrize(
     "check, answer, good, said",
     [
