@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def open_store(spec: StoreSpec, *, hidden: bool = False) -> Store:
-    """The store, opened; with `hidden` as it was filled, which S3 alone can show. What it needs is imported here and not
+    """The store, opened; with `hidden` as it was filled, which S3 alone can show. What it needs is imported here, not
     before. Nothing is asked: an SFTP login is by keys that work without a person. Raises StoreFailed."""
     if hidden:
         if spec.url.kind != "s3":

@@ -24,8 +24,8 @@ _PAGE = 1000  # versions in an answer, the most that S3 gives
 
 
 class FirstVersions(ObjectStore):
-    """Of each file the first version. opslib writes nothing over, so that is the one that it sent, and whatever came later
-    under the same name did not come from it. Nothing is written.
+    """Of each file the first version. opslib writes nothing over, so that is the one that it sent, and whatever came
+    later under the same name did not come from it. Nothing is written.
 
     The library that does all the rest cannot list versions: that request is made here, with the keys of the host file
     or of the environment.
@@ -55,7 +55,7 @@ class FirstVersions(ObjectStore):
         return {"version": self._known[key][0]}
 
     def _first(self, start: str) -> dict[str, tuple[str, int]]:
-        """By key the first version, and its length in bytes, of all files whose key starts so. Newest come first, so the
+        """By key the first version, and its length in bytes, of all files whose key starts so. Newest come first: the
         last one counts."""
         prefix = f"{self._spec.url.path}/" if self._spec.url.path else ""
         found: dict[str, tuple[str, int]] = {}
@@ -119,5 +119,3 @@ class FirstVersions(ObjectStore):
 
 def _quoted(text: str, *_: Any) -> str:
     return quote(text, safe="-_.~")
-
-

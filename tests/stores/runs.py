@@ -30,7 +30,7 @@ RECOVERIES = {**take.RECOVERIES, **push.RECOVERIES, **pull.RECOVERIES, **remove.
 class Project:
     """A folder with two sources, a small one and a large one, of several parts of an upload; and one store."""
 
-    def __init__(self, folder: Path, store: StoreSpec, size: int = 9_000_000, **more: Any) -> None:
+    def __init__(self, folder: Path, store: StoreSpec, size: int = 8_400_000, **more: Any) -> None:
         self.root, self.store = folder / "pro 'ject' $x", replace(store, folder="survey", **more)
         for name, length in (("first", 20_000), ("up loads", size)):
             (self.root / name).mkdir(parents=True)
@@ -44,9 +44,13 @@ class Project:
 
     def back_up(self) -> str:
         """A new set, in both places; its id."""
-        record = self.run(self.target(), "backup.all", take.steps)
+        record = self.back_up_to(self.target())
         take.judge(record)
         return str(result(record)["set"])
+
+    def back_up_to(self, target: Local) -> Record:
+        """`backup.all`."""
+        return self.run(target, "backup.all", lambda run: take.steps(run))
 
     def run(self, target: Local, name: str, steps: Callable[[Run], list[AnyStep]]) -> Record:
         """A task."""

@@ -13,6 +13,7 @@ import obstore
 import pytest
 from msgspec.structs import replace
 
+from opslib.command import Secret
 from opslib.settings.keep import Keep
 from opslib.settings.stores import StoreSpec
 from opslib.stores.flow import Passing, Rate, patiently
@@ -22,7 +23,7 @@ from tests.stores.places import Clouds, Place, open_place
 from tests.stores.runs import Project, error, interrupted_at, result
 from tests.stores.way import Way
 
-DATA = os.urandom(20_000_123)
+DATA = os.urandom(9_000_123)
 CONTENT = Content(len(DATA), hashlib.sha256(DATA).hexdigest())
 KEY = "survey.prod/1/x"
 
@@ -50,7 +51,8 @@ def put(spec: StoreSpec) -> list[StoreLost]:
 
 def is_there(spec: StoreSpec) -> bool:
     """All of the data, with their digest."""
-    store, got = open_store(spec), []  # type: ignore[var-annotated]
+    store = open_store(spec)
+    got: list[bytes] = []
     store.get(KEY, got.append)
     return store.look(KEY) == CONTENT and b"".join(got) == DATA
 
@@ -73,8 +75,6 @@ def test_a_wrong_key_is_said_without_it(place: Place) -> None:
 
 @pytest.mark.parametrize("place", ["gs", "az"], indirect=True)
 def test_a_key_that_is_none_is_said_without_it(place: Place) -> None:
-    from opslib.command import Secret
-
     with pytest.raises(StoreFailed) as found:
         open_store(replace(place.spec, secret_key=Secret("open-sesame!"))).files("survey.prod")
     assert not isinstance(found.value, StoreLost)
@@ -112,8 +112,7 @@ def test_what_was_interrupted_goes_on(tmp_path: Path, place: Place) -> None:
     project = Project(tmp_path, slow)
     target = project.target()
     interrupted_at(target, 2_000_000)
-    began = time.monotonic()
-    record = project.run(target, "backup.all", __import__("opslib.backup.take", fromlist=["steps"]).steps)
+    record = project.back_up_to(target)
     assert record.exit == 130, record.as_json()
     (set_id,) = project.whole()
     small = next(name for name in project.files(set_id) if name.startswith("files.first"))

@@ -32,9 +32,7 @@ class Offsite:
     asked again after each of the `pauses` (seconds) where the store is lost. `hidden`: as it was filled, also what has
     been deleted or written over since."""
 
-    def __init__(
-        self, run: Run, spec: StoreSpec, *, pauses: Sequence[float] = PAUSES, hidden: bool = False
-    ) -> None:
+    def __init__(self, run: Run, spec: StoreSpec, *, pauses: Sequence[float] = PAUSES, hidden: bool = False) -> None:
         self.run, self.spec, self.called, self._pauses, self._hidden = run, spec, spec.called, pauses, hidden
         self.folder = spec.folder or _folder(run.target)
         self.url = f"{spec.url}/{self.folder}"

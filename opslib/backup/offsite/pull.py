@@ -68,7 +68,8 @@ def _undo(run: Run, memo: Memo) -> None:
     """What is half goes. Idempotent."""
     whole = run.target.run(bash(_HALF, memo["stage"], limit=600)).text
     if whole:
-        again = f"inv backup.pull --set {memo['set']} --host {run.host}"
+        hidden = " --hidden" if memo.get("hidden") else ""  # a note of an older opslib does not say
+        again = f"inv backup.pull --set {memo['set']}{hidden} --host {run.host}"
         what = f"{whole} artifacts that arrived whole wait in {memo['stage']} until the next backup"
         run.note(f"{what}; to go on with them: {again}", warning=True)
 
@@ -97,7 +98,8 @@ def _find(run: Run, wanted: str, places: list[Offsite]) -> tuple[Offsite, SetInf
     if not found:
         raise OpsError(
             "\n    ".join(said), host=run.host, left="everything",
-            next="inv backup.list shows what is where; `folder:` of a store names the host's folder there",
+            next="inv backup.list shows what is where; `folder:` of a store names the host's folder there; what was deleted "
+            "or written over in a bucket of S3 with versions: --hidden",
         )  # fmt: skip
     for text in said:
         run.note(text, warning=True)
