@@ -15,8 +15,8 @@ from opslib.settings.units import Parse, Scalar
 
 StoreKind = Literal["folder", "sftp", "s3", "gs", "az"]
 _OF_KIND: dict[StoreKind, tuple[str, ...]] = {
-    "folder": (), "sftp": (), "s3": ("endpoint", "region", "access_key", "secret_key"), "gs": ("endpoint", "secret_key"),
-    "az": ("endpoint", "access_key", "secret_key"),
+    "folder": (), "sftp": (), "s3": ("endpoint", "region", "access_key", "secret_key"),
+    "gs": ("endpoint", "secret_key"), "az": ("endpoint", "access_key", "secret_key"),
 }  # fmt: skip
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _PREFIX = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
@@ -77,7 +77,7 @@ class StoreSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A store. `name` None: the address itself. `folder` holds the host's sets there; None: PROJECT.HOST. `keep` None:
     as on the host. `limit` is in bytes a second. `append_only`: nothing is ever removed there from here.
 
-    `endpoint` is where the service answers, when it is not the provider's own public address; Azure's has the account in it.
+    `endpoint` is the service's address, when that is not the provider's public one; Azure's has the account in it.
     Keys that are not given come from the environment or the machine's own role. `access_key` of Azure is the storage
     account's name; `secret_key` of GCS the service account's key as JSON.
     """

@@ -26,7 +26,7 @@ _PARTS = 9000  # of 10,000 that S3 allows
 _MEMORY = 32 * 1024 * 1024  # bytes of parts under way
 _DIGEST = "sha256"  # the metadata's name
 _FINAL = re.compile("status code: 4(?!08|09|29)")  # asking again gives the same answer
-_LOOK = "look at the store's address, region and credentials, at what they allow, and at the clock of this machine"
+LOOK = "look at the store's address, region and credentials, at what they allow, and at the clock of this machine"
 
 # A part may take so long, and no answer at all; then it is tried again, with pauses, for a minute.
 _CLIENT: ClientConfig = {"timeout": timedelta(seconds=300), "connect_timeout": timedelta(seconds=10)}
@@ -54,7 +54,7 @@ class ObjectStore:
     def look(self, key: str) -> Content | None:
         with self._said(key):
             try:
-                there = obstore.get(self._store, key, options={"head": True})
+                there = obstore.get(self._store, key, options={"head": True, **self._which(key)})
             except FileNotFoundError:
                 return None
             return Content(there.meta["size"], there.attributes.get(_DIGEST))
@@ -84,9 +84,11 @@ class ObjectStore:
     def get(self, key: str, sink: Callable[[bytes], object]) -> None:
         # Piece by piece: each is tried again by itself, and none of them outlasts the time limit of a request.
         with self._said(key):
-            length, at = obstore.head(self._store, key)["size"], 0
+            which: Any = self._which(key)
+            length, at = obstore.get(self._store, key, options={"head": True, **which}).meta["size"], 0
             while at < length:
-                piece = bytes(obstore.get_range(self._store, key, start=at, length=min(_PART, length - at)))
+                wanted: Any = {"range": (at, min(at + _PART, length)), **which}
+                piece = bytes(obstore.get(self._store, key, options=wanted).bytes())
                 sink(piece)
                 at += len(piece)
 
@@ -100,19 +102,23 @@ class ObjectStore:
     def close(self) -> None:
         pass
 
+    def _which(self, key: str) -> dict[str, Any]:
+        """Options of the library that say which version of a file is meant: the newest. Raises FileNotFoundError."""
+        return {}
+
     @contextmanager
     def _said(self, key: str) -> Iterator[None]:
         what = f"{self._url}/{key}"
         try:
             yield
         except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-            raise StoreFailed(f"{what} is refused: {self._first(error)}", next=_LOOK) from error
+            raise StoreFailed(f"{what} is refused: {self._told(error)}", next=LOOK) from error
         except FileNotFoundError as error:
-            raise StoreFailed(f"{what} is not there: {self._first(error)}") from error
+            raise StoreFailed(f"{what} is not there: {self._told(error)}") from error
         except (exceptions.BaseError, ValueError, OSError) as error:
             if _FINAL.search(str(error)):
-                raise StoreFailed(f"{what} is refused: {self._first(error)}", next=_LOOK) from error
-            raise StoreLost(f"{what}: {self._first(error)}") from error
+                raise StoreFailed(f"{what} is refused: {self._told(error)}", next=LOOK) from error
+            raise StoreLost(f"{what}: {self._told(error)}") from error
 
     def _opened(self, spec: StoreSpec) -> Any:
         url, key = spec.url, spec.secret_key.reveal() if spec.secret_key else None
@@ -132,9 +138,9 @@ class ObjectStore:
             config |= {"checksum_algorithm": "SHA256", "disable_bulk_delete": True}
             return S3Store(url.at, config=_given(config), **shared)
         except (exceptions.BaseError, ValueError) as error:
-            raise StoreFailed(f"{url} cannot be used: {self._first(error)}") from error
+            raise StoreFailed(f"{url} cannot be used: {self._told(error)}") from error
 
-    def _first(self, error: BaseException) -> str:
+    def _told(self, error: object) -> str:
         """What happened: as the server says it, else the library, without the dump below it; and without keys."""
         text = str(error).strip().split("\n\nDebug source", 1)[0].replace("\n", " ")
         said = dict(re.findall("<(Code|Message)>(.*?)</", text))

@@ -35,9 +35,12 @@ def push(call: Call, set: str | None = None, store: str | None = None) -> Record
     "backup.pull",
     changes=True,
     needs="data",
-    help={"set": f"{_SET} (the default)", "store": f"{STORE}; default: any that has it"},
-)
-def pull(call: Call, set: str | None = None, store: str | None = None) -> Record:
+    help={
+        "set": f"{_SET} (the default)", "store": f"{STORE}; default: any that has it",
+        "hidden": "as it was first sent, also where it has been deleted or written over since (S3 with versions)",
+    },
+)  # fmt: skip
+def pull(call: Call, set: str | None = None, store: str | None = None, hidden: bool = False) -> Record:
     """Bring a set back from a store.
 
     One that was interrupted goes on: what has arrived whole is not fetched again.
@@ -45,7 +48,7 @@ def pull(call: Call, set: str | None = None, store: str | None = None) -> Record
     from opslib.backup.offsite.pull import steps
     from opslib.tasks._show_backup import pulled
 
-    return call.carry_out(lambda run: steps(run, set or "latest", store), show=pulled)
+    return call.carry_out(lambda run: steps(run, set or "latest", store, hidden=hidden), show=pulled)
 
 
 TASKS = (push, pull)

@@ -1,5 +1,5 @@
-"""The lab's stores: a real S3 server, and emulators of Azure's and Google's. Each is got once, at a fixed version; the tests
-start it on the loopback themselves.
+"""The lab's stores: a real S3 server, and emulators of Azure's and Google's. Each is got once, at a fixed version; the
+tests start it on the loopback themselves.
 """
 
 from __future__ import annotations
@@ -74,10 +74,16 @@ class Program:
 
 S3 = Program("s3", "S3 server", "go", "github.com/versity/versitygw/cmd/versitygw", "versitygw", "v1.8.0", 120)
 # The newest that runs with the Node.js of Debian 12.
-AZURE = Program("azure", "emulator of Azure's Blob Storage", "npm", "azurite", "azurite-blob", "3.35.0", 60)
+AZURE = Program("azure", "emulator of Azure's Blob Storage", "npm", "azurite", "azurite-blob", "3.35.0", 180)
 GCS = Program(
-    "gcs", "emulator of Google Cloud Storage", "go", "github.com/fsouza/fake-gcs-server", "fake-gcs-server", "v1.56.1", 240
-)  # fmt: skip
+    "gcs",
+    "emulator of Google Cloud Storage",
+    "go",
+    "github.com/fsouza/fake-gcs-server",
+    "fake-gcs-server",
+    "v1.56.1",
+    240,
+)
 PROGRAMS = (S3, AZURE, GCS)
 
 

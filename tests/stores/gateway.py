@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -18,18 +19,27 @@ ROOT = ("lab-root", "lab-root-secret")
 PUSHER = ("lab-pusher", "lab-pusher-secret")
 REGION = "us-east-1"
 BUCKET = "acme"
+LOCK = (
+    b"<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>"
+    b"<Mode>COMPLIANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>"
+)
 
 
 class Gateway:
-    """Runs from its construction until `stop`; `kill` and `start` are a power failure and its end."""
+    """Runs from its construction until `stop`; `kill` and `start` are a power failure and its end. `locked`: its bucket
+    has versions and object lock, compliance for a day, whatever is put there."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, locked: bool = False) -> None:
         self._program, self._folder, self.port = lab_program("s3"), folder, free_port()
         for name in ("data", "users", "versions"):
             (folder / name).mkdir(parents=True)
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self.start()
-        self.call("PUT", f"/{BUCKET}")
+        if not locked:
+            self.call("PUT", f"/{BUCKET}")
+            return
+        self.call("PUT", f"/{BUCKET}", x_amz_bucket_object_lock_enabled="true")
+        self.call("PUT", f"/{BUCKET}", "object-lock=", LOCK)
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -63,22 +73,28 @@ class Gateway:
             text = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
             self.call("PUT", f"/{BUCKET}", "versioning=", text.encode())
 
-    def call(self, method: str, path: str, query: str = "", body: bytes = b"") -> bytes:
-        """A request as root, signed (AWS Signature 4)."""
+    def call(
+        self, method: str, path: str, query: str = "", body: bytes = b"", key: tuple[str, str] = ROOT, **more: str
+    ) -> bytes:
+        """A signed request (AWS Signature 4), as root; `more` are headers. Raises RuntimeError with what is answered."""
         now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         scope = f"{now[:8]}/{REGION}/s3/aws4_request"
         digest = hashlib.sha256(body).hexdigest()
         headers = {"host": f"127.0.0.1:{self.port}", "x-amz-content-sha256": digest, "x-amz-date": now}
+        headers |= {name.replace("_", "-"): value for name, value in more.items()}
+        if body:
+            headers["content-md5"] = base64.b64encode(hashlib.md5(body).digest()).decode()
+        headers = dict(sorted(headers.items()))
         signed = ";".join(headers)
         head = "".join(f"{name}:{value}\n" for name, value in headers.items())
         request = f"{method}\n{path}\n{query}\n{head}\n{signed}\n{digest}"
         text = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-        key = f"AWS4{ROOT[1]}".encode()
+        secret = f"AWS4{key[1]}".encode()
         for part in scope.split("/"):
-            key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-        signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+            secret = hmac.new(secret, part.encode(), hashlib.sha256).digest()
+        signature = hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
         headers["authorization"] = (
-            f"AWS4-HMAC-SHA256 Credential={ROOT[0]}/{scope}, SignedHeaders={signed}, Signature={signature}"
+            f"AWS4-HMAC-SHA256 Credential={key[0]}/{scope}, SignedHeaders={signed}, Signature={signature}"
         )
         url = f"{self.endpoint}{path}{'?' + query if query else ''}"
         sent = urllib.request.Request(url, data=body or None, headers=headers, method=method)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import socket
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,14 +55,6 @@ def read(store: Store) -> bytes:
     return b"".join(got)
 
 
-def test_parts_and_digest(gateway: Gateway) -> None:
-    store = open_store(bucket(gateway))
-    put(bucket(gateway))
-    assert store.look(KEY) == CONTENT
-    assert read(store) == DATA
-    assert store.files("survey.prod") == {"1/x": len(DATA)}
-
-
 def test_killed_while_it_is_sent_and_back_again(gateway: Gateway) -> None:
     half = threading.Event()
 
@@ -89,19 +79,6 @@ def test_one_that_stays_away_is_lost(gateway: Gateway) -> None:
     with pytest.raises(StoreLost, match=f"s3://{BUCKET}/{PREFIX}"):
         open_store(bucket(gateway)).files("survey.prod")
     gateway.start()
-
-
-def test_errors_of_the_server_are_asked_again(gateway: Gateway) -> None:
-    with Stumbling(gateway.port, 5) as port:
-        put(bucket(gateway, endpoint=f"http://127.0.0.1:{port}"))
-    assert read(open_store(bucket(gateway))) == DATA
-
-
-def test_a_wrong_key_is_said_without_it(gateway: Gateway) -> None:
-    with pytest.raises(StoreFailed, match="refused") as error:
-        put(bucket(gateway, key=("lab-root", "open-sesame")))
-    assert not isinstance(error.value, StoreLost)
-    assert "sesame" not in error.value.text()
 
 
 def test_a_wrong_region_is_said(gateway: Gateway) -> None:
@@ -133,44 +110,3 @@ def test_what_such_a_key_writes_over_is_kept_as_an_older_version(gateway: Gatewa
     obstore.put(hacked._store, KEY, b"hacked")
     versions = gateway.call("GET", f"/{BUCKET}", "versions=").decode()
     assert sorted(re.findall(r"<Size>(\d+)</Size>", versions)) == sorted([str(len(DATA)), "6"])
-
-
-class Stumbling:
-    """A way to the server that answers its first requests with 500."""
-
-    def __init__(self, port: int, times: int) -> None:
-        self._goal, self._times = port, times
-        self._socket = socket.create_server(("127.0.0.1", 0))
-
-    def __enter__(self) -> int:
-        threading.Thread(target=self._serve, daemon=True).start()
-        return int(self._socket.getsockname()[1])
-
-    def __exit__(self, *args: object) -> None:
-        self._socket.close()
-        assert self._times == 0, "the errors were asked for"
-
-    def _serve(self) -> None:
-        with suppress(OSError):
-            while True:
-                line, _ = self._socket.accept()
-                threading.Thread(target=self._answer, args=(line,), daemon=True).start()
-
-    def _answer(self, line: socket.socket) -> None:
-        if self._times > 0:
-            self._times -= 1
-            line.recv(65536)
-            line.sendall(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-            line.close()
-            return
-        goal = socket.create_connection(("127.0.0.1", self._goal))
-        for source, sink in ((line, goal), (goal, line)):
-            threading.Thread(target=_pass_on, args=(source, sink), daemon=True).start()
-
-
-def _pass_on(source: socket.socket, sink: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
-    with suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)

@@ -29,10 +29,11 @@ T = TypeVar("T")
 
 class Offsite:
     """A store, and the folder in it that holds the host's sets. Whatever is asked of it ends at an interruption, and is
-    asked again after each of the `pauses` (seconds) where the store is lost."""
+    asked again after each of the `pauses` (seconds) where the store is lost. `hidden`: as it was filled, also what has
+    been deleted or written over since."""
 
-    def __init__(self, run: Run, spec: StoreSpec, *, pauses: Sequence[float] = PAUSES) -> None:
-        self.run, self.spec, self.called, self._pauses = run, spec, spec.called, pauses
+    def __init__(self, run: Run, spec: StoreSpec, *, pauses: Sequence[float] = PAUSES, hidden: bool = False) -> None:
+        self.run, self.spec, self.called, self._pauses, self._hidden = run, spec, spec.called, pauses, hidden
         self.folder = spec.folder or _folder(run.target)
         self.url = f"{spec.url}/{self.folder}"
         self.rate = Rate(spec.limit, self._stop)
@@ -50,7 +51,7 @@ class Offsite:
 
         def once() -> T:
             if self._store is None:
-                self._store = open_store(self.spec)
+                self._store = open_store(self.spec, hidden=self._hidden)
             return work(self._store)
 
         def told(error: StoreLost, seconds: float) -> None:
@@ -92,7 +93,8 @@ class Offsite:
         found = []
         for set_id, files in by_id.items():
             text = self.read(set_id, FILE) if files.get(FILE, MOST) < MOST else None
-            damaged = self.read(set_id, DAMAGED).decode("utf-8", "replace")[:300] if DAMAGED in files else ""
+            marked = DAMAGED in files and not self._hidden  # whoever may put may have marked a good one
+            damaged = self.read(set_id, DAMAGED).decode("utf-8", "replace")[:300] if marked else ""
             one = as_found(set_id, f"{self.url}/{set_id}", text, files, damaged.replace("\n", " "))
             if one.manifest is not None and one.manifest.id != set_id:
                 one = replace(one, wrong=f"its manifest is that of {one.manifest.id}")

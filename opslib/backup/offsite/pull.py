@@ -35,12 +35,13 @@ rm -f -- *.part manifest.json; files=(*)
 if [ "${#files[@]}" -gt 0 ]; then echo "${#files[@]}"; else rmdir -- "$1"; fi"""
 
 
-def steps(run: Run, wanted: str, store: str | None) -> list[AnyStep]:
-    """The step of `backup.pull`. The first store of the host file that has the set whole is taken. Raises OpsError."""
+def steps(run: Run, wanted: str, store: str | None, *, hidden: bool = False) -> list[AnyStep]:
+    """The step of `backup.pull`. The first store of the host file that has the set whole is taken; with `hidden` as it
+    was filled, also what has been deleted or written over there. Raises OpsError."""
     specs = chosen(run.target.host, store)
 
     def look(run: Run) -> Memo | None:
-        place, one = _find(run, wanted, [Offsite(run, spec) for spec in specs])
+        place, one = _find(run, wanted, [Offsite(run, spec, hidden=hidden) for spec in specs])
         mine = next((other for other in list_sets(run.target) if other.id == one.id), None)
         run.result.update(set=one.id, store=place.called)
         if mine is not None and mine.whole and mine.manifest == one.manifest:
@@ -51,10 +52,10 @@ def steps(run: Run, wanted: str, store: str | None) -> list[AnyStep]:
             raise OpsError(f"{mine.folder} is there: {why}", host=run.host, next="move it away, then pull again")
         stage, size = staging.stage_folder(run.target, one.id), one.manifest.bytes if one.manifest else 0
         far = not run.target.host.is_local
-        return {"store": place.called, "set": one.id, "stage": stage, "bytes": size, "far": far}
+        return {"store": place.called, "set": one.id, "stage": stage, "bytes": size, "far": far, "hidden": hidden}
 
     def do(run: Run, memo: Memo) -> str:
-        with Offsite(run, chosen(run.target.host, memo["store"])[0]) as place:
+        with Offsite(run, chosen(run.target.host, memo["store"])[0], hidden=memo["hidden"]) as place:
             kept, came = _bring(place, memo["set"], memo["stage"])
         run.result["folder"] = staging.publish(run.target, memo["stage"], memo["set"])
         run.result.update(bytes=memo["bytes"], brought=came, kept=kept)
@@ -67,14 +68,16 @@ def _undo(run: Run, memo: Memo) -> None:
     """What is half goes. Idempotent."""
     whole = run.target.run(bash(_HALF, memo["stage"], limit=600)).text
     if whole:
-        again = f"inv backup.pull --set {memo['set']} --host {run.host}"
+        hidden = " --hidden" if memo.get("hidden") else ""  # a note of an older opslib does not say
+        again = f"inv backup.pull --set {memo['set']}{hidden} --host {run.host}"
         what = f"{whole} artifacts that arrived whole wait in {memo['stage']} until the next backup"
         run.note(f"{what}; to go on with them: {again}", warning=True)
 
 
 def _show(memo: Memo) -> str:
     way = ", through this machine" if memo["far"] else ""
-    return f"{memo['set']}, {memo['bytes']} bytes, from {memo['store']}{way}"
+    which = ", as it was first sent there" if memo["hidden"] else ""
+    return f"{memo['set']}, {memo['bytes']} bytes, from {memo['store']}{way}{which}"
 
 
 def _find(run: Run, wanted: str, places: list[Offsite]) -> tuple[Offsite, SetInfo]:
@@ -95,7 +98,8 @@ def _find(run: Run, wanted: str, places: list[Offsite]) -> tuple[Offsite, SetInf
     if not found:
         raise OpsError(
             "\n    ".join(said), host=run.host, left="everything",
-            next="inv backup.list shows what is where; `folder:` of a store names the host's folder there",
+            next="inv backup.list shows what is where; `folder:` of a store names the host's folder there; what was deleted "
+            "or written over in a bucket of S3 with versions: --hidden",
         )  # fmt: skip
     for text in said:
         run.note(text, warning=True)
