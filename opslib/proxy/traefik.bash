@@ -45,21 +45,22 @@ tell() {
   done
 }
 
-# $1 containers of Traefik, then services: whether one of these has a connection to an address that only the file before
-# had. Connections that wait for the next request count too. Unknown is yes.
+# $1 containers of Traefik, then services: whether one of these has a connection to an address that another file of this
+# run has, and the one that counts has not. Connections that wait for the next request count too. Unknown is yes.
 speaking() {
   local c s pid table gone=() list=$1
   shift
   for s; do
-    [[ -e $dir/$s/was ]] || continue
-    while IFS= read -r c; do gone+=("$c"); done < <(grep -oE 'http://[0-9.]+:[0-9]+' "$dir/$s/was" |
-      grep -vxFf <(grep -oE 'http://[0-9.]+:[0-9]+' "$folder/opslib-$s$suffix"; echo -))
-    ! grep -q 'http://\[' "$dir/$s/was" || return 0
+    while IFS= read -r c; do
+      [[ $c != *[* ]] || return 0
+      gone+=("${c#http://}")
+    done < <(cat "$dir/$s"/*.conf "$dir/$s/was" 2>/dev/null | grep -oE 'http://(\[|[0-9.]+:[0-9]+)' |
+      grep -vxFf <(grep -oE 'http://[0-9.]+:[0-9]+' "$folder/opslib-$s$suffix" || echo -))
   done
   ((${#gone[@]})) || return 1
   for c in $list; do
     pid=$(docker inspect -f '{{.State.Pid}}' "$c") && table=$(cat "/proc/$pid/net/tcp" 2>/dev/null) || return 0
-    for s in "${gone[@]}"; do [[ $table != *" $(hexed "${s#http://}") 01 "* ]] || return 0; done
+    for s in "${gone[@]}"; do [[ $table != *" $(hexed "$s") 01 "* ]] || return 0; done
   done
   return 1
 }
