@@ -154,7 +154,8 @@ class Trial:
         return f"new {both.new.short()}; old {both.old.short()}" if self._counts else self._figures()
 
     def _of(self, name: str, new: bool) -> list[Container]:
-        return [one for one in self._stack.service(name) if (one.id in self._state["old"][name]) != new]
+        found = [one for one in self._stack.service(name) if one.state == "running"]
+        return [one for one in found if (one.id in self._state["old"][name]) != new]
 
     def _settle(self) -> None:
         roll.settle(self._target, "mix", self._project.name, self._state, *self._pairs)
