@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import uuid
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,8 +29,14 @@ services:
       {test: [CMD-SHELL, 'test "$$COLOR" != never'], interval: 30s, start_period: 99s, start_interval: 500ms}
 """
 _SEEN = f'docker ps --format \'{{{{.Label "{LABEL}.project"}}}} {{{{.Label "color"}}}} {{{{.Status}}}}\''
-_LEFT = """for p in {paths}; do cd "/home/{user}/$p" && ls -d "$PWD"/.opslib/run.log "$PWD"/.opslib/armed.* \
-"$PWD"/.opslib/staging/* 2>/dev/null; done; docker ps -a --format '{{{{.Names}}}}' | grep '^opslib-watchdog' | grep -F "$1"; true"""
+# Servers of tests have neither grep nor xargs. $1 the fleet's id, then the hosts' folders, or the user
+_LEFT = """shopt -s nullglob; shift; for p; do printf '%s\\n' "$p"/.opslib/{run.log*,armed.*,staging/*}; done
+docker ps -a --format '{{.Names}}'"""
+_GONE = """docker ps -a --format '{{.ID}} {{.Names}}' | while read -r id name; do
+  [[ $name != "$1"* ]] || docker rm -f "$id"; done
+docker network ls --format '{{.ID}} {{.Name}}' | while read -r id name; do
+  [[ $name != "$1"* ]] || docker network rm "$id"; done
+rm -rf "/home/$2/$1\""""
 
 
 class Fleet:
@@ -114,10 +122,15 @@ class Fleet:
         """What a run has left behind."""
         found: list[str] = []
         for server in self.servers:
-            paths = " ".join(f"{self.id}/{name}" for name, one in self.on.items() if one["name"] == server["name"])
-            script = _LEFT.format(paths=paths, user=server["user"]).replace("$1", self.id)
-            found += inside(dict(server), script).split()
+            folders = [f"/home/{server['user']}/{self.id}/{name}" for name, one in self.on.items()
+                       if one["name"] == server["name"]]  # fmt: skip
+            ends = tuple(f"-{zlib.crc32(f'{folder}/.opslib'.encode()):08x}" for folder in folders)
+            seen = self._inside(server, _LEFT, *folders).split()
+            found += [name for name in seen if "/.opslib/" in name or name.endswith(ends)]
         return found
+
+    def _inside(self, server: Mapping[str, Any], script: str, *words: str) -> str:
+        return inside(dict(server), f"set -- {shlex.join([self.id, *words])}; {script}")
 
     @property
     def servers(self) -> list[Mapping[str, Any]]:
@@ -126,12 +139,7 @@ class Fleet:
     def down(self) -> None:
         """Remove all of it."""
         for server in self.servers:
-            script = (
-                f"f=$(docker ps -aq --format '{{{{.ID}}}} {{{{.Label \"{LABEL}.project\"}}}}' | grep ' {self.id}' | cut -d' ' -f1); "
-                '[ -z "$f" ] || docker rm -f $f; '
-                f'f=$(docker network ls -q -f name={self.id}); [ -z "$f" ] || docker network rm $f; rm -rf /home/{server["user"]}/{self.id}'
-            )
-            inside(dict(server), script)
+            self._inside(server, _GONE, server["user"])
 
 
 @contextmanager

@@ -168,7 +168,7 @@ def test_the_controller_of_a_fleet_is_killed(fleet: Fleet) -> None:
     fleet.inv("deploy", "--batch", "5")
     fleet.paint("green")
     deploy = fleet.start("deploy", "--batch", "2")
-    until(lambda: fleet.served().get("h01") == "green", 120, "the first host did not switch")
+    until(lambda: fleet.served().get("h01") == "green", 180, "the first host did not switch")
     deploy.kill()
     ended(deploy, -signal.SIGKILL)
     fleet.paint("blue")  # what served before: nothing to do, but for what was left half done
@@ -183,11 +183,11 @@ def test_one_of_two_servers_of_a_fleet_is_cut_off(fleet: Fleet) -> None:
     fleet.inv("deploy", "--batch", "5")
     fleet.paint("green")
     deploy = fleet.start("deploy", "--batch", "2")
-    until(lambda: fleet.served().get("h01") == "green", 120, "the first host did not switch")
+    until(lambda: fleet.served().get("h01") == "green", 180, "the first host did not switch")
     fault(SERVER, "cut")  # h02 and h04
     try:
         until(lambda: {"h01", "h03", "h05"} <= {name for name, color in fleet.served().items() if color == "blue"},
-              120, "the others wait for the one that is cut off")  # fmt: skip
+              180, "the others wait for the one that is cut off")  # fmt: skip
     finally:
         fault(SERVER, "heal")
     ended(deploy, 1)
