@@ -132,7 +132,7 @@ class Swarmed(Trial):
 
     def __init__(self, root: Path, name: str, images: str, address: str) -> None:
         super().__init__(root, "ssh", name, images)
-        self.address = address
+        self.address, self.word, self.live = address, "'one$two'", "1"
         self.change(
             name=SERVER, address=Address(SERVER),
             deploy=Deploy(strategy="swarm", timeout=40, stable=1, health={"api": HealthSpec(url="http://localhost:8000/")}),
@@ -140,7 +140,7 @@ class Swarmed(Trial):
         )  # fmt: skip
 
     def env(self, **values: str) -> None:
-        super().env(**{"NAME": self.name, "NEVER": "", "PATIENCE": "20s", "WORD": "'one$two'", **values})
+        super().env(**{"NAME": self.name, "NEVER": "", "PATIENCE": "20s", "WORD": self.word, **values})
 
     def create(self) -> None:
         self.write("compose.yml", COMPOSE)
@@ -154,6 +154,11 @@ class Swarmed(Trial):
         self.git("init", "-q")
         self.git("add", "-A")
         self.git("commit", "-qm", "first")
+
+    @property
+    def answer(self) -> str:
+        """What the live version says."""
+        return f"{self.live} {self.word.strip(chr(39))}"
 
     def load(self) -> Load:
         return Load(PORT, host=self.address)
@@ -258,72 +263,81 @@ def version(trial: Swarmed, text: str, **env: str) -> None:
     trial.env(**env)
 
 
+def live(trial: Swarmed, text: str) -> str:
+    """Bring a version up that is good, and say what it answers."""
+    version(trial, text)
+    trial.good(trial.deploy())
+    trial.live = text
+    return trial.answer
+
+
 def test_no_request_is_lost_by_a_deploy_and_by_its_rollback(trial: Swarmed) -> None:
-    before = trial.tasks
+    before, said = trial.tasks, trial.answer
     version(trial, "2")
     plan = trial.good(trial.deploy(plan=True))
-    said = {one["step"]: one["what"] for one in plan["plan"]}
-    assert said["stack"] == "api (image: known after the build): start-first, 1 at a time, rollback where it fails"
+    steps = {one["step"]: one["what"] for one in plan["plan"]}
+    assert steps["stack"] == "api (image: known after the build): start-first, 1 at a time, rollback where it fails"
     assert plan["strategy"] == {
         "name": "swarm",
         "services": {"api": {"how": "beside", "why": "start-first, 1 at a time, rollback where it fails"}},
     }
     with trial.load() as load:
-        trial.good(trial.deploy())
+        new = live(trial, "2")
     print(load.found, load.again)
-    assert (load.failed, set(load.versions)) == ({}, {"1 one$two", "2 one$two"})
-    assert not trial.tasks["api"] & before["api"]
-    assert {name: trial.tasks[name] for name in ("keep", "nginx")} == {name: before[name] for name in ("keep", "nginx")}
+    assert (load.failed, set(load.versions)) == ({}, {said, new})
+    after = trial.tasks
+    assert not after["api"] & before["api"]
+    assert {name: after[name] for name in ("keep", "nginx")} == {name: before[name] for name in ("keep", "nginx")}
     with trial.load() as load:
         trial.good(trial.rollback())
-    assert (load.failed, set(load.versions)) == ({}, {"1 one$two", "2 one$two"})
+    trial.live = "1"
+    assert (load.failed, set(load.versions)) == ({}, {said, new})
     assert trial.clean()
     version(trial, "1")
     assert "stack" not in trial.steps(trial.deploy()), "it runs already"
 
 
 def test_another_word_is_another_secret_and_another_configuration_another_config(trial: Swarmed) -> None:
-    old = trial.secret()
-    trial.env(WORD="three")
+    old, trial.word = trial.secret(), "three"
+    trial.env()
     trial.write("nginx.conf", NGINX.replace("access_log off;", "access_log off; server_tokens off;"))
     said = trial.good(trial.deploy(plan=True))["diff"]["services"]
-    assert {name: one["why"] for name, one in said.items()} == {
-        "api": "secrets", "nginx": "configs",
-    }  # fmt: skip
+    assert {name: one["why"] for name, one in said.items()} == {"api": "secrets", "nginx": "configs"}
     trial.good(trial.deploy())
     assert "three" not in trial.sh("cat .opslib/journal.jsonl .opslib/releases/*/*.yml")
     assert old != trial.secret()
     assert {old, trial.secret()} <= trial.swarm().secrets, "the old one is of a release that is kept"
     trial.change(deploy=msgspec.structs.replace(trial.host.deploy, keep_releases=1))
+    before = trial.answer
     with trial.load() as load:
-        version(trial, "3", WORD="three")
-        trial.good(trial.deploy())
-    assert set(load.versions) == {"1 three", "3 three"}
+        new = live(trial, "3")
+    assert (load.failed, set(load.versions)) == ({}, {before, new})
     assert old not in trial.swarm().secrets
 
 
 def test_what_is_never_healthy_goes_back_by_itself(trial: Swarmed) -> None:
     before = trial.tasks
-    version(trial, "bad", WORD="three", NEVER="yes", PATIENCE="2s")
+    version(trial, "bad", NEVER="yes", PATIENCE="2s")
     with trial.load() as load:
         what = trial.bad(trial.deploy())
     assert "service api is not healthy: the Swarm has given it up" in what
-    assert (load.failed, set(load.versions)) == ({}, {"3 three"})
-    assert {name: trial.tasks[name] for name in ("keep", "nginx")} == {name: before[name] for name in ("keep", "nginx")}
-    assert (len(trial.tasks["api"]), trial.clean(), trial.releases()[-1].outcome) == (2, True, "failed")
+    assert (load.failed, set(load.versions)) == ({}, {trial.answer})
+    after = trial.tasks
+    assert {name: after[name] for name in ("keep", "nginx")} == {name: before[name] for name in ("keep", "nginx")}
+    assert (len(after["api"]), trial.clean(), trial.releases()[-1].outcome) == (2, True, "failed")
     drift.check(trial.run())
-    version(trial, "3", WORD="three")
+    version(trial, trial.live)
     assert trial.steps(trial.deploy()) == []
 
 
 def test_killed_in_the_middle(trial: Swarmed) -> None:
     after = random.uniform(0, 12)
     print(f"killed after {after:.1f} s")
-    version(trial, f"killed after {after}", WORD="three")
+    version(trial, f"killed after {after}")
     with trial.load() as load:
         killed_in(trial, "stack", after)
         wait_for(trial.clean, 60)
-        trial.good(trial.deploy())
+        live(trial, f"killed after {after}")
     assert load.failed == {}
     assert trial.steps(trial.deploy()) == []
     assert trial.clean()
