@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree
 
 from opslib.stores.objects import LOOK, ObjectStore
@@ -103,7 +103,7 @@ class FirstVersions(ObjectStore):
             "host": urlsplit(url).netloc, "x-amz-content-sha256": hashlib.sha256(b"").hexdigest(), "x-amz-date": now,
             **({"x-amz-security-token": token} if token else {}),
         }  # fmt: skip
-        asked, names = urlencode(sorted(query.items()), quote_via=_quoted), ";".join(headers)
+        asked, names = _in_url(query), ";".join(headers)
         lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
         whole = f"GET\n{urlsplit(url).path}\n{asked}\n{lines}\n{names}\n{headers['x-amz-content-sha256']}"
         scope = f"{now[:8]}/{region}/s3/aws4_request"
@@ -117,5 +117,5 @@ class FirstVersions(ObjectStore):
         return urllib.request.Request(f"{url}?{asked}", headers=headers)
 
 
-def _quoted(text: str, *_: Any) -> str:
-    return quote(text, safe="-_.~")
+def _in_url(query: dict[str, str]) -> str:
+    return "&".join(f"{name}={quote(value, safe='')}" for name, value in sorted(query.items()))
