@@ -54,7 +54,8 @@ class ObjectStore:
     def look(self, key: str) -> Content | None:
         with self._said(key):
             try:
-                there = obstore.get(self._store, key, options={"head": True, **self._which(key)})
+                wanted: Any = {"head": True, **self._which(key)}
+                there = obstore.get(self._store, key, options=wanted)
             except FileNotFoundError:
                 return None
             return Content(there.meta["size"], there.attributes.get(_DIGEST))
@@ -84,10 +85,10 @@ class ObjectStore:
     def get(self, key: str, sink: Callable[[bytes], object]) -> None:
         # Piece by piece: each is tried again by itself, and none of them outlasts the time limit of a request.
         with self._said(key):
-            which: Any = self._which(key)
-            length, at = obstore.get(self._store, key, options={"head": True, **which}).meta["size"], 0
+            wanted: Any = {"head": True, **self._which(key)}
+            length, at = obstore.get(self._store, key, options=wanted).meta["size"], 0
             while at < length:
-                wanted: Any = {"range": (at, min(at + _PART, length)), **which}
+                wanted = {"range": (at, min(at + _PART, length)), **self._which(key)}
                 piece = bytes(obstore.get(self._store, key, options=wanted).bytes())
                 sink(piece)
                 at += len(piece)

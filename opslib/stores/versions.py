@@ -9,8 +9,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable
 from datetime import datetime, timezone
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree
 
 from opslib.stores.objects import LOOK, ObjectStore
@@ -61,7 +62,7 @@ class FirstVersions(ObjectStore):
         found: dict[str, tuple[str, int]] = {}
         query = {"max-keys": str(_PAGE), "prefix": prefix + start, "versions": ""}
         while True:
-            page = ElementTree.fromstring(self._asked(query))
+            page = self._asked(query)
             for one in page.findall("{*}Version"):
                 key = one.findtext("{*}Key", "").removeprefix(prefix)
                 found[key] = (one.findtext("{*}VersionId", ""), int(one.findtext("{*}Size", "0")))
@@ -70,17 +71,19 @@ class FirstVersions(ObjectStore):
             query["key-marker"] = page.findtext("{*}NextKeyMarker", "")
             query["version-id-marker"] = page.findtext("{*}NextVersionIdMarker", "")
 
-    def _asked(self, query: dict[str, str]) -> bytes:
+    def _asked(self, query: dict[str, str]) -> ElementTree.Element:
         request, what = self._signed(query), f"{self._url}: its versions"
         try:
             with urllib.request.urlopen(request, timeout=_WAIT) as answer:
-                return bytes(answer.read())
+                return ElementTree.fromstring(answer.read())
         except urllib.error.HTTPError as error:
             said = self._told(error.read(10_000).decode("utf-8", "replace") or str(error))
             if error.code < 500 and error.code not in (408, 429):
                 raise StoreFailed(f"{what} are refused: {said}", next=LOOK) from error
             raise StoreLost(f"{what}: {said}") from error
-        except OSError as error:
+        except ElementTree.ParseError as error:
+            raise StoreFailed(f"{what}: the answer is not that of S3: {error}", next=LOOK) from error
+        except (OSError, HTTPException) as error:
             raise StoreLost(f"{what}: {error}") from error
 
     def _signed(self, query: dict[str, str]) -> urllib.request.Request:
@@ -103,7 +106,7 @@ class FirstVersions(ObjectStore):
             "host": urlsplit(url).netloc, "x-amz-content-sha256": hashlib.sha256(b"").hexdigest(), "x-amz-date": now,
             **({"x-amz-security-token": token} if token else {}),
         }  # fmt: skip
-        asked, names = urlencode(sorted(query.items()), quote_via=_quoted), ";".join(headers)
+        asked, names = _in_url(query), ";".join(headers)
         lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
         whole = f"GET\n{urlsplit(url).path}\n{asked}\n{lines}\n{names}\n{headers['x-amz-content-sha256']}"
         scope = f"{now[:8]}/{region}/s3/aws4_request"
@@ -117,5 +120,5 @@ class FirstVersions(ObjectStore):
         return urllib.request.Request(f"{url}?{asked}", headers=headers)
 
 
-def _quoted(text: str, *_: Any) -> str:
-    return quote(text, safe="-_.~")
+def _in_url(query: dict[str, str]) -> str:
+    return "&".join(f"{name}={quote(value, safe='')}" for name, value in sorted(query.items()))

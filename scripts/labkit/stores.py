@@ -57,6 +57,7 @@ class Program:
         done = attempt(self._install(tool, part), limit=_LIMIT)
         if done.returncode != 0:
             raise LabError(f"{self.called} cannot be had:\n{done.stderr.strip()[-2000:]}")
+        shutil.rmtree(self._kept, ignore_errors=True)
         (part if self.tool == "npm" else part / self.called).rename(self._kept)
         say(f"got {self.called} in {time.monotonic() - began:.0f} s")
 

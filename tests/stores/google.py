@@ -26,8 +26,8 @@ from tests.stores.program import Running, lab_program
 from tests.target.sshd import free_port
 
 Answer = tuple[int, dict[str, str], bytes]
-_GONE = (404, {}, b"<Error><Code>NoSuchUpload</Code><Message>There is no such upload.</Message></Error>")
-_REFUSED = (
+_GONE: Answer = (404, {}, b"<Error><Code>NoSuchUpload</Code><Message>There is no such upload.</Message></Error>")
+_REFUSED: Answer = (
     401, {}, b"<Error><Code>AuthenticationRequired</Code><Message>Authentication required.</Message></Error>",
 )  # fmt: skip
 

@@ -98,8 +98,8 @@ def _find(run: Run, wanted: str, places: list[Offsite]) -> tuple[Offsite, SetInf
     if not found:
         raise OpsError(
             "\n    ".join(said), host=run.host, left="everything",
-            next="inv backup.list shows what is where; `folder:` of a store names the host's folder there; what was deleted "
-            "or written over in a bucket of S3 with versions: --hidden",
+            next="inv backup.list shows what is where; `folder:` of a store names the host's folder there; --hidden "
+            "sees what was deleted or written over in a bucket with versions",
         )  # fmt: skip
     for text in said:
         run.note(text, warning=True)
