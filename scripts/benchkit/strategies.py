@@ -30,7 +30,7 @@ deploy:
   hold: {hold}
   keep_releases: 3
 """
-STRATEGIES = {"rolling": "0s", "blue-green": "10m"}  # and how long the old containers are kept
+STRATEGIES = {"rolling": "0s", "blue-green": "10m", "canary": "15s"}  # how long the old are kept, the new watched
 KINDS = {"kept": ("on kept connections", ()), "fresh": ("each on a fresh one", ("-H", "Connection: close"))}
 # One of the replicas of each service in turn; two of them ask their database before they answer.
 ASK = """local paths, at = {"/embedding-service/health", "/doc-workers/version", "/image-processor/version",
@@ -149,7 +149,8 @@ def _rows(
         )  # fmt: skip
     trips = statistics.median(one["round_trips"] for one in deploys)
     took = statistics.median(one["took"] for one in deploys)
-    rows.append(Row("such a deploy", f"{seconds(took)}, {trips:.0f} round trips", "", runs=runs))
+    watched = f", {STRATEGIES[name]} of them watching" if name == "canary" else ""
+    rows.append(Row("such a deploy", f"{seconds(took)}{watched}, {trips:.0f} round trips", "", runs=runs))
     (gone,) = back
     switched = gone["result"].get("switch_seconds")
     first = f"served again after {seconds(switched)}; " if switched is not None else ""
