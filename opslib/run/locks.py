@@ -28,12 +28,12 @@ def take(hosts: Sequence[HostRun], opened: Opened, holder: str, wait: float, *, 
     def left() -> float:
         return max(round(deadline - time.monotonic(), 1), 0.0)
 
-    def hold(host: HostRun, wait: float) -> None:
-        lock = locked(host.run.target, run=host.run.id, holder=holder, wait=wait)
-        opened[host.run.host].enter_context(lock)
+    def attempt(some: Sequence[HostRun], patience: float) -> Errors:
+        def hold(host: HostRun) -> None:
+            lock = locked(host.run.target, run=host.run.id, holder=holder, wait=patience)
+            opened[host.run.host].enter_context(lock)
 
-    def attempt(some: Sequence[HostRun], wait: float) -> Errors:
-        errors = each(some, lambda host: hold(host, wait))
+        errors = each(some, hold)
         return {host.run.host: error for host, error in zip(some, errors, strict=True)}
 
     while True:
