@@ -25,24 +25,27 @@ def take(hosts: Sequence[HostRun], opened: Opened, holder: str, wait: float, *, 
     gate, *others = sorted(hosts, key=lambda host: host.run.host)
     deadline = time.monotonic() + wait
 
-    def hold(host: HostRun, wait: float) -> None:
-        lock = locked(host.run.target, run=host.run.id, holder=holder, wait=wait)
-        opened[host.run.host].enter_context(lock)
+    def left() -> float:
+        return max(round(deadline - time.monotonic(), 1), 0.0)
 
-    def attempt(some: Sequence[HostRun], wait: float) -> Errors:
-        errors = each(some, lambda host: hold(host, wait))
+    def attempt(some: Sequence[HostRun], patience: float) -> Errors:
+        def hold(host: HostRun) -> None:
+            lock = locked(host.run.target, run=host.run.id, holder=holder, wait=patience)
+            opened[host.run.host].enter_context(lock)
+
+        errors = each(some, hold)
         return {host.run.host: error for host, error in zip(some, errors, strict=True)}
 
     while True:
-        errors = attempt([gate], max(deadline - time.monotonic(), 0))
+        errors = attempt([gate], left())
         if partly or not any(errors.values()):
             errors |= attempt(others, 0)
         held = next((host for host in others if isinstance(errors.get(host.run.host), Locked)), None)
-        if held is None or time.monotonic() >= deadline:
+        if held is None or not left():
             return errors
         for host in hosts:
             opened[host.run.host].close()
-        waited = attempt([held], deadline - time.monotonic())
+        waited = attempt([held], left())
         if any(waited.values()):
             return waited
         opened[held.run.host].close()

@@ -176,6 +176,29 @@ def test_an_interruption_of_each_for_itself_leaves_what_was_done(fleet: list[Tar
     assert set(errors(record)) == {"c", "d", "e"}
 
 
+def test_an_interruption_does_not_reach_a_host_that_is_being_put_back(fleet: list[Target]) -> None:
+    steps = Steps()
+
+    def failing(run: Run) -> list[AnyStep]:
+        def do(run: Run, memo: object) -> None:
+            raise OpsError("it does not work")
+
+        def undo(run: Run, memo: object) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+            while not fleet[0].cancelled:
+                threading.Event().wait(0.01)
+            run.target.run(bash(_WRITE, f"{run.target.root}/undone", "yes"))
+
+        made = steps(run)
+        return [*made[:2], Step("fail", lambda run: {}, do, undo)] if run.host == "c" else made
+
+    record = carry_out(Task("test", failing, recoveries(*steps(Run("", "", fleet[0], ()))), rollout=Rollout(5)), fleet)
+    assert state(fleet) == "ooooo"
+    assert Path(fleet[2].root, "undone").read_text() == "yes"
+    assert errors(record)["c"] == "it does not work"
+    assert {one.code for one in record.hosts if one.host != "c"} == {130}
+
+
 def test_a_mistake_of_ours_puts_all_back(fleet: list[Target]) -> None:
     steps = Steps()
 

@@ -57,7 +57,7 @@ def test_an_image_is_read_once_for_all_that_take_it(here: Target, cache: Cache, 
         with cache.alone(here):
             found.append(cache.read(here, "a:1", IMAGE, "zst"))
 
-    threads = [threading.Thread(target=take) for _ in range(4)]
+    threads = [threading.Thread(target=take) for _ in range(50)]
     for thread in threads:
         thread.start()
     for thread in threads:
