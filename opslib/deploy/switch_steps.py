@@ -109,7 +109,7 @@ def _migrated_so_far(run: Run, seen: Seen, spec: Migrate) -> Project | None:
     """The live release, whose image can say where the schema is before the new one is there; None where it cannot."""
     if seen.last is None or spec.service not in seen.last.images or not seen.stack.running:
         return None
-    return with_job(run.target, switch.released(run.target, seen.name, seen.last.id), seen.last.id)
+    return _released(run, seen, seen.last.id)
 
 
 def not_undone(run: Run, memo: Memo) -> None:
@@ -131,7 +131,12 @@ def not_undone(run: Run, memo: Memo) -> None:
 
 
 def _new(run: Run, seen: Seen) -> Project:
-    return with_job(run.target, switch.released(run.target, seen.name, run.id), run.id)
+    return _released(run, seen, run.id)
+
+
+def _released(run: Run, seen: Seen, release: str) -> Project:
+    project = switch.released(run.target, seen.name, release)
+    return project if seen.swarm is None else with_job(run.target, project, release)
 
 
 def _migrates(seen: Seen, service: str) -> bool:

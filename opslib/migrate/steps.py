@@ -126,7 +126,7 @@ def _project(target: Target, release: Release) -> Project:
     env = f"{releases.folder(target, release.id)}/env"
     has_env = read_file(target, env) is not None
     project = wanted(target, release.project, [releases.stack_file(target, release.id)], env if has_env else None)
-    return with_job(target, project, release.id)
+    return with_job(target, project, release.id) if release.strategy == releases.SWARM else project
 
 
 def _record(target: Target, live: Release, before: str | None, after: str | None) -> None:

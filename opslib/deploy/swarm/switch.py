@@ -120,15 +120,25 @@ def back(run: Run, before: Memo) -> None:
         words = [f"{name} {version}" for name, version in before["versions"].items()]
         target.run(docker_script(target.host, _UNDO, project, *words, limit=DEPLOY))
         names = [name.removeprefix(f"{project}_") for name in before["versions"]]
-        wait(target, Project(project, {}), names, seen, taken_back=True)
+        wait(target, Project(project, {}), names, seen, back=True)
         run.note("the services are as they were before")
     else:
         released = switch.released(target, project, before["previous"])
         deploy(target, project, releases.swarm_file(target, before["previous"]), prune=True)
-        healthy(target, released, seen)
+        healthy(target, released, seen, back=True)
+        _same(target, released)
         record(target, before["previous"])
         run.note(f"release {before['previous']} is back and healthy")
     watchdog.disarm(target, run.id)
+
+
+def _same(target: Target, released: Project) -> None:
+    """Raises OpsError where the Swarm has gone on to another version by itself."""
+    seen = swarm.look(target, released.name).services
+    for name, service in released.services.items():
+        if name not in seen or seen[name].image != service.image:
+            raise OpsError(f"service {name} did not go back to {service.image}", host=target.host.name,
+                           next=f"docker service ps {released.name}_{name} there")  # fmt: skip
 
 
 def record(target: Target, release: str) -> None:
@@ -147,10 +157,10 @@ def digests(seen: Swarm) -> dict[str, str]:
 # -- waiting
 
 
-def healthy(target: Target, project: Project, before: Swarm) -> None:
+def healthy(target: Target, project: Project, before: Swarm, *, back: bool = False) -> None:
     """Wait until the Swarm has all services at their new version, then ask what the host file asks of them. Raises
-    OpsError."""
-    wait(target, project, list(project.services), before)
+    OpsError as `wait`."""
+    wait(target, project, list(project.services), before, back=back)
     checks = switch.checks(target.host, project.services)
     if not checks:
         return
@@ -159,12 +169,10 @@ def healthy(target: Target, project: Project, before: Swarm) -> None:
                  timeout=switch.patience(deploy, project))  # fmt: skip
 
 
-def wait(
-    target: Target, project: Project, services: Collection[str], before: Swarm, *, taken_back: bool = False
-) -> None:
+def wait(target: Target, project: Project, services: Collection[str], before: Swarm, *, back: bool = False) -> None:
     """Wait until each service's update has come to its end and all of its tasks run, which of those with a health check
     means healthy; without one they have run for `deploy.stable` seconds. `before` was seen before the Swarm was told:
-    an update that is there already says nothing. `taken_back`: the Swarm was told to take its update back.
+    an update that is there already says nothing. `back`: it goes back, which the Swarm may be doing itself meanwhile.
 
     Raises OpsError with the Swarm's own words and the last log lines: at once where an update has failed, else when
     nothing has come forward for as long as a service may take.
@@ -181,7 +189,7 @@ def wait(
             last, moved = progress, now
         waiting = []
         for name, one in found.items():
-            if one is not None and _failed(one, before) and not taken_back:
+            if one is not None and _failed(one, before) and not back:
                 raise failure(target, project, one, "the Swarm has given it up")
             if one is None or one.good < one.wanted or one.update in ("updating", "rollback_started"):
                 began.pop(name, None)
