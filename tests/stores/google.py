@@ -1,8 +1,9 @@
 """fake-gcs-server behind a door, on free loopback ports.
 
 obstore speaks Google's XML interface. fake-gcs-server has of it what reads, lists and deletes; uploads it takes by the JSON
-interface alone, and it asks for no login. The door turns uploads of the one into uploads of the other and checks the login:
-a JWT that is signed with the service account's key. So of uploads it is the door's idea of Google that is tested.
+interface alone, it asks for no login, and for a list of a bucket that is not there it answers 500, not 404. The door turns
+uploads of the one into uploads of the other, and checks the bucket and the login: a JWT that is signed with the service
+account's key. So of uploads it is the door's idea of Google that is tested.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from tests.target.sshd import free_port
 
 Answer = tuple[int, dict[str, str], bytes]
 _GONE: Answer = (404, {}, b"<Error><Code>NoSuchUpload</Code><Message>There is no such upload.</Message></Error>")
+_NO_BUCKET: Answer = (
+    404, {}, b"<Error><Code>NoSuchBucket</Code><Message>The specified bucket does not exist.</Message></Error>",
+)  # fmt: skip
 _REFUSED: Answer = (
     401, {}, b"<Error><Code>AuthenticationRequired</Code><Message>Authentication required.</Message></Error>",
 )  # fmt: skip
@@ -105,6 +109,10 @@ class _Json:
         finally:
             line.close()
 
+    def has(self, bucket: str) -> bool:
+        """Is there such a bucket?"""
+        return self.ask("GET", f"/storage/v1/b/{bucket}")[0] == 200
+
     def insert(self, bucket: str, name: str, data: bytes, headers: Mapping[str, str]) -> Answer:
         """A whole object, with the metadata and the condition of an XML request."""
         prefix = "x-goog-meta-"
@@ -125,8 +133,8 @@ class _Json:
                   headers: Mapping[str, str]) -> Answer:  # fmt: skip
         """A request of an XML multipart upload. Nothing of it is there before its last."""
         if "uploads" in query:
-            if self.ask("GET", f"/storage/v1/b/{bucket}")[0] != 200:
-                return 404, {}, b"<Error><Code>NoSuchBucket</Code><Message>There is no such bucket.</Message></Error>"
+            if not self.has(bucket):
+                return _NO_BUCKET
             upload = str(next(self._ids))
             self._under_way[upload] = (dict(headers), {})
             where = f"<Bucket>{bucket}</Bucket><Key>{name}</Key><UploadId>{upload}</UploadId>"
@@ -176,6 +184,8 @@ def _handler(account: ServiceAccount, behind: _Json) -> type[BaseHTTPRequestHand
                 return behind.multipart(self.command, bucket, urllib.parse.unquote(name), query, data, headers)
             if self.command == "PUT":
                 return behind.insert(bucket, urllib.parse.unquote(name), data, headers)
+            if self.command == "GET" and not name and not behind.has(bucket):
+                return _NO_BUCKET  # fake-gcs-server would answer 500
             # Each is a request of its own to fake-gcs-server, whatever the client wants of its line.
             passed = {k: v for k, v in headers.items() if k not in ("host", "connection", "content-length")}
             return behind.ask(self.command, self.path, data, passed)

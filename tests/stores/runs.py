@@ -92,12 +92,12 @@ class Project:
 
 
 def interrupted_at(target: Local, count: int) -> None:
-    """Let Ctrl-C come to whatever the target does when so many bytes of an artifact have passed."""
+    """Let Ctrl-C come to whatever the target does when so many bytes of an artifact have gone to the store."""
     listen, half = target.tell, threading.Event()
 
     def tell(event: Event) -> None:
         listen(event)
-        if isinstance(event, Progress) and event.done >= count:
+        if isinstance(event, Progress) and event.what.endswith(", offsite") and event.done >= count:
             half.set()
 
     def wait() -> None:

@@ -95,5 +95,5 @@ def test_who_may_not_see_versions_is_told(gateway: Gateway, project: Project) ->
     said = error(project.pull(set_id, hidden=True))
     assert f"s3://{BUCKET}/{PREFIX}: its versions are refused" in said
     assert PUSHER[1] not in said
-    with pytest.raises(StoreFailed, match="nothing is written"):
+    with pytest.raises(StoreFailed, match="left alone"):
         open_store(bucket(gateway), hidden=True).delete("survey/x")
