@@ -52,7 +52,7 @@ def few_of(replicas: int, weight: int) -> int:
 
 
 def _why(without: Sequence[str]) -> str:
-    return f": {', '.join(without)} has an access_log of its own (docs/deploy.md, canary)" if without else ""
+    return f": its access_log leaves out {', '.join(without)} (docs/deploy.md, canary)" if without else ""
 
 
 def show(memo: Memo) -> str:

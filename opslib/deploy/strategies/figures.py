@@ -125,11 +125,10 @@ def is_slower(pair: Pair, tolerance: Tolerance) -> str | None:
 
 
 def at_least(hits: int, tries: int, likely: float) -> float:
-    """How likely so many hits or more are by chance, when each try is one with the probability `likely`."""
-    if hits <= 0 or likely >= 1:
+    """How likely so many hits or more are by chance, when each try is one with the probability `likely` (0 < `likely`);
+    1 for no more than are to be expected."""
+    if hits <= tries * likely or likely >= 1:
         return 1.0
-    if likely <= 0:
-        return 0.0
     term = math.exp(
         math.lgamma(tries + 1) - math.lgamma(hits + 1) - math.lgamma(tries - hits + 1)
         + hits * math.log(likely) + (tries - hits) * math.log1p(-likely)
@@ -138,7 +137,7 @@ def at_least(hits: int, tries: int, likely: float) -> float:
     for hit in range(hits, tries + 1):
         total += term
         term *= (tries - hit) / (hit + 1) * odds
-        if hit > tries * likely and term < total * 1e-9:
+        if term < total * 1e-9:
             break
     return min(1.0, total)
 
