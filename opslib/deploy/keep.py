@@ -17,7 +17,6 @@ from opslib.state import releases
 from opslib.state.releases import Release
 from opslib.state.sums import sums
 from opslib.target.base import Target
-from opslib.target.docker import docker
 from opslib.target.transfer import put_bytes, read_file
 
 Memo = dict[str, Any]
@@ -35,6 +34,12 @@ for id in "${@:1:n}"; do rm -rf -- "./$id"; done; shift "$n"
 used=$'\\n'$(docker container ls -a --format '{{.Image}}')$'\\n' || exit
 for tag in "$@"; do [[ $used == *$'\\n'"$tag"$'\\n'* ]] || docker image rm -- "$tag" >/dev/null 2>&1; done
 true"""
+# $1 whose images. An engine prunes for one at a time, and refuses all others.
+_UNTAGGED = """for ((i = 0; i < 100; i++)); do
+  said=$(docker image prune --force --filter "$1" 2>&1 >/dev/null) && exit
+  [[ $said == *"already running"* ]] || break
+  sleep "0.$((RANDOM % 9 + 1))"
+done; printf '%s\\n' "$said" >&2; exit 1"""
 
 # What a killed `--plan` left goes a day later: another one may be at work now, as it takes no lock.
 _TIDY = """for d in "$1"/staging/*; do n=${d##*/}
@@ -73,7 +78,7 @@ def failed(run: Run, memo: Memo) -> None:
 
 def prune_untagged(host: Host, project: str) -> Command:
     """Remove the images that builds of this project left without a tag; no release has them."""
-    return docker(host, "image", "prune", "--force", "--filter", f"label={LABEL}project={project}", limit=600)
+    return docker_script(host, _UNTAGGED, f"label={LABEL}project={project}", limit=600)
 
 
 def prune(run: Run, memo: Memo) -> str:

@@ -118,6 +118,12 @@ class Fleet:
         """Whether every host serves this color."""
         return self.served() == dict.fromkeys(self.on, color)
 
+    def color(self) -> str:
+        """The one color that every host serves."""
+        found = set(self.served().values())
+        assert len(found) == 1, found
+        return found.pop()
+
     def left(self) -> list[str]:
         """What a run has left behind."""
         found: list[str] = []

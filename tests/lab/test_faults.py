@@ -125,8 +125,6 @@ def fleet(server: dict[str, Any], lab: dict[str, Any], tmp_path_factory: pytest.
 
 
 def test_one_of_five_fails_and_all_serve_the_old_version_again(fleet: Fleet) -> None:
-    fleet.paint("blue")
-    fleet.inv("deploy", "--env", "here")
     before = {name: one["result"]["live"]["release"] for name, one in fleet.record("deploy").items()}
     fleet.paint("green", h04="dies")
     done = fleet.record("deploy", "--batch", "2", code=1)
@@ -164,35 +162,33 @@ def test_two_machines_deploy_to_the_same_fleet_at_once(fleet: Fleet, tmp_path: P
 
 
 def test_the_controller_of_a_fleet_is_killed(fleet: Fleet) -> None:
-    fleet.paint("blue")
-    fleet.inv("deploy", "--batch", "5")
-    fleet.paint("green")
+    before = fleet.color()
+    fleet.paint("killed")
     deploy = fleet.start("deploy", "--batch", "2")
-    until(lambda: fleet.served().get("h01") == "green", 180, "the first host did not switch")
+    until(lambda: fleet.served().get("h01") == "killed", 180, "the first host did not switch")
     deploy.kill()
     ended(deploy, -signal.SIGKILL)
-    fleet.paint("blue")  # what served before: nothing to do, but for what was left half done
+    fleet.paint(before)  # nothing to do, but for what was left half done
     said = fleet.inv("deploy", "--wait", "2m")
     assert said.count("left half done") == 5
-    assert fleet.all("blue")
+    assert fleet.all(before)
     assert fleet.left() == []
 
 
 def test_one_of_two_servers_of_a_fleet_is_cut_off(fleet: Fleet) -> None:
-    fleet.paint("blue")
-    fleet.inv("deploy", "--batch", "5")
-    fleet.paint("green")
+    before = fleet.color()
+    fleet.paint("cut")
     deploy = fleet.start("deploy", "--batch", "2")
-    until(lambda: fleet.served().get("h01") == "green", 180, "the first host did not switch")
+    until(lambda: fleet.served().get("h01") == "cut", 180, "the first host did not switch")
     fault(SERVER, "cut")  # h02 and h04
     try:
-        until(lambda: {"h01", "h03", "h05"} <= {name for name, color in fleet.served().items() if color == "blue"},
+        until(lambda: {"h01", "h03", "h05"} <= {name for name, color in fleet.served().items() if color == before},
               180, "the others wait for the one that is cut off")  # fmt: skip
     finally:
         fault(SERVER, "heal")
     ended(deploy, 1)
-    fleet.inv("deploy", "--wait", "2m")
-    assert fleet.all("green")
+    fleet.inv("deploy", "--wait", "2m", "--batch", "100%")
+    assert fleet.all("cut")
     assert fleet.left() == []
 
 
