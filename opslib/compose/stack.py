@@ -209,7 +209,7 @@ def _volume(seen: Mapping[str, Any], by_mount: Mapping[str, list[tuple[str, str]
 
 
 def parse_containers(lines: Iterable[str]) -> list[Container]:
-    """The containers from `docker inspect`, one on a line. A Swarm's task that has ended since it was listed is none."""
+    """The containers from `docker inspect`, one on a line; a task of a Swarm that ended since it was listed is none."""
     found = [parse_container(json.loads(line)) for line in lines]
     return [one for one in found if one.running or not one.task]
 
