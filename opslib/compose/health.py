@@ -12,7 +12,7 @@ from opslib.command import Command, quote
 from opslib.compose.checks import Answer, Check, CommandCheck
 from opslib.compose.project import Project
 from opslib.compose.script import docker_script, read_all, sections
-from opslib.compose.stack import IDS, Container, Stack, parse_container
+from opslib.compose.stack import IDS, Container, Stack, parse_containers
 from opslib.compose.verdict import Verdict, ended, judge
 from opslib.errors import OpsError
 from opslib.events import Note
@@ -88,7 +88,7 @@ def parse_poll(text: str) -> tuple[float, list[Container], dict[str, Answer]]:
         container, code, status, header, body, *said = line.split(" ", 5)
         number = int(status) if status.isdigit() else 0
         answers[container] = Answer(int(code), number, header == "y", body == "y", " ".join(said).strip())
-    containers = [parse_container(json.loads(line)) for line in parts.get("containers", [])]
+    containers = parse_containers(parts.get("containers", []))
     return float(parts["now"][0]), _reachable(containers, parts.get("gateways", [])), answers
 
 

@@ -178,7 +178,7 @@ def look(target: Target, project: str) -> Stack:
 def parse_stack(project: str, text: str) -> Stack:
     """The stack from what `look_command` printed; the last attempt counts."""
     parts = sections("# begin" + text.rsplit("# begin", 1)[-1])
-    containers = tuple(parse_container(json.loads(line)) for line in parts.get("containers", []))
+    containers = tuple(parse_containers(parts.get("containers", [])))
     users = [json.loads(line) for line in parts.get("users", [])]
     folders: dict[str, set[str]] = {}
     by_mount: dict[str, list[tuple[str, str]]] = {}
@@ -206,6 +206,12 @@ def _volume(seen: Mapping[str, Any], by_mount: Mapping[str, list[tuple[str, str]
         mounted_by=tuple(container for container, _ in users),
         owners=frozenset(folder for _, folder in users if folder),
     )
+
+
+def parse_containers(lines: Iterable[str]) -> list[Container]:
+    """The containers from `docker inspect`, one on a line; a task of a Swarm that ended since it was listed is none."""
+    found = [parse_container(json.loads(line)) for line in lines]
+    return [one for one in found if one.running or not one.task]
 
 
 def parse_container(seen: Mapping[str, Any]) -> Container:

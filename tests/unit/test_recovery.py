@@ -16,9 +16,8 @@ from opslib.tasks._recovery import Recoveries
 
 def test_no_two_capabilities_have_a_step_of_the_same_name():
     """Recovery finds the undo by the name alone. A build is the same step in a deploy."""
-    parts = [
-        set(part.RECOVERIES) for part in (deploy, migrate, take, drill, pull, remove, restore, bare, push, gate, swarm)
-    ]
+    capabilities = (deploy, migrate, take, drill, pull, remove, restore, bare, push, gate, swarm)
+    parts = [set(part.RECOVERIES) for part in capabilities]
     assert sum(map(len, parts)) == len(set.union(*parts))
     assert set.union(*parts, build.RECOVERIES) == set(Recoveries())
 

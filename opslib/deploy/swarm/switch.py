@@ -13,7 +13,7 @@ from opslib.compose import swarm
 from opslib.compose.health import wait_healthy
 from opslib.compose.project import Project
 from opslib.compose.script import docker_script
-from opslib.compose.stack import STACK
+from opslib.compose.stack import STACK, look
 from opslib.compose.swarm import Service, Swarm
 from opslib.deploy import place, switch
 from opslib.deploy.keep import read_one
@@ -164,9 +164,13 @@ def healthy(target: Target, project: Project, before: Swarm, *, back: bool = Fal
     checks = switch.checks(target.host, project.services)
     if not checks:
         return
-    deploy = target.host.deploy
-    wait_healthy(target, project, sorted(checks), checks=checks, stable=deploy.stable,
-                 timeout=switch.patience(deploy, project))  # fmt: skip
+    deploy, seen = target.host.deploy, swarm.look(target, project.name)
+    wanted = {task.id for one in seen.services.values() for task in one.tasks if task.wanted == "running"}
+    ending = [one.id for one in look(target, project.name).containers if one.task not in wanted]
+    wait_healthy(
+        target, project, sorted(checks), checks=checks, stable=deploy.stable,
+        timeout=switch.patience(deploy, project), without=ending,
+    )  # fmt: skip
 
 
 def wait(target: Target, project: Project, services: Collection[str], before: Swarm, *, back: bool = False) -> None:

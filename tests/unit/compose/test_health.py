@@ -164,6 +164,14 @@ def test_a_task_of_a_swarm_is_asked_at_the_address_that_this_machine_reaches() -
     assert dict(parse_poll(text)[1][0].networks) == {"docker_gwbridge": "172.19.0.4"}
 
 
+def test_a_task_that_ended_between_the_list_and_the_look_is_none() -> None:
+    """The Swarm has another in its place, and knows why."""
+    ended = {"state": {"Status": "exited"}}
+    task = json.dumps(inspected(labels={"com.docker.swarm.task.id": "x"}, **ended))
+    text = f"# now\n1\n# containers\n{json.dumps(inspected(id='mine', **ended))}\n{task}\n# answers\n"
+    assert [one.id for one in parse_poll(text)[1]] == ["mine"]
+
+
 @pytest.mark.parametrize(
     "check, answer, good, said",
     [
