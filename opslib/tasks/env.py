@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 @task("env.init", options=("plan", "yes"), needs="nothing")
 def init(call: Call) -> Record:
-    """Make the env file from its example: asks, generates secrets, merges.
+    """Make the env file from its example, with new secrets.
 
-    What is in the env file stays as it is. Of services' own env files the same, where there are examples of them.
-    Secrets are made of letters, digits, _ and -, which need no quotes anywhere. Without a terminal, or with --yes, what
-    has no default stays empty, and is named.
+    It asks for what has no default. What is in the env file stays as it is. Of services' own env files the same, where
+    there are examples of them. Secrets are made of letters, digits, _ and -, which need no quotes anywhere. Without a
+    terminal, or with --yes, what has no default stays empty, and is named.
     """
     from opslib.env.init import init
     from opslib.tasks._show_env import made
@@ -33,10 +33,10 @@ def init(call: Call) -> Record:
 
 @task("env.check", needs="nothing")
 def check(call: Call) -> Record:
-    """Is the env file what the stack needs, and safe? Shows no value.
+    """Is the env file what the stack needs, and safe?
 
-    Compared with its example, the compose files, what runs, and how Compose and python-dotenv read it. Exits with 3
-    when something breaks the stack or exposes a secret.
+    No value is shown. Compared with its example, the compose files, what runs, and how Compose and python-dotenv read
+    it. Exits with 3 when something breaks the stack or exposes a secret.
     """
     from opslib.env.look import findings
     from opslib.tasks._show_env import found

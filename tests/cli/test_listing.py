@@ -16,10 +16,10 @@ CHANGING = {
     *(f"{done}.{name}" for done in ("backup", "restore") for name in ("all", *ENGINES, "sqlite", "volumes", "files")),
     "backup.prune", "backup.drill", "backup.push", "backup.pull", "restore.undo", "host.swarm",
 }  # fmt: skip
-HERE = {"cron.install", "cron.remove", "host.trust"}  # they change this machine only, and take no lock
+HERE = {"cron.install", "cron.remove", "env.init", "host.trust"}  # they change this machine only, and take no lock
 LOOKING = {
     "deploy.promote", "deploy.abort", "build.sizes", "migrate.status", "releases", "ps", "logs", "backup.coverage", "backup.list", "backup.show", "backup.verify", "backup.key",
-    "cron.show", "cron.catchup", "host.check", "signals.test",
+    "cron.show", "cron.catchup", "env.check", "host.check", "signals.test",
 }  # fmt: skip
 
 
@@ -105,5 +105,5 @@ def test_listing_imports_nothing_heavy(project, args):
     loaded = set(project.inv(*args).out.split("\n")[0].split(" "))
     assert not loaded & {"fabric", "paramiko", "rich", "msgspec", "dotenv", "cryptography"}
     assert {name for name in loaded if name.startswith("opslib.")} == {
-        "opslib.tasks", *(f"opslib.tasks.{name}" for name in ("_spec", "_task", "_backup_proof", "_backup_stores", "backup", "build", "cron", "deploy", "host", "migrate", "restore", "signals"))
+        "opslib.tasks", *(f"opslib.tasks.{name}" for name in ("_spec", "_task", "_backup_proof", "_backup_stores", "backup", "build", "cron", "deploy", "env", "host", "migrate", "restore", "signals"))
     }  # fmt: skip
