@@ -119,7 +119,7 @@ def fleet(server: dict[str, Any], lab: dict[str, Any], tmp_path_factory: pytest.
     if one is None:
         missing("the lab has no server `one`: run scripts/lab up")
     with fleet_on(tmp_path_factory.mktemp("fleet"), lab["images_prefix"], [one, server], 5) as made:
-        made.inv("deploy")
+        made.inv("deploy", "--batch", "100%")
         yield made
         fault(SERVER, "heal")
 
