@@ -51,9 +51,12 @@ def step(name, word, **more):
 
     def look(run):
         was = run.target.run(bash('cat "$1"', f"{run.target.root}/{name}")).text
-        return {"was": was} if was != word else None
+        return {"was": was, "word": word} if was != word else None
 
-    return Step(name, look, lambda run, memo: write(run, word), lambda run, memo: write(run, memo["was"]), **more)
+    def do(run, memo):
+        write(run, memo["word"])  # of a final step it may be another process that does it
+
+    return Step(name, look, do, lambda run, memo: write(run, memo["was"]), **more)
 
 
 @task("work", changes=True, together=True, needs="nothing", help={"word": "What is written; none: nothing"})
