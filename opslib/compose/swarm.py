@@ -107,12 +107,12 @@ def parse(stack: str, text: str) -> Swarm:
     for line in parts.get("tasks", []):
         task = _task(stack, json.loads(line))
         tasks.setdefault(task.service, []).append(task)
-    counts = {one["ID"]: one["Replicas"] for one in map(json.loads, parts.get("counts", []))}
+    counts = {one["Name"]: one["Replicas"] for one in map(json.loads, parts.get("counts", []))}
     found = {}
     for line in parts.get("services", []):
         seen = json.loads(line)
         name = seen["Spec"]["Name"].removeprefix(f"{stack}_")
-        found[name] = _service(name, seen, _count(counts, seen["ID"]), tuple(tasks.get(name, ())))
+        found[name] = _service(name, seen, _count(counts.get(seen["Spec"]["Name"], "")), tuple(tasks.get(name, ())))
     return Swarm(
         state, bool(manager), bool(live),
         tuple(json.loads(line)["Hostname"] for line in parts.get("nodes", [])), found,
@@ -127,9 +127,8 @@ def _task(stack: str, seen: Mapping[str, str]) -> Task:
     return Task(seen["ID"], name, service, seen["Node"], seen["DesiredState"].lower(), state, seen["Error"].strip('"'))
 
 
-def _count(counts: Mapping[str, str], id: str) -> int:
-    """From `1/2`, `1/2 (max 1 per node)` or, of a job, `0/1 (1/3 completed)`."""
-    text = counts.get(id, "")
+def _count(text: str) -> int:
+    """How many there are to be: from `1/2`, `1/2 (max 1 per node)` or, of a job, `0/1 (1/3 completed)`."""
     found = re.search(r"\(\d+/(\d+) completed\)", text) or re.match(r"\d+/(\d+)", text)
     return int(found[1]) if found else 0
 

@@ -48,7 +48,7 @@ def steps(run: Run, options: RollbackOptions) -> list[AnyStep]:
         return []
     if back.swarm is not None:
         back.strategy = "swarm"
-        run.result.update(strategy=swarm_ways(back.stack, back.recreate))
+        run.result.update(strategy=swarm_ways(back.stack, back.recreate, back.swarm))
     else:
         back.strategy = chosen(run, options.strategy, back=True)
         check(run, back.strategy, back.project, back.seen, back.recreate)

@@ -28,7 +28,7 @@ def steps(run: Run, options: DeployOptions) -> list[AnyStep]:
         return []
     seen.strategy = chosen(run, options.strategy)
     if seen.swarm is not None:
-        run.result.update(strategy=swarm_ways(seen.config, seen.recreate))
+        run.result.update(strategy=swarm_ways(seen.config, seen.recreate, seen.swarm))
     else:
         check(run, seen.strategy, seen.project, seen.stack, seen.recreate)
         run.result.update(strategy=seen.ways(run).as_json(seen.strategy))

@@ -101,10 +101,13 @@ def to_go_back(run: Run, live: Release, old: Release, stack: Config, given: str 
     return seen
 
 
-def ways(stack: Config, recreate: Mapping[str, object]) -> dict[str, object]:
+def ways(stack: Config, recreate: Mapping[str, object], seen: Swarm) -> dict[str, object]:
     """For `--json`: what the Swarm does with each service."""
+    beside = {
+        name for name in recreate if name in seen.services and render.order(stack["services"][name]) != "stop-first"
+    }
     found = {
-        name: {"how": "beside" if render.order(stack["services"][name]) == "start-first" else "stop first",
+        name: {"how": "beside" if name in beside else "stop first",
                "why": render.how(stack["services"][name])}
         for name in recreate
     }  # fmt: skip

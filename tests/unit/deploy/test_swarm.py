@@ -150,7 +150,7 @@ def task(name: str, state: str, wanted: str = "Running", error: str = "") -> str
 def seen(*tasks: str, service: dict[str, Any] = SEEN, count: str = "1/2", name: str = "api") -> swarm.Service:
     text = "\n".join([
         "# info", '["active",true,false]', "# nodes", '{"Hostname":"one"}', "# services", json.dumps(service),
-        "# counts", json.dumps({"ID": "a1", "Replicas": count}), "# tasks", *tasks, "# secrets", " p_pw", "# configs",
+        "# counts", json.dumps({"ID": "a", "Name": "p_api", "Replicas": count}), "# tasks", *tasks, "# secrets", " p_pw", "# configs",
     ])  # fmt: skip
     found = swarm.parse("p", text)
     assert (found.state, found.manager, found.nodes, found.secrets) == ("active", True, ("one",), {"p_pw"})
