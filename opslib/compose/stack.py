@@ -257,9 +257,8 @@ def parse_container(seen: Mapping[str, Any]) -> Container:
 
 def _place(labels: Mapping[str, str]) -> tuple[str, str]:
     """Which service a container is of, and its number there."""
-    task = labels.get(f"{SWARM}task.name", "").rsplit(
-        ".", 2
-    )  # STACK_SERVICE.NUMBER.ID, with a node's id in global mode
+    # STACK_SERVICE.NUMBER.ID, with a node's id in place of the number in global mode
+    task = labels.get(f"{SWARM}task.name", "").rsplit(".", 2)
     service = labels.get(f"{SWARM}service.name", "").removeprefix(f"{labels.get(STACK, '')}_")
     number = task[1] if len(task) == 3 else "1"
     return labels.get(f"{LABEL}service", service), labels.get(f"{LABEL}container-number", number)
