@@ -56,8 +56,8 @@ done; true""".replace("@STACK@", STACK)
 
 
 def memo(run: Run, project: str, previous: str | None, stage: str | None, before: Swarm) -> Memo:
-    """What the way back needs. `previous`: a release of this stack, None where there is none; `services`: what ran
-    then, with each service's version."""
+    """What the way back needs. `previous`: a release of this stack, None where there is none. What ran before is there
+    by the services' whole names, with the version of each."""
     known = {f"{project}_{name}": one.version for name, one in before.services.items()}
     return {**switch.memo(project, run.id, previous, stage, None), "swarm": True, "versions": known}
 
