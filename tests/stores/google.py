@@ -68,8 +68,7 @@ class Google:
         argv = [program, "-scheme", "http", "-host", "127.0.0.1", "-port", str(behind), "-backend", "memory"]
         self._running = Running([*argv, "-public-host", f"127.0.0.1:{behind}"], behind, folder / "log")
         self._json = _Json(behind)
-        self._door = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self.account, self._json))
-        self._door.daemon_threads = True
+        self._door = _Server(("127.0.0.1", 0), _handler(self.account, self._json))
         self.port = self._door.server_port
         threading.Thread(target=self._door.serve_forever, daemon=True).start()
 
@@ -90,6 +89,11 @@ class Google:
         self._door.shutdown()
         self._door.server_close()
         self._running.kill()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # as many connections at once as a client likes
 
 
 class _Json:
