@@ -44,11 +44,14 @@ end
 
 @dataclass
 class _Asked:
-    """What wrk saw: how many requests there were, how many failed and in which way, and the 99th percentile of their
-    latency, run by run."""
+    """What wrk saw: how many requests there were, how many failed, and the 99th percentile of their latency, run by run.
+    `closed`: kept connections that were closed between two requests when wrk had sent the next already, as happens with
+    each reload of nginx. A client asks again then (RFC 9112, 9.3.1); wrk calls it an error of reading."""
 
+    kept: bool
     requests: int = 0
     failed: int = 0
+    closed: int = 0
     p99: list[float] = field(default_factory=list)
 
     def add(self, said: str) -> None:
@@ -56,7 +59,9 @@ class _Asked:
         if bad := re.search(r"Non-2xx or 3xx responses: (\d+)", said):
             self.failed += int(bad[1])
         if errors := re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", said):
-            self.failed += sum(map(int, errors.groups()))
+            connect, read, write, late = map(int, errors.groups())
+            self.failed += connect + late + (0 if self.kept else read + write)
+            self.closed += read + write if self.kept else 0
         value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s|m)\b", said).groups()  # type: ignore[union-attr]
         self.p99.append(float(value) * {"us": 1e-6, "ms": 1e-3, "s": 1, "m": 60}[unit])
 
@@ -114,7 +119,7 @@ def measured(place: Place, sizes: Sizes) -> list[Row]:
     trial, rows = _up(place), []
     for name in STRATEGIES:
         trial.strategy(name)
-        before, during = ({kind: _Asked() for kind in KINDS} for _ in range(2))
+        before, during = ({kind: _Asked(kind == "kept") for kind in KINDS} for _ in range(2))
         deploys, back = [], []
         for number in range(sizes.runs):
             trial.next()
@@ -141,9 +146,11 @@ def _rows(
     rows = []
     for kind, (told, _) in KINDS.items():
         asked, usual = during[kind], before[kind]
+        closed = f", {asked.closed} connections closed between two" if asked.closed else ""
+        p99 = seconds(statistics.median(asked.p99))
         rows.append(
             Row(f"`{name}`, {CONNECTIONS} ask without a pause, {told}",
-                f"{asked.failed} of {asked.requests:,} requests failed; p99 {seconds(statistics.median(asked.p99))}",
+                f"{asked.failed} of {asked.requests:,} requests failed{closed}; p99 {p99}",
                 f"before: {usual.failed} of {usual.requests:,}; p99 {seconds(statistics.median(usual.p99))}", "0",
                 tuple(mine / theirs for mine, theirs in zip(asked.p99, usual.p99, strict=False)), runs)
         )  # fmt: skip
