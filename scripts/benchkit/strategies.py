@@ -44,7 +44,7 @@ end
 
 @dataclass
 class _Asked:
-    """What wrk saw: how many requests there were, how many failed, and the 99th percentile of their latency, run by run.
+    """What wrk saw: how many requests there were, how many failed, and the 99th percentile of their latency, by run.
     `closed`: kept connections that were closed between two requests when wrk had sent the next already, as happens with
     each reload of nginx. A client asks again then (RFC 9112, 9.3.1); wrk calls it an error of reading."""
 
