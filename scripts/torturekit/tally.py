@@ -83,7 +83,7 @@ def attempts(
                 raise wrong from error
             done = row.add(hit=hit, proven=proven)
             if done % 10 == 0 or done == times:
-                say(f"  {row.what}: {done} of {times}, {row.hits} in a run, {row.proven} sets proven")
+                say(f"  {row.what}: {done} of {times}, {row.hits} in a run, {row.proven:,} proven")
 
     with ThreadPoolExecutor(len(places)) as pool:
         shares = [pool.submit(share, index) for index in range(min(len(places), times))]
