@@ -173,6 +173,19 @@ def test_health_that_never_comes_puts_the_old_release_back(trial: Trial) -> None
     assert trial.steps(trial.deploy()) == []
 
 
+def test_a_version_that_passes_its_check_and_crashes_after_seconds_goes_back(trial: Trial) -> None:
+    trial.good(trial.deploy())
+    trial.change(deploy=with_(trial.host, stable=6))
+    trial.write("web app/version", "crashes")
+    crash = 'CMD ["sh", "-c", "httpd \\"$@\\" & sleep 3; echo last words; exit 7", "x"'
+    trial.write("web app/Dockerfile", DOCKERFILE.replace('CMD ["httpd"', crash))
+    what = trial.bad(trial.deploy())
+    assert "it ended with exit code 7" in what
+    assert "last words" in what
+    assert trial.page("version") == "1"
+    assert [one.outcome for one in trial.releases()] == ["good", "failed"]
+
+
 def test_a_first_deploy_that_fails_leaves_no_container(trial: Trial) -> None:
     (trial.root / "web app/healthy").unlink()
     trial.git("add", "-A")
