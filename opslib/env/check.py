@@ -15,6 +15,7 @@ from opslib.findings import Cost, Finding
 from opslib.settings.dotenv import Entry, EnvFile
 
 _LOCAL = re.compile(r"(?:^|//|@)(?:localhost|127\.0\.0\.1|\[::1\])(?=[:/]|$)", re.IGNORECASE)
+_RENEW = "give it a new value, and change it in the database first where one has it"
 _COMPOSE = re.compile(r"(COMPOSE|DOCKER|BUILDX|BUILDKIT|OPSLIB)_")  # what programs read by themselves
 
 
@@ -90,10 +91,10 @@ def _default(seen: Seen) -> Iterator[Finding]:
         if is_placeholder(entry.value) or examples:
             why = "is still the example's own value" if examples else "is what everybody tries first"
             yield _at(seen, entry, "env-default", "exposes", f"the value of {entry.name} {why}",
-                      f"inv env.rotate {entry.name}, or give it one of your own")  # fmt: skip
+                      _RENEW)  # fmt: skip
         elif len(entry.value) < SHORTEST or len(set(entry.value)) < 5:
             yield _at(seen, entry, "env-weak", "exposes", f"the value of {entry.name} can be guessed: it is too short, "
-                      "or has too few different characters", f"inv env.rotate {entry.name}")  # fmt: skip
+                      "or has too few different characters", _RENEW)  # fmt: skip
 
 
 def _shared(seen: Seen) -> Iterator[Finding]:
@@ -105,7 +106,7 @@ def _shared(seen: Seen) -> Iterator[Finding]:
     for first, *others in by_value.values():
         for entry in others:
             yield _at(seen, entry, "env-shared", "exposes", f"{entry.name} has the same value as {first.name}",
-                      f"inv env.rotate {entry.name}")  # fmt: skip
+                      _RENEW)  # fmt: skip
 
 
 def _twice(seen: Seen) -> Iterator[Finding]:

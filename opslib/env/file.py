@@ -58,11 +58,11 @@ def outside(found: OnDisk, git: str = "") -> Iterator[Finding]:
                       f"chmod 600 {name}", name)  # fmt: skip
     if git == "tracked":
         yield Finding("env-tracked", "exposes", f"git tracks {name}: everybody with the repository has its secrets",
-                      f"git rm --cached {name}, add it to .gitignore, and renew every secret in it: inv env.rotate",
+                      f"git rm --cached {name}, add it to .gitignore, and renew every secret in it",
                       name)  # fmt: skip
     if git == "history":
         yield Finding("env-tracked", "exposes", f"{name} is in git's history, with the secrets of that time",
-                      "renew every secret that was in it: inv env.rotate", name)  # fmt: skip
+                      "renew every secret that was in it", name)  # fmt: skip
     if found.content.startswith(b"\xef\xbb\xbf"):
         yield Finding("env-bom", "breaks", f"{name} begins with a byte order mark, which some readers take for a part "
                       "of the first name", f"sed -i '1s/^\\xef\\xbb\\xbf//' {name}", name, 1)  # fmt: skip

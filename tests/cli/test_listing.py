@@ -1,11 +1,13 @@
 """What `inv --list`, `--help` and completion say, and which options tasks have."""
 
 import re
+from pathlib import Path
 from typing import get_args
 
 import pytest
 from invoke.program import Program
 
+import opslib
 from opslib.settings.model import ScheduledTask
 from opslib.tasks import collection
 from opslib.tasks.backup import ENGINES
@@ -107,3 +109,11 @@ def test_listing_imports_nothing_heavy(project, args):
     assert {name for name in loaded if name.startswith("opslib.")} == {
         "opslib.tasks", *(f"opslib.tasks.{name}" for name in ("_spec", "_task", "_backup_proof", "_backup_stores", "backup", "build", "cron", "deploy", "env", "host", "migrate", "restore", "signals"))
     }  # fmt: skip
+
+
+def test_what_messages_and_pages_say_to_type_is_there():
+    root = Path(opslib.__file__).parents[1]
+    texts = [*root.glob("opslib/**/*.py"), *root.glob("docs/*.md"), root / "README.md"]
+    named = {name for path in texts for name in re.findall(r"\binv ([a-z]+\.[a-z]+)\b", path.read_text())}
+    assert len(named) > 20
+    assert named - set(CONTEXTS) == set()
