@@ -61,7 +61,8 @@ def kind_of(test: str) -> str:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--full", action="store_true", help=f"{', '.join(FULL)} on this machine too, not only over SSH")
+    told = f"{', '.join(FULL)} on this machine too, not only over SSH; and what is marked `full`"
+    parser.addoption("--full", action="store_true", help=told)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

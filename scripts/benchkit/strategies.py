@@ -19,6 +19,7 @@ from .others import wrk
 from .place import Place
 
 NAME = "bench-strategies"
+SERVICE = "embedding-service"  # what gets a new version; it has two replicas
 PORT = 8080
 CONNECTIONS = 25  # of each kind: as many again are closed after each answer
 QUIET = 10  # seconds of load before each deploy
@@ -32,12 +33,9 @@ deploy:
 """
 STRATEGIES = {"rolling": "0s", "blue-green": "10m", "canary": "15s"}  # how long the old are kept, the new watched
 KINDS = {"kept": ("on kept connections", ()), "fresh": ("each on a fresh one", ("-H", "Connection: close"))}
-# One of the replicas of each service in turn. Not its health: that is 503 by itself when the machine is too busy.
-ASK = """local paths, at = {"/embedding-service/version", "/doc-workers/version", "/image-processor/version",
-  "/chat2sql/version"}, 0
-request = function()
-  at = at % #paths + 1
-  return wrk.format("GET", paths[at])
+# Not its health: that is 503 by itself when the machine is too busy.
+ASK = f"""request = function()
+  return wrk.format("GET", "/{SERVICE}/version")
 end
 """
 
@@ -81,7 +79,7 @@ class _Trial:
         return {**host, "took": ran.seconds}
 
     def next(self) -> None:
-        """Another version of every service but the databases and nginx."""
+        """Another version of the service, which has two replicas."""
         self.version += 1
         env = self.folder / ".env"
         env.write_text(re.sub(r"(?m)^APP_VERSION=.*", f"APP_VERSION=v{self.version}", env.read_text()))
@@ -170,7 +168,13 @@ def _up(place: Place) -> _Trial:
     """The example on the server, live."""
     folder = place.example(NAME, "productdemo")
     compose = folder / "docker-compose.yml"
-    compose.write_text(compose.read_text().replace('"127.0.0.1:${HTTP_PORT', '"0.0.0.0:${HTTP_PORT'))
+    text = compose.read_text().replace('"127.0.0.1:${HTTP_PORT', '"0.0.0.0:${HTTP_PORT')
+    head, service, rest = text.partition(f"{SERVICE}:${{APP_VERSION:-dev}}")
+    # the others stay at one version
+    rest = rest.replace("${APP_VERSION:-dev}", "v0")
+    head = head.replace("APP_VERSION: ${APP_VERSION:-dev}", "APP_VERSION: v0")
+    own = f"target: {SERVICE}, args: {{<<: *args, APP_VERSION: '${{APP_VERSION:-dev}}'}}"
+    compose.write_text(head + service + rest.replace(f"target: {SERVICE}", own))
     say(f"productdemo on the server {place.server}, about 2 minutes the first time")
     form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
     address = call([place.docker, "inspect", "-f", form, place.facts["container"]]).out.strip()

@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=does)
         return sub
 
-    add("up", _up, "engine, images, the server `one` and the programs of the stores", yes)
+    add("up", _up, "engine, images, the server `one`, the S3 server and Azure's emulator", yes)
     add("engine", _engine, "only see to a Docker engine", yes)
     add("images", _images, "engine and images", yes)
     for program in stores.PROGRAMS:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import pytest
 from msgspec.structs import replace
 
 from opslib.command import Secret
@@ -145,6 +146,8 @@ def _gs(google: Google) -> Place:
 
 
 PREFIX = "a/prefix"
+GOOGLE = pytest.param("gs", marks=pytest.mark.full)
+"""Its emulator is built for minutes (`scripts/lab gcs`)."""
 
 
 def bucket(

@@ -19,7 +19,7 @@ from opslib.settings.stores import StoreSpec
 from opslib.stores.flow import Passing, Rate, patiently
 from opslib.stores.opening import open_store
 from opslib.stores.store import Content, StoreFailed, StoreLost
-from tests.stores.places import Clouds, Place, open_place
+from tests.stores.places import GOOGLE, Clouds, Place, open_place
 from tests.stores.runs import Project, error, interrupted_at, result
 from tests.stores.way import Way
 
@@ -28,7 +28,7 @@ CONTENT = Content(len(DATA), hashlib.sha256(DATA).hexdigest())
 KEY = "survey.prod/1/x"
 
 
-@pytest.fixture(params=["s3", "gs", "az"])
+@pytest.fixture(params=["s3", GOOGLE, "az"])
 def place(request: pytest.FixtureRequest, tmp_path: Path, clouds: Clouds) -> Iterator[Place]:
     """A bucket of the test's own, empty."""
     with open_place(request.param, tmp_path, clouds) as opened:
@@ -73,7 +73,7 @@ def test_a_wrong_key_is_said_without_it(place: Place) -> None:
     assert not any(secret in found.value.text() for secret in ("sesame", "c2VzYW1l", "PRIVATE"))
 
 
-@pytest.mark.parametrize("place", ["gs", "az"], indirect=True)
+@pytest.mark.parametrize("place", [GOOGLE, "az"], indirect=True)
 def test_a_key_that_is_none_is_said_without_it(place: Place) -> None:
     with pytest.raises(StoreFailed) as found:
         open_store(replace(place.spec, secret_key=Secret("open-sesame!"))).files("survey.prod")

@@ -12,14 +12,14 @@ import pytest
 
 from opslib.stores.opening import open_store
 from opslib.stores.store import Content, Store, StoreFailed
-from tests.stores.places import Clouds, Place, open_place
+from tests.stores.places import GOOGLE, Clouds, Place, open_place
 
 KEY = "survey.prod/2026-11-22T020000Z-7f3a/files.up%20loads%2F~1.tar.gz"
 BIG = os.urandom(20_000_123)
 """Several parts of an upload, several packets of SFTP, the last of them odd."""
 
 
-@pytest.fixture(params=["folder", "sftp", "s3", "gs", "az"])
+@pytest.fixture(params=["folder", "sftp", "s3", GOOGLE, "az"])
 def place(request: pytest.FixtureRequest, tmp_path: Path, clouds: Clouds) -> Iterator[Place]:
     """A place of the test's own, empty."""
     with open_place(request.param, tmp_path, clouds) as opened:
@@ -105,7 +105,7 @@ def test_a_place_that_is_not_there_is_not_made(place: Place) -> None:
     nowhere.close()
 
 
-@pytest.mark.parametrize("place", ["sftp", "s3", "gs", "az"], indirect=True)
+@pytest.mark.parametrize("place", ["sftp", "s3", GOOGLE, "az"], indirect=True)
 def test_who_may_not_log_in_is_told(place: Place) -> None:
     assert place.stranger is not None
     stranger = open_store(place.stranger)
