@@ -15,7 +15,7 @@ from opslib.deploy import keep, place, sources
 from opslib.deploy.advice import advise
 from opslib.deploy.options import BuildOptions, in_place
 from opslib.deploy.render import Config
-from opslib.deploy.resolve import moved
+from opslib.compose.wanted import moved
 from opslib.deploy.staged import send_contexts
 from opslib.errors import BadSettings
 from opslib.images.build import build, to_build

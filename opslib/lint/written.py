@@ -21,7 +21,7 @@ from opslib.settings.yamlfile import Node
 
 LARGEST = 16 << 20  # bytes of a compose file
 
-_USE = re.compile(r"\$(?:\$|([A-Za-z_]\w*)|\{([A-Za-z_]\w*))")
+_USE = re.compile(r"\$(?:\$|([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(:?[-?+])?)")
 _AS_IT_IS = ("environment", "args")  # where a name without a value is a variable's
 
 
@@ -33,6 +33,17 @@ class Spot:
     line: int = 0
     exact: bool = False
     node: Node | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A use of a variable in a compose file. `how` is the operator behind its name: "" and `?` need it to be set, `:?`
+    to something, `-` and `:-` have a default, `+` and `:+` do without."""
+
+    name: str
+    how: str
+    file: str
+    line: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,29 +62,63 @@ class Written:
 
     def find(self, path: Sequence[str | int], config: Mapping[str, Any]) -> Spot:
         """The entry of the resolved `config` at `path`, in the last file that sets it, or the nearest above it."""
-        layers = self._roots()
+        layers, deep = self._down(path, config)
         if not layers:
             return Spot(self.files[-1] if self.files else "")
-        wanted: Any = config
+        return _spot(layers[0], exact=deep == len(path))
+
+    def layers(self, *path: str) -> list[Node]:
+        """An entry as each file has it, what counts most first; none where no file has it."""
+        layers, deep = self._down(path, {})
+        return layers if deep == len(path) else []
+
+    def services(self) -> list[str]:
+        """The names of all services, also of those that no profile turns on."""
+        found = [layer.value for layer in self.layers("services") if isinstance(layer.value, dict)]
+        return sorted({name for services in found for name in services if name != "<<"})
+
+    def env_files(self, service: str) -> list[tuple[str, str]]:
+        """The env files that a service must have, each with the folder of the compose file that names it."""
+        found = []
+        for layer in self.layers("services", service, "env_file"):
+            for one in _list(layer):
+                path = one.text if one.is_scalar else _text(entry(one, "path"))
+                needed = one.is_scalar or _text(entry(one, "required")).lower() != "false"
+                if path and needed:
+                    found.append((posixpath.dirname(_file(one)), path))
+        return found
+
+    def _down(self, path: Sequence[str | int], config: Mapping[str, Any]) -> tuple[list[Node], int]:
+        """The nearest entries to `path` that there are, what counts most first, and how deep that is."""
+        layers, wanted = self._roots(), config
         for depth, key in enumerate(path):
             wanted = _step(wanted, key)
             below = _below(layers, key, wanted)
             if depth == 1 and path[0] == "services":
                 below = [one for layer in below for one in (layer, *self._extended(layer))]
             if not below:
-                return _spot(layers[0], exact=False)
+                return layers, depth
             layers = below
-        return _spot(layers[0], exact=True)
+        return layers, len(path)
 
     def uses(self, path: Sequence[str | int], config: Mapping[str, Any]) -> frozenset[str]:
         """The variables that the text of the entry at `path` is made of; none where it is not found."""
         spot = self.find(path, config)
         if spot.node is None or not (spot.exact or spot.node.is_scalar):
             return frozenset()
-        found = {name for text in _texts(spot.node) for match in _USE.finditer(text) if (name := match[1] or match[2])}
+        matches = (match for one in _scalars(spot.node) for match in _USE.finditer(one.text))
+        found = {name for match in matches if (name := match[1] or match[2])}
         if len(path) > 1 and path[-2] in _AS_IT_IS and (spot.node.value is None or spot.node.text == path[-1]):
             found.add(str(path[-1]))
         return frozenset(found)
+
+    def variables(self) -> Iterator[Variable]:
+        """All uses of variables, file by file."""
+        for documents in self.documents.values():
+            for node in (one for document in documents for one in _scalars(document)):
+                for match in _USE.finditer(node.text):
+                    if name := match[1] or match[2]:
+                        yield Variable(name, match[3] or "", _file(node), _line(node))
 
     def _roots(self) -> list[Node]:
         """All documents: those that count most first. Whatever includes something counts more than that."""
@@ -104,18 +149,17 @@ class Written:
 
 
 def read(root: Path, files: Iterable[str]) -> Written:
-    """The compose files of the project in `root`, and all that they include and extend. Never raises: what cannot be
+    """The compose files of the project in `root`, and all that they include and extend. Never raises: what is not there
+    is left out, what cannot be
     read is in `unread`."""
     files = tuple(posixpath.normpath(file) for file in files)
     documents: dict[str, tuple[Node, ...]] = {}
     unread: dict[str, str] = {}
     todo = list(files)
     for file in todo:  # grows meanwhile
-        if file in documents or file in unread:
+        if file in documents or file in unread or not _is_file(root / file):
             continue
         try:
-            if not (root / file).is_file():
-                raise BadSettings(f"there is no compose file {file}")
             documents[file] = tuple(yamlfile.documents(read_text(root / file, file, LARGEST), file))
         except (BadSettings, OSError, ValueError) as error:
             unread[file] = error.what if isinstance(error, BadSettings) else f"{file}: cannot be read: {error}"
@@ -166,25 +210,29 @@ def _below(layers: Sequence[Node], key: str | int, wanted: Any) -> list[Node]:
     return found
 
 
-def _texts(node: Node) -> Iterator[str]:
+def _scalars(node: Node) -> Iterator[Node]:
     """All scalars in it, each once however often it is referred to."""
     seen: set[int] = set()
     todo = [node]
     while todo:
         one = todo.pop()
         if one.is_scalar:
-            yield one.text
+            yield one
         elif id(one.value) not in seen:
             seen.add(id(one.value))
             todo += one.value.values() if isinstance(one.value, dict) else _list(one)
 
 
 def _spot(node: Node, *, exact: bool) -> Spot:
-    return Spot(_file(node), int(node.key_place.rpartition(":")[2]), exact, node)
+    return Spot(_file(node), _line(node), exact, node)
 
 
 def _file(node: Node) -> str:
     return node.key_place.rpartition(":")[0]
+
+
+def _line(node: Node) -> int:
+    return int(node.key_place.rpartition(":")[2])
 
 
 def _text(node: Node | None) -> str:

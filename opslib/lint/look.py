@@ -1,0 +1,167 @@
+"""`inv lint`: the stacks of a project, judged by opslib's rules on what Docker Compose resolves, and by other linters on
+what is written."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+
+from opslib.errors import BadSettings, OpsError
+from opslib.findings import Finding, ranked
+from opslib.lint import linters
+from opslib.lint.check import Hit, check
+from opslib.lint.facts import gather
+from opslib.lint.ignores import sort_out
+from opslib.lint.linters import Told
+from opslib.lint.mend import Mending
+from opslib.lint.report import OWN, Report
+from opslib.lint.resolve import Files, Resolved, resolve, written_of
+from opslib.lint.rules import RULES
+from opslib.lint.staged import staged
+from opslib.lint.stacks import Stack
+from opslib.lint.written import LARGEST, Written
+from opslib.run.workers import each
+from opslib.settings.textfile import read_text
+from opslib.target.base import Target
+
+_AT = re.compile(r"([^:\s]+):(\d+): ")
+
+# Rules of other linters, and those of opslib that say the same of a service, or of a line, and more.
+_SAME_SERVICE = {"CL-0004": {"latest-tag", "database-latest"}, "CL-0007": {"writable-root"}, "CL-0026": {"no-memory-limit"}}
+_SAME_LINE = {"CL-0005": {"published-database"}, "CL-0020": {"literal-password"}, "CL-0021": {"literal-password"}}
+
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What came of one stack. `missing`: why opslib's rules were not asked."""
+
+    stack: Stack
+    written: Written
+    resolved: Resolved | None = None
+    hits: list[Hit] = field(default_factory=list)
+    refused: list[Finding] = field(default_factory=list)
+    missing: OpsError | None = None
+
+    def findings(self) -> Iterator[Finding]:
+        """All of opslib's own, with their files below the project's folder."""
+        own = self.resolved.findings if self.resolved else []
+        for one in (*self.refused, *own, *(hit.finding for hit in self.hits)):
+            yield replace(one, file=f"{self.stack.below}{one.file}") if one.file else one
+
+
+def lint(
+    here: Target, root: Path, stacks: Sequence[Stack], *, today: date | None = None, mending: Mending | None = None
+) -> Report:
+    """Look at the stacks of the project in `root`. `mending` changes their files first, where it can. Raises BadSettings
+    where a compose file is not there, and OpsError as `Mending`."""
+    seen = [_Seen(stack, written_of(stack.files)) for stack in stacks]
+    if mending is not None:
+        _ask_rules(here, seen)
+        if mending([(one.stack, one.hits) for one in seen]):
+            return lint(here, root, stacks, today=today)
+    with staged([(one.stack, one.written) for one in seen], root) as groups:
+        asked = [(group, linters.compose_lint(here, group, root)) for group in groups]
+        _ask_rules(here, seen)
+        dockerfiles = _dockerfiles(seen, root)
+        docker = linters.hadolint(here, root, dockerfiles) if dockerfiles else None
+        others = [_below(linters.read_compose_lint(one, group), group.below) for group, one in asked]
+        others += [linters.read_hadolint(docker)] if docker else []
+    return _report(root, seen, others, dockerfiles, today or date.today())
+
+
+def _ask_rules(here: Target, seen: Sequence[_Seen]) -> None:
+    """Resolve each stack, and ask opslib's rules about it."""
+
+    def ask(one: _Seen) -> None:
+        files, there = one.stack.files, one.stack.there
+        try:
+            found = resolve(here, files, one.written, there)
+            facts = gather(there or here, found.model.project, files.root, running=there is not None)
+            one.resolved = replace(found, model=replace(found.model, facts=facts))
+            one.hits = check(one.resolved.model, running=there is not None)
+        except BadSettings as error:
+            one.refused = [_refused(error, files)]
+        except OpsError as error:
+            one.missing = error
+
+    for error in each(seen, ask):
+        if error is not None:
+            raise error
+
+
+def _refused(error: BadSettings, files: Files) -> Finding:
+    at = _AT.match(error.what)
+    file, line = (at[1], int(at[2])) if at else (files.compose[-1], 0)
+    fix = error.next or "mend it: nothing can be deployed from it"
+    return Finding("compose-refused", "breaks", error.what, fix, file, line)
+
+
+def _dockerfiles(seen: Sequence[_Seen], root: Path) -> list[str]:
+    """The Dockerfiles in the project that its stacks build from."""
+    found: dict[str, None] = {}
+    for one in seen:
+        services = one.resolved.model.config.get("services", {}) if one.resolved else {}
+        for build in (service.get("build") for service in services.values()):
+            if build and "dockerfile_inline" not in build and "://" not in (context := str(build.get("context", ""))):
+                name = str(build.get("dockerfile") or "Dockerfile")
+                path = os.path.relpath(os.path.join(one.stack.files.root, context, name), root)
+                if not path.startswith("..") and os.path.isfile(root / path):
+                    found[path] = None
+    return list(found)
+
+
+def _below(told: Told, below: str) -> Told:
+    return Told([replace(one, file=f"{below}{one.file}") if one.file else one for one in told.findings], told.notes)
+
+
+def _report(
+    root: Path, seen: Sequence[_Seen], others: Sequence[Told], dockerfiles: Sequence[str], today: date
+) -> Report:
+    own = [finding for one in seen for finding in one.findings()]
+    found = [*own, *(one for told in others for one in without_twins(told.findings, own))]
+    notes = [note for one in seen if one.resolved for note in one.resolved.notes]
+    notes += [note for told in others for note in told.notes]
+    files = [f"{one.stack.below}{file}" for one in seen for file in one.written.documents]
+    texts = {file: _text(root, file) for file in (*files, *dockerfiles)}
+    asked = _asked(seen, complete=not any(told.notes for told in others))
+    known = [*(rule.id for rule in RULES), *OWN]
+    result = sort_out(list(dict.fromkeys(found)), texts, known, asked, today)
+    compose = tuple(f"{one.stack.below}{file}" for one in seen for file in one.stack.files.compose)
+    missing = next((one.missing for one in seen if one.missing), None)
+    return Report(compose, ranked(result.counted), result.ignored, list(dict.fromkeys(notes)), missing)
+
+
+def _asked(seen: Sequence[_Seen], *, complete: bool) -> Callable[[str], bool]:
+    """Whether a rule was asked about all stacks; `complete`: other linters have looked at all."""
+    rules = {rule.id: rule for rule in RULES}
+    resolved = all(one.resolved for one in seen)
+    running = all(one.stack.there for one in seen)
+
+    def asked(rule: str) -> bool:
+        return resolved and (running or not rules[rule].running) if rule in rules else complete and resolved
+
+    return asked
+
+
+def _text(root: Path, file: str) -> str:
+    try:
+        return read_text(root / file, file, LARGEST)
+    except (OSError, BadSettings):
+        return ""
+
+
+def without_twins(findings: Iterable[Finding], own: Iterable[Finding]) -> list[Finding]:
+    """Those of another linter that opslib's own rules do not say already."""
+    own = list(own)
+    services = {(one.rule, one.service) for one in own}
+    lines = {(one.rule, one.file, one.line) for one in own}
+    return [
+        one for one in findings
+        if not any((rule, one.service) in services for rule in _SAME_SERVICE.get(one.rule, ()))
+        and not any((rule, one.file, one.line) in lines for rule in _SAME_LINE.get(one.rule, ()))
+    ]  # fmt: skip
