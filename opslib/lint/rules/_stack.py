@@ -31,10 +31,23 @@ def stays(model: Model, name: str) -> bool:
     return name not in model.project.one_shots() and (bool(service.ports) or not _JOB.search(name))
 
 
+_CLIENT = re.compile(
+    r"\b(pg_dump|pg_dumpall|pg_restore|psql|mysqldump|mysql|mariadb|mariadb-dump|mongodump|mongorestore|mongosh?|redis-cli"
+    r"|sleep|tail|cron|crond|curl|wait-for\S*)\b"
+)
+_SERVER = re.compile(
+    r"\b(mysqld|mariadbd|mongod|mongos|redis-server|valkey-server|docker-entrypoint\.sh)\b|^postgres\b"
+)
+
+
 def kind(model: Model, service: Service) -> str:
     """The kind of database that a service is, "" for any other. One that is built here is one where its image keeps
-    data as such a database does: its name alone says little."""
+    data as such a database does: its name alone says little. One that is started with a client, for backups say, is
+    none."""
     found = known.database(service.image)
+    told = command((model.config.get("services") or {}).get(service.name) or {}) if found else ""
+    if service.name in model.project.one_shots() or (_CLIENT.search(told) and not _SERVER.search(told)):
+        return ""
     if found and service.build is not None:
         facts, keeps = model.facts.images.get(service.image), known.keeps(service.image)
         own = {folder for group in keeps.data for folder in group} if keeps else set()

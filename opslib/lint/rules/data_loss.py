@@ -22,7 +22,7 @@ _FILE = re.compile(r"\.(conf|cfg|cnf|ini|toml|ya?ml|json|xml|properties|env|pem|
 
 def _unkept(model: Model, name: str, service: Service) -> Iterator[tuple[str, Where]]:
     """The folders in which a known image would keep data, and nothing does."""
-    if service.build is not None and not kind(model, service):
+    if not kind(model, service) and (service.build is not None or known.database(service.image)):
         return
     for group in data(model, name):
         found = [(folder, where(model, name, folder)) for folder in group]
@@ -91,9 +91,8 @@ def _misplaced(model: Model, name: str, folder: str, found: Where, index: int, m
 
 def _anonymous_volume(model: Model) -> Iterator[Found]:
     for name, service, _ in services(model):
-        if not (database := kind(model, service)):
-            continue
-        for folder, found in _unkept(model, name, service):
+        database = kind(model, service)
+        for folder, found in _unkept(model, name, service) if database and stays(model, name) else ():
             lost = found.how == "layer" or found.how == "anonymous"
             meant = found.index is not None or database != "redis"  # a cache may keep nothing
             if lost and meant and (found.index is not None or _beside(service, folder) is None):
@@ -108,7 +107,8 @@ def _anonymous_volume(model: Model) -> Iterator[Found]:
 def _database_on_tmpfs(model: Model) -> Iterator[Found]:
     for name, service, _ in services(model):
         database = kind(model, service)
-        for folder, found in _unkept(model, name, service) if database and database != "redis" else ():
+        keeps = database not in ("", "redis") and stays(model, name)
+        for folder, found in _unkept(model, name, service) if keeps else ():
             if found.how == "tmpfs":
                 of_list = found.index is not None
                 place = _mounts(model, name, found.index) if of_list else model.place("services", name, "tmpfs")

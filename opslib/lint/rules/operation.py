@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from opslib.compose.project import Service
 from opslib.images.info import split_name
 from opslib.lint.model import Model
 from opslib.lint.rule import REMOVE, Edit, Found, Rule
@@ -69,15 +70,16 @@ def _room(used: int) -> str:
     return f"{size}m" if used else "512m  # what it needs, and as much again"
 
 
-def _floating(service_image: str) -> str:
-    """The tag of an image that says no version, "" for one that does."""
-    tag = split_name(service_image)[1]
-    return tag if "@" not in service_image and tag in _LATEST else ""
+def _floating(model: Model, service: Service) -> str:
+    """The tag of an image that says no version, "" for one that does, or that is built here."""
+    tag = split_name(service.image)[1]
+    here = any(one.build is not None and one.image == service.image for one in model.project.services.values())
+    return tag if "@" not in service.image and tag in _LATEST and not here else ""
 
 
 def _database_latest(model: Model) -> Iterator[Found]:
     for name, service, _ in services(model):
-        if service.build is None and (tag := _floating(service.image)) and kind(model, service):
+        if (tag := _floating(model, service)) and kind(model, service):
             yield Found(
                 f"{name} runs {service.image}: the next pull may bring a major version ({tag}) that does not read "
                 "the data of the old one, and there is no way back",
@@ -88,7 +90,7 @@ def _database_latest(model: Model) -> Iterator[Found]:
 
 def _latest(model: Model) -> Iterator[Found]:
     for name, service, _ in services(model):
-        if service.build is None and (tag := _floating(service.image)) and not kind(model, service):
+        if (tag := _floating(model, service)) and not kind(model, service):
             yield Found(
                 f"{name} runs {service.image}: which version `{tag}` is differs from machine to machine and day to day",
                 f"image: {split_name(service.image)[0]}:VERSION", model.place("services", name, "image"), name,

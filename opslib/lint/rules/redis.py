@@ -21,12 +21,7 @@ _APPENDS = re.compile(r"appendonly[= ]+[\"']?yes")
 
 
 def _used_for(model: Model, redis: str) -> str:
-    """Why a Redis is more than a cache, "" where nothing says so."""
-    told = command(model.config["services"][redis])
-    if _APPENDS.search(told):
-        return "its own command says `appendonly yes`"
-    if "noeviction" in told:
-        return "its own command says `noeviction`"
+    """Who says that a Redis is more than a cache, "" where nobody does."""
     alone = sum(kind(model, service) == "redis" for _, service, _ in services(model)) == 1
     for name, service, entry in services(model):
         if name == redis or not _asks(service, redis, alone=alone):
@@ -38,6 +33,13 @@ def _used_for(model: Model, redis: str) -> str:
             if _QUEUE.search(key.upper()) and here:
                 return f"{key} of {name} leads to it"
     return ""
+
+
+def _meant_to_keep(told: str) -> str:
+    """What in its own command says that its data are worth something."""
+    if _APPENDS.search(told):
+        return "its own command says `appendonly yes`"
+    return "its own command says `noeviction`" if "noeviction" in told else ""
 
 
 def _asks(service: Service, redis: str, *, alone: bool) -> bool:
@@ -54,9 +56,12 @@ def _named(value: str, redis: str) -> bool:
 
 def _not_kept(model: Model) -> Iterator[Found]:
     for name, service, entry in services(model):
-        if kind(model, service) != "redis" or not (why := _used_for(model, name)):
+        if kind(model, service) != "redis":
             continue
         told = command(entry)
+        used = _used_for(model, name)
+        if not (why := used or _meant_to_keep(told)):
+            continue
         for folder in [one for group in data(model, name) for one in group][:1]:
             found = where(model, name, folder)
             if found.how != "kept":
@@ -74,7 +79,7 @@ def _not_kept(model: Model) -> Iterator[Found]:
                 f"{name} is more than a cache ({why}), and saves nothing (`save \"\"`): a restart loses all of it",
                 "add to its command: --appendonly yes", model.place("services", name, "command"), name,
             )  # fmt: skip
-        if evicts := _EVICTS.search(told):
+        if used and (evicts := _EVICTS.search(told)):
             yield Found(
                 f"{name} is more than a cache ({why}), and when its memory is full {evicts[1]} throws away whatever "
                 "it likes, jobs and sessions too",

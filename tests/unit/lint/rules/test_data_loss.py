@@ -83,6 +83,8 @@ def test_a_volume_beside_the_data(tmp_path: Path, image: str, lines: list[str], 
         ("crunchydata/crunchy-postgres:16", ["volumes: ['data:/pgdata']"]),
         ("shop-api", ["volumes: ['data:/srv/data']"]),
         ("shop-redis-worker", ["build: .", "volumes: ['data:/srv/data']"]),
+        ("postgres:15", ["command: sh -c 'while true; do pg_dump -h postgres app; sleep 3600; done'", "volumes: ['./b:/b']"]),
+        ("mongo:7", ["command: [mongosh, --host, other, --eval, 'rs.initiate()']"]),
         ("postgres:15", ["deploy: {replicas: 0}", "volumes: ['data:/wrong']"]),
     ],
 )  # fmt: skip
@@ -140,6 +142,10 @@ def test_a_database_in_memory(tmp_path: Path) -> None:
     )
     assert told(model(tmp_path, driver), "loses data") == [("database-on-tmpfs", "db", 4)]
     assert told(model(tmp_path, service("redis:7", "tmpfs: /data")), "loses data") == [], "a cache may be"
+    for_tests = service("postgres:15", "tmpfs: /var/lib/postgresql/data").replace("  db:", "  db-test:")
+    assert told(model(tmp_path, for_tests), "loses data") == [], "its name says that nobody needs the data"
+    server = service("postgres:15", "command: postgres -c shared_buffers=1GB -c log_destination=tail")
+    assert told(model(tmp_path, server), "loses data") == [("anonymous-volume", "db", 2)]
 
 
 def test_files_that_are_mounted_alone(tmp_path: Path) -> None:
@@ -202,6 +208,7 @@ CELERY = "\n  worker: {image: app, command: 'celery -A app worker', environment:
         ([], "\n  api: {image: app, environment: {SESSION_REDIS: 'redis://db'}}", 1),
         ([], "\n  api: {image: app, environment: {QUEUE_HOST: db}}", 1),
         (["command: redis-server --appendonly yes"], "", 1),
+        (["command: redis-server --appendonly yes --maxmemory-policy allkeys-lru", "volumes: ['data:/data']"], "", 0),
         (["command: redis-server --maxmemory-policy noeviction"], "", 1),
         ([], "\n  queue: {image: 'redis:7', volumes: ['more:/data']}" + CELERY.replace("//db", "//queue"), 0),
         ([], "\n  queue: {image: 'redis:7'}" + CELERY.replace("//db", "//queue"), 1),

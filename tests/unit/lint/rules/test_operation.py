@@ -83,6 +83,8 @@ def test_versions(tmp_path: Path, image: str, rule: str) -> None:
     seen = model(tmp_path, web(image=image))
     assert [name for name in ("database-latest", "latest-tag") for _ in found(seen, name)] == [rule][: bool(rule)]
     assert found(model(tmp_path, web("build: .", image="app:latest")), "latest-tag") == []
+    shared = web("build: .", image="app", more="\n  worker: {image: app, pull_policy: never}\n")
+    assert found(model(tmp_path, shared), "latest-tag") == [], "another service builds it"
 
 
 def test_the_version_key(tmp_path: Path) -> None:

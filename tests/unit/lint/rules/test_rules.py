@@ -80,7 +80,7 @@ MOUNTS = st.fixed_dictionaries(
 WORDS = st.lists(st.sampled_from(["redis-server", "--save", "", "--requirepass", SECRET, "/run/secrets/x", "certbot", "--nginx",
                                   "sh -c 'x", "--dbpath=/x", "$(", "celery"]), max_size=5)  # fmt: skip
 HEALTH = st.fixed_dictionaries({}, optional={
-    "test": st.one_of(WORDS, st.just(["CMD-SHELL", "curl 'x || `"]), st.just(["NONE"]), st.just(["CMD"])),
+    "test": st.one_of(WORDS.map(lambda words: ["CMD", "curl", *words]), st.just(["CMD-SHELL", "curl 'x || `"]), st.just(["NONE"]), st.just(["CMD"])),
     "interval": st.sampled_from(["1s", "5m0s", "", "x", "99999h"]), "retries": st.integers(0, 10**6), "disable": st.booleans(),
     "start_period": st.sampled_from(["0s", "1m30s"]),
 })  # fmt: skip
