@@ -37,7 +37,6 @@ class _Cuts:
 
 def edited(text: str, edits: Sequence[Edit]) -> tuple[str, list[Edit]]:
     """The text with as many of the edits made as can be, and those. Nothing else in it means something else then."""
-    end = "\r\n" if "\r\n" in text else "\n"
     try:
         documents = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
     except (yaml.YAMLError, RecursionError):
@@ -53,7 +52,7 @@ def edited(text: str, edits: Sequence[Edit]) -> tuple[str, list[Edit]]:
         except _NotSafe:
             continue
     changed = text
-    for start, stop, piece in sorted([*cuts.pieces, *_additions(cuts, end)], reverse=True):
+    for start, stop, piece in sorted([*cuts.pieces, *_additions(cuts, text)], reverse=True):
         changed = changed[:start] + piece + changed[stop:]
     if made and not _as_meant(text, changed, made):
         return _one_by_one(text, made) if len(made) > 1 else (text, [])
@@ -88,7 +87,7 @@ def _cut(cuts: _Cuts, root: MappingNode, edit: Edit, text: str, shared: set[int]
         start, stop = node.start_mark.index, node.end_mark.index
         cuts.pieces.append((start, stop, ("" if start < stop else " ") + _flow(edit.value)))
     else:
-        raise _NotSafe
+        cuts.pieces.append(_instead(parent, node, edit.value, text))
 
 
 def _add(cuts: _Cuts, node: Any, path: _Path, value: Any, text: str) -> None:
@@ -139,6 +138,19 @@ def _shared(root: Any) -> set[int]:
     return found
 
 
+def _instead(parent: MappingNode | None, node: Any, value: Any, text: str) -> tuple[int, int, str]:
+    """Another value in place of a block of lines, where there is no comment in it that would be lost."""
+    if parent is None or isinstance(node, ScalarNode):
+        raise _NotSafe
+    key = next(name for name, one in parent.value if one is node)
+    start, stop = text.index(":", key.end_mark.index) + 1, _end(key, node, text)
+    if "#" in text[start:stop]:
+        raise _NotSafe
+    if not isinstance(value, dict | list):
+        return start, stop, f" {_flow(value)}"
+    return start, stop, _lines(value, key.start_mark.column + 2, text)
+
+
 def _without(parent: MappingNode | None, node: Any, text: str) -> tuple[int, int, str]:
     """The lines of an entry of a map, taken away."""
     if parent is None or parent.flow_style or len(parent.value) < 2:
@@ -155,18 +167,17 @@ def _place(node: MappingNode, text: str) -> int:
     """Where a new entry of a map goes: in front of its brace, or behind the line of its last entry."""
     if node.flow_style:
         return len(text[: node.end_mark.index - 1].rstrip())
-    at = text.find("\n", _end(*node.value[-1], text))
+    key, value = node.value[-1]
+    at = text.find("\n", _end(key, value, text))
     return len(text) if at < 0 else at - (text[at - 1] == "\r")
 
 
-def _additions(cuts: _Cuts, end: str) -> Iterable[tuple[int, int, str]]:
+def _additions(cuts: _Cuts, text: str) -> Iterable[tuple[int, int, str]]:
     for node, at, new in cuts.new.values():
         if node.flow_style:
             yield at, at, f", {_flow(new)[1:-1]}" if node.value else _flow(new)[1:-1]
             continue
-        lines = yaml.safe_dump(new, sort_keys=False, width=1_000_000, allow_unicode=True).splitlines()
-        indent = " " * node.value[0][0].start_mark.column
-        yield at, at, "".join(f"{end}{indent}{line}" for line in lines)
+        yield at, at, _lines(new, node.value[0][0].start_mark.column, text)
 
 
 def _end(key: Any, node: Any, text: str) -> int:
@@ -185,6 +196,13 @@ def _end(key: Any, node: Any, text: str) -> int:
             before = key.end_mark.index
         else:
             key, before, node = None, node.start_mark.index, node.value[-1]
+
+
+def _lines(value: Any, column: int, text: str) -> str:
+    """A value in lines of its own below what stands before, indented so far, with the line ends of the text."""
+    end = "\r\n" if "\r\n" in text else "\n"
+    lines = yaml.safe_dump(value, sort_keys=False, width=1_000_000, allow_unicode=True).splitlines()
+    return "".join(f"{end}{' ' * column}{line}" for line in lines)
 
 
 def _flow(value: Any) -> str:

@@ -1,4 +1,5 @@
-"""The linters that others write, for what is not opslib's business: compose-lint for hardening, hadolint for Dockerfiles.
+"""The linters that others write, for what is not opslib's business: compose-lint for hardening, hadolint for
+Dockerfiles.
 
 Both are programs of the extra `lint`. They run beside whatever else is asked; what they print is read as JSON.
 """
@@ -52,17 +53,19 @@ class Asked:
             return None, f"{self.name} is not installed, so its rules were not asked: {INSTALL}"
         out = bytearray()
         try:
-            while got := self.process.read():
-                out += got
-                if len(out) > _MOST:
-                    self.process.kill(f"printed more than {_MOST} bytes")
-        finally:
-            ended = self.here.finish(self.process)
-        try:
+            try:
+                while got := self.process.read():
+                    out += got
+                    if len(out) > _MOST:
+                        self.process.kill(f"printed more than {_MOST} bytes")
+            finally:
+                ended = self.here.finish(self.process)
             return json.loads(out), ""
+        except CommandFailed as error:  # the time limit; behind it stands the whole command
+            said = error.what.partition(": ")[0]
         except (ValueError, RecursionError):
             said = (ended.stderr.strip() or "it printed no JSON").splitlines()[-1]
-            return None, f"{self.name} failed, so its rules were not asked: {said}"
+        return None, f"{self.name} failed, so its rules were not asked: {said}"
 
 
 def start(here: Target, name: str, root: Path, *words: str) -> Asked:
@@ -77,8 +80,8 @@ def start(here: Target, name: str, root: Path, *words: str) -> Asked:
 
 
 def compose_lint(here: Target, group: Group, root: Path) -> Asked:
-    """compose-lint over some stacks; its own settings are those of the project in `root`. It is given no env files: what
-    is in them is other in CI, and the business of env.check."""
+    """compose-lint over some stacks; its own settings are those of the project in `root`. It is given no env files:
+    what is in them is other in CI, and the business of env.check."""
     given = next((path for name in _CONFIGS if (path := root / name).is_file()), None)
     options = (["--config", str(given)] if given else []) + ([] if group.listed else ["--no-env"])
     words = ("check", "--format", "json", "--allow-partial-coverage", *options, "--", *group.files)
@@ -114,7 +117,9 @@ def of_compose_lint(found: Any, folder: Path) -> Told:
         )
         for one in entries if not one.get("suppressed")
     ]  # fmt: skip
-    notes = [f"{COMPOSE_LINT}: {': '.join(str(one[key]) for key in ('file', 'message') if one.get(key))}" for one in errors]
+    notes = [
+        f"{COMPOSE_LINT}: {': '.join(str(one[key]) for key in ('file', 'message') if one.get(key))}" for one in errors
+    ]
     return Told(findings, notes)
 
 
@@ -124,8 +129,8 @@ def of_hadolint(found: Any) -> Told:
         return Told(notes=[f"{HADOLINT}: it printed no findings"])
     findings = [
         Finding(
-            str(one.get("code", "")), "breaks" if one.get("code") == _BROKEN else "hardening", str(one.get("message", "")),
-            "", os.path.normpath(str(one.get("file") or "")), _line(one.get("line")),
+            str(one.get("code", "")), "breaks" if one.get("code") == _BROKEN else "hardening",
+            str(one.get("message", "")), "", os.path.normpath(str(one.get("file") or "")), _line(one.get("line")),
         )
         for one in _maps(found)
     ]  # fmt: skip

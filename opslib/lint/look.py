@@ -1,5 +1,5 @@
-"""`inv lint`: the stacks of a project, judged by opslib's rules on what Docker Compose resolves, and by other linters on
-what is written."""
+"""`inv lint`: the stacks of a project, judged by opslib's rules on what Docker Compose resolves, and by other linters
+on what is written."""
 
 from __future__ import annotations
 
@@ -19,21 +19,24 @@ from opslib.lint.ignores import sort_out
 from opslib.lint.linters import Told
 from opslib.lint.mend import Mending
 from opslib.lint.report import OWN, Report
-from opslib.lint.resolve import Files, Resolved, resolve, written_of
+from opslib.lint.resolve import Files, Resolved, located, resolve, written_of
 from opslib.lint.rules import RULES
-from opslib.lint.staged import staged
 from opslib.lint.stacks import Stack
+from opslib.lint.staged import staged
 from opslib.lint.written import LARGEST, Written
 from opslib.run.workers import each
 from opslib.settings.textfile import read_text
 from opslib.target.base import Target
 
-_AT = re.compile(r"([^:\s]+):(\d+): ")
+_ENTRY = re.compile(r"\bservices?[. ]\"?([\w-]+)(?:\.([\w-]+))?")
 
 # Rules of other linters, and those of opslib that say the same of a service, or of a line, and more.
-_SAME_SERVICE = {"CL-0004": {"latest-tag", "database-latest"}, "CL-0007": {"writable-root"}, "CL-0026": {"no-memory-limit"}}
+_SAME_SERVICE = {
+    "CL-0004": {"latest-tag", "database-latest"},
+    "CL-0007": {"writable-root"},
+    "CL-0026": {"no-memory-limit"},
+}
 _SAME_LINE = {"CL-0005": {"published-database"}, "CL-0020": {"literal-password"}, "CL-0021": {"literal-password"}}
-
 
 
 @dataclass(slots=True)
@@ -57,14 +60,15 @@ class _Seen:
 def lint(
     here: Target, root: Path, stacks: Sequence[Stack], *, today: date | None = None, mending: Mending | None = None
 ) -> Report:
-    """Look at the stacks of the project in `root`. `mending` changes their files first, where it can. Raises BadSettings
-    where a compose file is not there, and OpsError as `Mending`."""
+    """Look at the stacks of the project in `root`. `mending` changes their files first, where it can. Raises
+    BadSettings where a compose file is not there, and OpsError as `Mending`."""
     seen = [_Seen(stack, written_of(stack.files)) for stack in stacks]
     if mending is not None:
         _ask_rules(here, seen)
         if mending([(one.stack, one.hits) for one in seen]):
             return lint(here, root, stacks, today=today)
-    with staged([(one.stack, one.written) for one in seen], root) as groups:
+    sound = [(one.stack, one.written) for one in seen if not one.written.bombs]
+    with staged(sound, root) as groups:
         asked = [(group, linters.compose_lint(here, group, root)) for group in groups]
         _ask_rules(here, seen)
         dockerfiles = _dockerfiles(seen, root)
@@ -79,13 +83,16 @@ def _ask_rules(here: Target, seen: Sequence[_Seen]) -> None:
 
     def ask(one: _Seen) -> None:
         files, there = one.stack.files, one.stack.there
+        if one.written.bombs:
+            one.refused = [_bomb(file) for file in sorted(one.written.bombs)]
+            return
         try:
             found = resolve(here, files, one.written, there)
             facts = gather(there or here, found.model.project, files.root, running=there is not None)
             one.resolved = replace(found, model=replace(found.model, facts=facts))
             one.hits = check(one.resolved.model, running=there is not None)
         except BadSettings as error:
-            one.refused = [_refused(error, files)]
+            one.refused = [_refused(error, files, one.written)]
         except OpsError as error:
             one.missing = error
 
@@ -94,11 +101,18 @@ def _ask_rules(here: Target, seen: Sequence[_Seen]) -> None:
             raise error
 
 
-def _refused(error: BadSettings, files: Files) -> Finding:
-    at = _AT.match(error.what)
-    file, line = (at[1], int(at[2])) if at else (files.compose[-1], 0)
+def _refused(error: BadSettings, files: Files, written: Written) -> Finding:
+    """Compose names no line, but mostly the entry."""
+    file, line, what = located(error.what, files.compose[-1])
+    if not line and (entry := _ENTRY.search(what)):
+        file, line = written.place(("services", *filter(None, entry.groups())), {})
     fix = error.next or "mend it: nothing can be deployed from it"
-    return Finding("compose-refused", "breaks", error.what, fix, file, line)
+    return Finding("compose-refused", "breaks", what, fix, file, line)
+
+
+def _bomb(file: str) -> Finding:
+    what = "its aliases make more than a million values of it: no program was asked to write them out"
+    return Finding("compose-refused", "breaks", what, "write the values themselves where they are used", file)
 
 
 def _dockerfiles(seen: Sequence[_Seen], root: Path) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -36,7 +37,7 @@ class Report:
     missing: OpsError | None = None
     compared: Compared | None = None
 
-    def beside(self, known: Mapping[tuple[str, str, str], int]) -> Report:
+    def beside(self, known: Counter[tuple[str, str, str]]) -> Report:
         """The same without what a baseline has."""
         compared = baseline.compare(self.findings, known)
         return replace(self, findings=compared.new, compared=compared)

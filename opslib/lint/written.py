@@ -20,6 +20,7 @@ from opslib.settings.textfile import read_text
 from opslib.settings.yamlfile import Node
 
 LARGEST = 16 << 20  # bytes of a compose file
+MOST = 1_000_000  # values that its aliases may make of it; programs that write them all out need the memory
 
 _USE = re.compile(r"\$(?:\$|([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(:?[-?+])?)")
 _AS_IT_IS = ("environment", "args")  # where a name without a value is a variable's
@@ -49,11 +50,13 @@ class Variable:
 @dataclass(frozen=True, slots=True)
 class Written:
     """`files` are those that Compose is called with (the last wins), `documents` what is in them and in those that they
-    include and extend, by paths below the project's folder. `unread`: files that cannot be read, and why."""
+    include and extend, by paths below the project's folder. `unread`: files that cannot be read, and why. `bombs`:
+    those whose aliases make more of them than any program should be given."""
 
     files: tuple[str, ...] = ()
     documents: Mapping[str, tuple[Node, ...]] = field(default_factory=dict, repr=False)
     unread: Mapping[str, str] = field(default_factory=dict)
+    bombs: frozenset[str] = frozenset()
 
     def place(self, path: Sequence[str | int], config: Mapping[str, Any]) -> tuple[str, int]:
         """File and line of `find`."""
@@ -167,7 +170,26 @@ def read(root: Path, files: Iterable[str]) -> Written:
         for path in (one for document in documents[file] for one in _elsewhere(document)):
             beside = posixpath.normpath(posixpath.join(posixpath.dirname(file), path))
             todo.append(beside if _is_file(root / beside) else posixpath.normpath(path))
-    return Written(files, documents, unread)
+    bombs = frozenset(file for file, nodes in documents.items() if sum(map(_values_of, nodes)) > MOST)
+    return Written(files, documents, unread, bombs)
+
+
+def _values_of(node: Node) -> int:
+    """How many values a document has, each as often as it is referred to."""
+    counts: dict[int, int] = {}
+
+    def count(one: Node) -> int:
+        if one.is_scalar:
+            return 1
+        if id(one.value) not in counts:
+            entries = one.value.items() if isinstance(one.value, dict) else (("", item) for item in _list(one))
+            counts[id(one.value)] = 1 + sum(merged(below) if key == "<<" else count(below) for key, below in entries)
+        return counts[id(one.value)]
+
+    def merged(one: Node) -> int:
+        return sum(count(each) - 1 for each in _list(one))
+
+    return count(node)  # aliases refer to what stands before them: no deeper than the text
 
 
 def _is_file(path: Path) -> bool:

@@ -17,7 +17,7 @@ from opslib.findings import Finding
 from opslib.lint import baseline
 from opslib.lint.ignores import Ignore
 from opslib.lint.linters import of_compose_lint, of_hadolint
-from opslib.lint.sarif import annotations, prefix_in_repository, sarif
+from opslib.lint.sarif import github, prefix_in_repository, sarif
 
 ONE = Finding("mount-beside-data", "loses data", "db, 100%: gone\nfor good", "volumes:\n  - a:b", "a b/c.yml", 3, "db")
 TWO = Finding("CL-0003", "hardening", "no-new-privileges", "", "c.yml", 0, "web")
@@ -73,12 +73,12 @@ def test_a_baseline_counts_by_rule_file_and_service_not_by_line(tmp_path: Path) 
     path.write_text(baseline.text([ONE, TWO, TWO]))
     known = baseline.read(path, "b.json")
     assert known == Counter({baseline.key(ONE): 1, baseline.key(TWO): 2})
-    moved = Finding(ONE.rule, ONE.cost, "other words", "", ONE.file, 99, ONE.service)
+    moved = Finding(ONE.rule, ONE.cost, "other words", "", "a b/override.yml", 99, ONE.service)
     found = baseline.compare([moved, ONE, BARE], known)
     assert (found.new, found.known, found.gone) == ([ONE, BARE], 1, 2)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 2, "findings": []}', '{"version": 1, "findings": [1]}', "[" * 100_000, '{"version": 1, "findings": [{"rule": [], "file": "", "service": "", "count": 1}]}'])  # fmt: skip
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 2, "findings": []}', '{"version": 1, "findings": [1]}', "[" * 100_000, '{"version": 1, "findings": [{"rule": [], "where": "", "service": "", "count": 1}]}'])  # fmt: skip
 def test_what_is_no_baseline(tmp_path: Path, text: str) -> None:
     (tmp_path / "b.json").write_text(text)
     with pytest.raises(BadSettings, match=r"b\.json"):
@@ -105,7 +105,7 @@ def test_sarif() -> None:
 
 
 def test_annotations_of_github() -> None:
-    assert list(annotations([ONE, TWO, BARE], "x/")) == [
+    assert list(github([ONE, TWO, BARE], "x/")) == [
         "::error file=x/a b/c.yml,line=3,title=mount-beside-data (loses data)::db, 100%25: gone%0Afor good%0Avolumes:%0A  - a:b",
         "::notice file=x/c.yml,line=1,title=CL-0003 (hardening)::no-new-privileges",
         "::error title=variable-unset (breaks)::X",
