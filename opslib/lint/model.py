@@ -25,7 +25,8 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
     """What an image brings: its `VOLUME`s, `USER` ("" is root), health check (the words of its test, () without one),
-    architecture as Docker names it, variables, the programs that are in it (None: not known), bytes unpacked."""
+    architecture as Docker names it, variables, those of the programs in question that are in it (None: not known),
+    bytes unpacked, the engine's own id for it."""
 
     volumes: tuple[str, ...] = ()
     user: str = ""
@@ -34,19 +35,22 @@ class ImageFacts:
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     programs: frozenset[str] | None = None
     size: int = 0
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is known beyond the compose files; all of it may be missing. `images` by the image's name, `running` and
     `memory` (bytes in use now, by service) with --running, `files`: the text of mounted config files that are in the
-    project, by their path below the root. `host_arch`: "" where nobody has asked."""
+    project, by their path below the root. `host_arch`: "" where nobody has asked. `absent`, with --running: paths of
+    the machine that containers mount and that are not there."""
 
     images: Mapping[str, ImageFacts] = field(default_factory=dict)
     running: Stack | None = None
     memory: Mapping[str, int] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict, repr=False)
     host_arch: str = ""
+    absent: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
