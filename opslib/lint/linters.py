@@ -106,13 +106,14 @@ def read_hadolint(asked: Asked) -> Told:
 
 
 def of_compose_lint(found: Any, folder: Path) -> Told:
-    """From its JSON; paths are below `folder`. What it calls high or critical exposes something."""
+    """From its JSON (versions 1 and 2 of its form); paths are below `folder`. What it calls high or critical exposes
+    something."""
     entries = _maps(found.get("findings")) if isinstance(found, dict) else []
     errors = _maps(found.get("errors")) if isinstance(found, dict) else [{"message": "it printed no findings"}]
     findings = [
         Finding(
             str(one.get("rule_id", "")), _COSTS.get(str(one.get("severity")), "hardening"), str(one.get("message", "")),
-            str(one.get("fix") or ""), _path(one.get("file"), folder), _line(one.get("line")),
+            str(one.get("fix") or ""), _path(one.get("source_file") or one.get("file"), folder), _line(one.get("line")),
             str(one.get("service") or ""),
         )
         for one in entries if not one.get("suppressed")

@@ -31,6 +31,7 @@ def test_what_compose_lint_says() -> None:
         "findings": [
             {"file": "c.yml", "line": 3, "rule_id": "CL-0001", "severity": "critical", "service": "web", "message": "socket", "fix": "a proxy", "references": ["x"], "suppressed": False},
             {"file": "/p/sub/d.yml", "line": 4, "rule_id": "CL-0003", "severity": "medium", "service": "web", "message": "m", "fix": None, "suppressed": False},
+            {"file": "c.yml", "source_file": "over.yml", "line": 5, "rule_id": "CL-0003", "severity": "low", "service": "web", "message": "m", "suppressed": False},
             {"file": "c.yml", "line": 3, "rule_id": "CL-0002", "severity": "critical", "service": "web", "message": "m", "suppressed": True},
         ],
         "errors": [{"file": "c.yml", "message": "an include was not found", "kind": "coverage"}],
@@ -39,6 +40,7 @@ def test_what_compose_lint_says() -> None:
     assert told.findings == [
         Finding("CL-0001", "exposes", "socket", "a proxy", "c.yml", 3, "web"),
         Finding("CL-0003", "hardening", "m", "", "sub/d.yml", 4, "web"),
+        Finding("CL-0003", "hardening", "m", "", "over.yml", 5, "web"),
     ]
     assert told.notes == ["compose-lint: c.yml: an include was not found"]
 
