@@ -112,7 +112,7 @@ def of_compose_lint(found: Any, folder: Path) -> Told:
     errors = _maps(found.get("errors")) if isinstance(found, dict) else [{"message": "it printed no findings"}]
     findings = [
         Finding(
-            str(one.get("rule_id", "")), _COSTS.get(str(one.get("severity")), "hardening"), str(one.get("message", "")),
+            str(one.get("rule_id", "")), _COSTS.get(str(one.get("severity")), "hardening"), _whose(one),
             str(one.get("fix") or ""), _path(one.get("source_file") or one.get("file"), folder), _line(one.get("line")),
             str(one.get("service") or ""),
         )
@@ -138,17 +138,16 @@ def of_hadolint(found: Any) -> Told:
     return Told(findings)
 
 
-def page(rule: str) -> str:
-    """Where a rule is explained: a page of opslib's, or the command or name by which its linter's is found."""
-    if rule.startswith("CL-"):
-        return f"compose-lint --explain {rule}"
-    return f"hadolint's wiki, {rule}" if rule.startswith(("DL", "SC")) else f"docs/rules/{rule}.md"
-
-
 def _program(name: str) -> str | None:
     """Beside this Python, as pip puts it there, else on the PATH."""
     beside = Path(sys.executable).with_name(name)
     return str(beside) if os.access(beside, os.X_OK) else shutil.which(name)
+
+
+def _whose(one: dict[str, Any]) -> str:
+    """The message with the service's name, which compose-lint leaves out."""
+    service, message = str(one.get("service") or ""), str(one.get("message", ""))
+    return f"{service}: {message}" if service and service not in message else message
 
 
 def _maps(value: Any) -> list[dict[str, Any]]:

@@ -141,7 +141,7 @@ def _report(
     notes = [note for one in seen if one.resolved for note in one.resolved.notes]
     notes += [note for told in others for note in told.notes]
     files = [f"{one.stack.below}{file}" for one in seen for file in one.written.documents]
-    texts = {file: _text(root, file) for file in (*files, *dockerfiles)}
+    texts = {file: _text(root, file) for file in {*files, *dockerfiles, *(one.file for one in found if one.file)}}
     asked = _asked(seen, complete=not any(told.notes for told in others))
     known = [*(rule.id for rule in RULES), *OWN]
     result = sort_out(list(dict.fromkeys(found)), texts, known, asked, today)

@@ -9,7 +9,7 @@ from typing import Any
 
 from opslib.errors import OpsError
 from opslib.findings import Finding, as_json
-from opslib.lint import baseline, linters
+from opslib.lint import baseline
 from opslib.lint.baseline import Compared
 from opslib.lint.ignores import Ignore
 from opslib.lint.rules import RULES
@@ -53,7 +53,16 @@ class Report:
 
 def told(findings: Iterable[Finding]) -> list[dict[str, Any]]:
     """Findings as they stand in a record, each with the page that explains its rule."""
-    return [{**one, "page": linters.page(one["rule"])} for one in as_json(findings)]
+    return [{**one, "page": page(one["rule"])} for one in as_json(findings)]
+
+
+def page(rule: str) -> str:
+    """Where a rule is explained: a page of opslib's, or how to find that of another linter."""
+    if rule.startswith("CL-"):
+        return f"compose-lint --explain {rule}"
+    if rule.startswith(("DL", "SC")):
+        return f"hadolint's wiki, {rule}"
+    return "docs/lint.md" if rule in OWN else f"docs/rules/{rule}.md"
 
 
 def titles() -> dict[str, str]:

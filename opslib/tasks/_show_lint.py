@@ -45,8 +45,7 @@ def found(*, everything: bool) -> Show:
 
 def _one(ui: Ui, one: Mapping[str, Any]) -> None:
     mark, style = MARKS[one["cost"]]
-    whose = f"{one['service']}: " if one["service"] and one["service"] not in one["what"] else ""
-    ui.say(f"{_place(one)}{whose}{one['what']}  [{one['rule']}, {one['cost']}]", mark=f"{mark} ", mark_style=style)
+    ui.say(f"{_place(one)}{one['what']}  [{one['rule']}, {one['cost']}]", mark=f"{mark} ", mark_style=style)
     for line in one["fix"].splitlines():
         ui.say(f"    {line}", "dim")
 
@@ -55,7 +54,9 @@ def _folded(ui: Ui, rule: str, title: str | None, several: Sequence[Mapping[str,
     mark, style = MARKS["hardening"]
     places = [_place(one).removesuffix(": ") for one in several[:_PLACES]]
     more = f" and {len(several) - _PLACES} more" if len(several) > _PLACES else ""
-    what = several[0]["what"] if len(several) == 1 else title or several[0]["what"]
+    what = several[0]["what"]
+    if len(several) > 1:
+        what = title or what.removeprefix(f"{several[0]['service']}: ")
     ui.say(f"{', '.join(places)}{more}: {what}  [{rule}, hardening]", mark=f"{mark} ", mark_style=style)
 
 

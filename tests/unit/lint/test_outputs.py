@@ -38,9 +38,9 @@ def test_what_compose_lint_says() -> None:
     }  # fmt: skip
     told = of_compose_lint(said, Path("/p"))
     assert told.findings == [
-        Finding("CL-0001", "exposes", "socket", "a proxy", "c.yml", 3, "web"),
-        Finding("CL-0003", "hardening", "m", "", "sub/d.yml", 4, "web"),
-        Finding("CL-0003", "hardening", "m", "", "over.yml", 5, "web"),
+        Finding("CL-0001", "exposes", "web: socket", "a proxy", "c.yml", 3, "web"),
+        Finding("CL-0003", "hardening", "web: m", "", "sub/d.yml", 4, "web"),
+        Finding("CL-0003", "hardening", "web: m", "", "over.yml", 5, "web"),
     ]
     assert told.notes == ["compose-lint: c.yml: an include was not found"]
 
