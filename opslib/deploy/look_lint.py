@@ -9,7 +9,7 @@ from pathlib import Path
 from opslib.compose.project import Project
 from opslib.deploy.render import Config
 from opslib.errors import BadSettings, OpsError
-from opslib.findings import Finding
+from opslib.findings import Cost, Finding
 from opslib.images.info import ImageInfo
 from opslib.lint.check import check
 from opslib.lint.ignores import sort_out
@@ -19,7 +19,7 @@ from opslib.lint.written import read
 from opslib.settings.decode import nearest
 from opslib.settings.textfile import read_text
 
-_COST = "loses data"
+_COST: Cost = "loses data"
 
 
 def known_rules(given: Iterable[str]) -> tuple[str, ...]:

@@ -65,8 +65,6 @@ def in_a_copy(
     return there
 
 
-
-
 def build_here(build: Mapping[str, Any], there: str, here: str) -> dict[str, Any]:
     """A service's `build:` with its folders on this machine."""
     found: dict[str, Any] = moved(dict(build), there, here)

@@ -35,7 +35,7 @@ _ASIDE = {*(f"{ORIGIN}{key}" for key in ("revision", "created", "source", "versi
 class ImageInfo:
     """An image on one engine. `id` is that engine's own; `content` is the same wherever the layers and the settings
     of the image are the same, whatever its labels say of the commit that it was built from. `size` in bytes, unpacked.
-    `listed`: the engine counts it as whole. `healthcheck`: it brings one. `volumes`: the folders that it keeps data in."""
+    `listed`: the engine counts it as whole. `healthcheck`: it brings one. `volumes`: the folders of its data."""
 
     id: str
     diff_ids: tuple[str, ...]

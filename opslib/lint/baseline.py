@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,12 +26,13 @@ class Compared:
 
 
 def key(finding: Finding) -> tuple[str, str, str]:
-    """What a finding is known by: lines move, words have figures in them."""
-    return finding.rule, finding.file, finding.service
+    """What a finding is known by: its rule, where it is, and the service. Lines move, words have figures in them, and
+    what is said of a service moves to the override that names it too: where it is, is the folder then."""
+    return finding.rule, posixpath.dirname(finding.file) if finding.service else finding.file, finding.service
 
 
 def compare(findings: Sequence[Finding], baseline: Counter[tuple[str, str, str]]) -> Compared:
-    """Of as many with the same rule, file and service as the baseline has, none is new."""
+    """Of as many of a kind (`key`) as the baseline has, none is new."""
     left = Counter(baseline)
     new = []
     for one in findings:
@@ -50,8 +52,10 @@ def read(path: Path, shown: str) -> Counter[tuple[str, str, str]] | None:
     try:
         found = json.loads(text)
         if found["version"] != _VERSION:
-            raise BadSettings(f"{shown} is a baseline of another version of opslib", next="remove it, and run this again")
-        return Counter({(one["rule"], one["file"], one["service"]): int(one["count"]) for one in found["findings"]})
+            raise BadSettings(
+                f"{shown} is a baseline of another version of opslib", next="remove it, and run this again"
+            )
+        return Counter({(one["rule"], one["where"], one["service"]): int(one["count"]) for one in found["findings"]})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise BadSettings(f"{shown} is no baseline of inv lint", next="name another file, or remove it") from None
 
@@ -64,7 +68,7 @@ def counted(findings: Iterable[Finding]) -> Counter[tuple[str, str, str]]:
 def text(findings: Iterable[Finding]) -> str:
     """The baseline that has these findings."""
     entries = [
-        {"rule": rule, "file": file, "service": service, "count": count}
-        for (rule, file, service), count in sorted(counted(findings).items())
+        {"rule": rule, "where": where, "service": service, "count": count}
+        for (rule, where, service), count in sorted(counted(findings).items())
     ]
     return json.dumps({"version": _VERSION, "findings": entries}, indent=1) + "\n"

@@ -22,9 +22,7 @@ class Hit:
     edit: Edit | None = None
 
 
-def check(
-    model: Model, rules: Sequence[Rule] = RULES, *, running: bool = False, cost: Cost | None = None
-) -> list[Hit]:
+def check(model: Model, rules: Sequence[Rule] = RULES, *, running: bool = False, cost: Cost | None = None) -> list[Hit]:
     """What the rules say of a stack; those that look at what runs only with `running`, with `cost` only those of it.
     Whatever is a secret is masked."""
     asked = [rule for rule in rules if (running or not rule.running) and (cost is None or rule.cost == cost)]

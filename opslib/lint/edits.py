@@ -15,10 +15,8 @@ from typing import Any
 import yaml
 from yaml import MappingNode, ScalarNode, SequenceNode
 
-from opslib.errors import BadSettings
+from opslib.lint.meaning import as_meant
 from opslib.lint.rule import REMOVE, Edit
-from opslib.settings import yamlfile
-from opslib.settings.yamlfile import Node
 
 _Path = Sequence[str | int]
 
@@ -37,7 +35,6 @@ class _Cuts:
 
 def edited(text: str, edits: Sequence[Edit]) -> tuple[str, list[Edit]]:
     """The text with as many of the edits made as can be, and those. Nothing else in it means something else then."""
-    end = "\r\n" if "\r\n" in text else "\n"
     try:
         documents = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
     except (yaml.YAMLError, RecursionError):
@@ -53,9 +50,9 @@ def edited(text: str, edits: Sequence[Edit]) -> tuple[str, list[Edit]]:
         except _NotSafe:
             continue
     changed = text
-    for start, stop, piece in sorted([*cuts.pieces, *_additions(cuts, end)], reverse=True):
+    for start, stop, piece in sorted([*cuts.pieces, *_additions(cuts, text)], reverse=True):
         changed = changed[:start] + piece + changed[stop:]
-    if made and not _as_meant(text, changed, made):
+    if made and not as_meant(text, changed, made):
         return _one_by_one(text, made) if len(made) > 1 else (text, [])
     return changed, made
 
@@ -88,7 +85,7 @@ def _cut(cuts: _Cuts, root: MappingNode, edit: Edit, text: str, shared: set[int]
         start, stop = node.start_mark.index, node.end_mark.index
         cuts.pieces.append((start, stop, ("" if start < stop else " ") + _flow(edit.value)))
     else:
-        raise _NotSafe
+        cuts.pieces.append(_instead(parent, node, edit.value, text))
 
 
 def _add(cuts: _Cuts, node: Any, path: _Path, value: Any, text: str) -> None:
@@ -139,6 +136,19 @@ def _shared(root: Any) -> set[int]:
     return found
 
 
+def _instead(parent: MappingNode | None, node: Any, value: Any, text: str) -> tuple[int, int, str]:
+    """Another value in place of a block of lines, where there is no comment in it that would be lost."""
+    if parent is None or isinstance(node, ScalarNode):
+        raise _NotSafe
+    key = next(name for name, one in parent.value if one is node)
+    start, stop = text.index(":", key.end_mark.index) + 1, _end(key, node, text)
+    if "#" in text[start:stop]:
+        raise _NotSafe
+    if not isinstance(value, dict | list):
+        return start, stop, f" {_flow(value)}"
+    return start, stop, _lines(value, key.start_mark.column + 2, text)
+
+
 def _without(parent: MappingNode | None, node: Any, text: str) -> tuple[int, int, str]:
     """The lines of an entry of a map, taken away."""
     if parent is None or parent.flow_style or len(parent.value) < 2:
@@ -155,18 +165,17 @@ def _place(node: MappingNode, text: str) -> int:
     """Where a new entry of a map goes: in front of its brace, or behind the line of its last entry."""
     if node.flow_style:
         return len(text[: node.end_mark.index - 1].rstrip())
-    at = text.find("\n", _end(*node.value[-1], text))
+    key, value = node.value[-1]
+    at = text.find("\n", _end(key, value, text))
     return len(text) if at < 0 else at - (text[at - 1] == "\r")
 
 
-def _additions(cuts: _Cuts, end: str) -> Iterable[tuple[int, int, str]]:
+def _additions(cuts: _Cuts, text: str) -> Iterable[tuple[int, int, str]]:
     for node, at, new in cuts.new.values():
         if node.flow_style:
             yield at, at, f", {_flow(new)[1:-1]}" if node.value else _flow(new)[1:-1]
             continue
-        lines = yaml.safe_dump(new, sort_keys=False, width=1_000_000, allow_unicode=True).splitlines()
-        indent = " " * node.value[0][0].start_mark.column
-        yield at, at, "".join(f"{end}{indent}{line}" for line in lines)
+        yield at, at, _lines(new, node.value[0][0].start_mark.column, text)
 
 
 def _end(key: Any, node: Any, text: str) -> int:
@@ -187,58 +196,13 @@ def _end(key: Any, node: Any, text: str) -> int:
             key, before, node = None, node.start_mark.index, node.value[-1]
 
 
+def _lines(value: Any, column: int, text: str) -> str:
+    """A value in lines of its own below what stands before, indented so far, with the line ends of the text."""
+    end = "\r\n" if "\r\n" in text else "\n"
+    lines = yaml.safe_dump(value, sort_keys=False, width=1_000_000, allow_unicode=True).splitlines()
+    return "".join(f"{end}{' ' * column}{line}" for line in lines)
+
+
 def _flow(value: Any) -> str:
     dumped = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1_000_000, allow_unicode=True)
     return re.sub(r"\n(\.\.\.\n)?\Z", "", dumped)
-
-
-def _as_meant(before: str, after: str, edits: Iterable[Edit]) -> bool:
-    """Whether the new text means the old one with these edits, and nothing else."""
-    try:
-        (old,), (new,) = yamlfile.documents(before, "before"), yamlfile.documents(after, "after")
-    except (BadSettings, ValueError):
-        return False
-    wanted, got = _plain(old, {}), _plain(new, {})
-    for edit in edits:
-        if not _set(wanted, edit):
-            return False
-    return _digest(wanted, {}) == _digest(got, {})
-
-
-def _plain(node: Node, seen: dict[int, Any]) -> Any:
-    """Maps and lists as such, scalars with their kind; what is shared stays shared."""
-    if node.is_scalar:
-        return node.value
-    if id(node.value) not in seen:
-        if isinstance(node.value, dict):
-            seen[id(node.value)] = {key: _plain(one, seen) for key, one in node.value.items()}
-        else:
-            assert isinstance(node.value, list)
-            seen[id(node.value)] = [_plain(one, seen) for one in node.value]
-    return seen[id(node.value)]
-
-
-def _set(root: Any, edit: Edit) -> bool:
-    *above, last = edit.path
-    try:
-        for key in above:
-            root = root.setdefault(key, {}) if isinstance(root, dict) else root[key]
-        if edit.value is REMOVE:
-            del root[last]
-        else:
-            root[last] = edit.value
-    except (KeyError, IndexError, TypeError, AttributeError):
-        return False
-    return True
-
-
-def _digest(value: Any, seen: dict[int, int]) -> int:
-    """One number for a tree, however often a piece of it is referred to."""
-    if not isinstance(value, dict | list):
-        return hash((type(value).__name__, value))
-    if id(value) not in seen:
-        parts = sorted((key, _digest(one, seen)) for key, one in value.items()) if isinstance(value, dict) else [
-            _digest(one, seen) for one in value
-        ]  # fmt: skip
-        seen[id(value)] = hash((type(value).__name__, tuple(parts)))
-    return seen[id(value)]

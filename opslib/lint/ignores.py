@@ -6,7 +6,6 @@ an end: what nobody looks at again is not ignored but forgotten.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -80,8 +79,12 @@ def _idle(one: Ignore, unused: Collection[str], known: Collection[str], today: d
         yield Finding("ignore-over", "hardening", f"this comment was to hold until {one.until}, and ignores nothing "
                       "any more", "mend what it is about, or give it a new date", one.file, one.line)  # fmt: skip
         return
+    if not unused:
+        return
+    from difflib import get_close_matches
+
     for rule in sorted(unused):
-        near = difflib.get_close_matches(rule, known, 1) if rule not in known else []
+        near = get_close_matches(rule, known, 1) if rule not in known else []
         fix = f"did you mean {near[0]}?" if near else "remove it, or put it above the line that the finding names"
         yield Finding("ignore-unused", "hardening", f"{rule} finds nothing here (lines {one.first} to {one.last}) that "
                       "this comment would ignore", fix, one.file, one.line)  # fmt: skip

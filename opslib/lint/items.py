@@ -54,8 +54,10 @@ def _same(written: Node, wanted: Any) -> bool:
 
 def _same_map(written: Node, wanted: Mapping[str, Any]) -> bool:
     """Both in the long form: what they are called by is the same."""
-    pairs = [(str(wanted[key]), found.text) for key in ("target", "published", "source", "path")
-             if wanted.get(key) is not None and (found := entry(written, key)) is not None and found.is_scalar]  # fmt: skip
+    pairs = [
+        (str(wanted[key]), found.text) for key in ("target", "published", "source", "path")
+        if wanted.get(key) is not None and (found := entry(written, key)) is not None and found.is_scalar
+    ]  # fmt: skip
     return bool(pairs) and all(
         _like(_opened(text), told) or told.endswith(f"/{posixpath.normpath(text)}") for told, text in pairs
     )

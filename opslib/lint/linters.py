@@ -1,4 +1,5 @@
-"""The linters that others write, for what is not opslib's business: compose-lint for hardening, hadolint for Dockerfiles.
+"""The linters that others write, for what is not opslib's business: compose-lint for hardening, hadolint for
+Dockerfiles.
 
 Both are programs of the extra `lint`. They run beside whatever else is asked; what they print is read as JSON.
 """
@@ -52,17 +53,19 @@ class Asked:
             return None, f"{self.name} is not installed, so its rules were not asked: {INSTALL}"
         out = bytearray()
         try:
-            while got := self.process.read():
-                out += got
-                if len(out) > _MOST:
-                    self.process.kill(f"printed more than {_MOST} bytes")
-        finally:
-            ended = self.here.finish(self.process)
-        try:
+            try:
+                while got := self.process.read():
+                    out += got
+                    if len(out) > _MOST:
+                        self.process.kill(f"printed more than {_MOST} bytes")
+            finally:
+                ended = self.here.finish(self.process)
             return json.loads(out), ""
+        except CommandFailed as error:  # the time limit; behind it stands the whole command
+            said = error.what.partition(": ")[0]
         except (ValueError, RecursionError):
             said = (ended.stderr.strip() or "it printed no JSON").splitlines()[-1]
-            return None, f"{self.name} failed, so its rules were not asked: {said}"
+        return None, f"{self.name} failed, so its rules were not asked: {said}"
 
 
 def start(here: Target, name: str, root: Path, *words: str) -> Asked:
@@ -77,8 +80,8 @@ def start(here: Target, name: str, root: Path, *words: str) -> Asked:
 
 
 def compose_lint(here: Target, group: Group, root: Path) -> Asked:
-    """compose-lint over some stacks; its own settings are those of the project in `root`. It is given no env files: what
-    is in them is other in CI, and the business of env.check."""
+    """compose-lint over some stacks; its own settings are those of the project in `root`. It is given no env files:
+    what is in them is other in CI, and the business of env.check."""
     given = next((path for name in _CONFIGS if (path := root / name).is_file()), None)
     options = (["--config", str(given)] if given else []) + ([] if group.listed else ["--no-env"])
     words = ("check", "--format", "json", "--allow-partial-coverage", *options, "--", *group.files)
@@ -103,18 +106,21 @@ def read_hadolint(asked: Asked) -> Told:
 
 
 def of_compose_lint(found: Any, folder: Path) -> Told:
-    """From its JSON; paths are below `folder`. What it calls high or critical exposes something."""
+    """From its JSON (versions 1 and 2 of its form); paths are below `folder`. What it calls high or critical exposes
+    something."""
     entries = _maps(found.get("findings")) if isinstance(found, dict) else []
     errors = _maps(found.get("errors")) if isinstance(found, dict) else [{"message": "it printed no findings"}]
     findings = [
         Finding(
-            str(one.get("rule_id", "")), _COSTS.get(str(one.get("severity")), "hardening"), str(one.get("message", "")),
-            str(one.get("fix") or ""), _path(one.get("file"), folder), _line(one.get("line")),
+            str(one.get("rule_id", "")), _COSTS.get(str(one.get("severity")), "hardening"), _whose(one),
+            str(one.get("fix") or ""), _path(one.get("source_file") or one.get("file"), folder), _line(one.get("line")),
             str(one.get("service") or ""),
         )
         for one in entries if not one.get("suppressed")
     ]  # fmt: skip
-    notes = [f"{COMPOSE_LINT}: {': '.join(str(one[key]) for key in ('file', 'message') if one.get(key))}" for one in errors]
+    notes = [
+        f"{COMPOSE_LINT}: {': '.join(str(one[key]) for key in ('file', 'message') if one.get(key))}" for one in errors
+    ]
     return Told(findings, notes)
 
 
@@ -124,25 +130,24 @@ def of_hadolint(found: Any) -> Told:
         return Told(notes=[f"{HADOLINT}: it printed no findings"])
     findings = [
         Finding(
-            str(one.get("code", "")), "breaks" if one.get("code") == _BROKEN else "hardening", str(one.get("message", "")),
-            "", os.path.normpath(str(one.get("file") or "")), _line(one.get("line")),
+            str(one.get("code", "")), "breaks" if one.get("code") == _BROKEN else "hardening",
+            str(one.get("message", "")), "", os.path.normpath(str(one.get("file") or "")), _line(one.get("line")),
         )
         for one in _maps(found)
     ]  # fmt: skip
     return Told(findings)
 
 
-def page(rule: str) -> str:
-    """Where a rule is explained: a page of opslib's, or the command or name by which its linter's is found."""
-    if rule.startswith("CL-"):
-        return f"compose-lint --explain {rule}"
-    return f"hadolint's wiki, {rule}" if rule.startswith(("DL", "SC")) else f"docs/rules/{rule}.md"
-
-
 def _program(name: str) -> str | None:
     """Beside this Python, as pip puts it there, else on the PATH."""
     beside = Path(sys.executable).with_name(name)
     return str(beside) if os.access(beside, os.X_OK) else shutil.which(name)
+
+
+def _whose(one: dict[str, Any]) -> str:
+    """The message with the service's name, which compose-lint leaves out."""
+    service, message = str(one.get("service") or ""), str(one.get("message", ""))
+    return f"{service}: {message}" if service and service not in message else message
 
 
 def _maps(value: Any) -> list[dict[str, Any]]:

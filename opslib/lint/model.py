@@ -1,4 +1,4 @@
-"""What the rules of `inv lint` look at: the stack as Docker Compose resolved it, and where a person wrote each entry."""
+"""What the rules of `inv lint` look at: the stack as Docker Compose resolved it, and where each entry is written."""
 
 from __future__ import annotations
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from opslib.errors import OpsError
 from opslib.findings import Finding, as_json
-from opslib.lint import baseline, linters
+from opslib.lint import baseline
 from opslib.lint.baseline import Compared
 from opslib.lint.ignores import Ignore
 from opslib.lint.rules import RULES
@@ -36,7 +37,7 @@ class Report:
     missing: OpsError | None = None
     compared: Compared | None = None
 
-    def beside(self, known: Mapping[tuple[str, str, str], int]) -> Report:
+    def beside(self, known: Counter[tuple[str, str, str]]) -> Report:
         """The same without what a baseline has."""
         compared = baseline.compare(self.findings, known)
         return replace(self, findings=compared.new, compared=compared)
@@ -52,7 +53,16 @@ class Report:
 
 def told(findings: Iterable[Finding]) -> list[dict[str, Any]]:
     """Findings as they stand in a record, each with the page that explains its rule."""
-    return [{**one, "page": linters.page(one["rule"])} for one in as_json(findings)]
+    return [{**one, "page": page(one["rule"])} for one in as_json(findings)]
+
+
+def page(rule: str) -> str:
+    """Where a rule is explained: a page of opslib's, or how to find that of another linter."""
+    if rule.startswith("CL-"):
+        return f"compose-lint --explain {rule}"
+    if rule.startswith(("DL", "SC")):
+        return f"hadolint's wiki, {rule}"
+    return "docs/lint.md" if rule in OWN else f"docs/rules/{rule}.md"
 
 
 def titles() -> dict[str, str]:

@@ -1,13 +1,14 @@
 """The model of a stack: Docker Compose on this machine resolves the files, also where what they need is not all here.
 
-A linter runs where there are no secrets: in CI, on a laptop. Where there is no env file its example takes its place, and
-stand-ins that of variables that nobody has given a value; env files of services that are not here are left out.
+A linter runs where there are no secrets: in CI, on a laptop. Where there is no env file its example takes its place,
+and stand-ins that of variables that nobody has given a value; env files of services that are not here are left out.
 """
 
 from __future__ import annotations
 
 import os
 import posixpath
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from opslib.settings.textfile import read_text
 from opslib.target.base import Target
 from opslib.target.transfer import read_file
 
+_AT = re.compile(r"([^:\s]+):(\d+): ")
 _STAND_IN = 10001  # a number is a port, a tag, a size, a path and a word; each variable has another one
 
 
@@ -116,7 +118,9 @@ def written_of(files: Files) -> Written:
     written = read(files.root, files.compose)
     for file in written.files:
         if not (files.root / file).is_file():
-            raise BadSettings(f"there is no compose file {file} in {files.root}", next="see `compose:` in the host file")
+            raise BadSettings(
+                f"there is no compose file {file} in {files.root}", next="see `compose:` in the host file"
+            )
     return written
 
 
@@ -126,7 +130,7 @@ def _ask(
     try:
         return ask(here, name, compose, env, root=str(files.root))
     except BadSettings as error:
-        if why := next(iter(written.unread.values()), ""):  # it names file and line
+        if why := next(iter(written.unread.values()), ""):  # of our own reader: it names file and line
             raise BadSettings(why, host=here.host.name, left="everything") from None
         error.what = error.what.replace(f"{stage}/", "").replace(f"{files.root}/", "")
         error.message = error.text()
@@ -167,15 +171,24 @@ _Dumper.add_representer(_InPlace, lambda dumper, value: dumper.represent_sequenc
 
 
 def _put(path: Path, text: str) -> Path:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8", errors="surrogateescape") as file:
+    with open(
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8", errors="surrogateescape"
+    ) as file:
         file.write(text)
     return path
 
 
 def _unread(written: Written) -> Iterator[Finding]:
-    for file, why in written.unread.items():
-        yield Finding("compose-unread", "hardening", f"{why}: Docker Compose takes it all the same, but what is found in "
-                      "it has no line", f"write {file} so that other programs can read it", file)  # fmt: skip
+    for named, why in written.unread.items():
+        file, line, what = located(why, named)
+        yield Finding("compose-unread", "hardening", f"{what}: Docker Compose takes it all the same, but what is found "
+                      "in it has no line", f"write {file} so that other programs can read it", file, line)  # fmt: skip
+
+
+def located(text: str, file: str) -> tuple[str, int, str]:
+    """The file and line that an error begins with, and its words; `file` and 0 where it names none."""
+    found = _AT.match(text)
+    return (found[1], int(found[2]), text[found.end() :]) if found else (file, 0, text)
 
 
 def _unset(answer: Answer, written: Written, own: str) -> Iterator[Finding]:

@@ -74,7 +74,7 @@ def _result(one: Finding, number: int, prefix: str, seen: Counter[tuple[str, str
     return result
 
 
-def annotations(findings: Sequence[Finding], prefix: str = "") -> Iterator[str]:
+def github(findings: Sequence[Finding], prefix: str = "") -> Iterator[str]:
     """A line for each finding that GitHub's runner makes an annotation of."""
     for one in findings:
         place = f" file={_property(prefix + one.file)},line={max(one.line, 1)},title=" if one.file else " title="

@@ -16,9 +16,6 @@ from opslib.lint.written import Written
 from opslib.settings.load import COMPOSE_FILES, COMPOSE_OVERRIDES
 
 
-
-
-
 @dataclass(frozen=True, slots=True)
 class Group:
     """Compose files to be linted in `folder`, each of them a stack with what is merged into it; `below` is what their

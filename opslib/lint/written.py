@@ -15,11 +15,13 @@ from typing import Any
 
 from opslib.errors import BadSettings
 from opslib.lint.items import entry, item
+from opslib.lint.nodes import items, scalars, size, text, values
 from opslib.settings import yamlfile
 from opslib.settings.textfile import read_text
 from opslib.settings.yamlfile import Node
 
 LARGEST = 16 << 20  # bytes of a compose file
+MOST = 1_000_000  # values that its aliases may make of it; programs that write them all out need the memory
 
 _USE = re.compile(r"\$(?:\$|([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(:?[-?+])?)")
 _AS_IT_IS = ("environment", "args")  # where a name without a value is a variable's
@@ -49,11 +51,13 @@ class Variable:
 @dataclass(frozen=True, slots=True)
 class Written:
     """`files` are those that Compose is called with (the last wins), `documents` what is in them and in those that they
-    include and extend, by paths below the project's folder. `unread`: files that cannot be read, and why."""
+    include and extend, by paths below the project's folder. `unread`: files that cannot be read, and why. `bombs`:
+    those whose aliases make more of them than any program should be given."""
 
     files: tuple[str, ...] = ()
     documents: Mapping[str, tuple[Node, ...]] = field(default_factory=dict, repr=False)
     unread: Mapping[str, str] = field(default_factory=dict)
+    bombs: frozenset[str] = frozenset()
 
     def place(self, path: Sequence[str | int], config: Mapping[str, Any]) -> tuple[str, int]:
         """File and line of `find`."""
@@ -81,9 +85,9 @@ class Written:
         """The env files that a service must have, each with the folder of the compose file that names it."""
         found = []
         for layer in self.layers("services", service, "env_file"):
-            for one in _list(layer):
-                path = one.text if one.is_scalar else _text(entry(one, "path"))
-                needed = one.is_scalar or _text(entry(one, "required")).lower() != "false"
+            for one in items(layer):
+                path = one.text if one.is_scalar else text(entry(one, "path"))
+                needed = one.is_scalar or text(entry(one, "required")).lower() != "false"
                 if path and needed:
                     found.append((posixpath.dirname(_file(one)), path))
         return found
@@ -106,7 +110,7 @@ class Written:
         spot = self.find(path, config)
         if spot.node is None or not (spot.exact or spot.node.is_scalar):
             return frozenset()
-        matches = (match for one in _scalars(spot.node) for match in _USE.finditer(one.text))
+        matches = (match for one in scalars(spot.node) for match in _USE.finditer(one.text))
         found = {name for match in matches if (name := match[1] or match[2])}
         if len(path) > 1 and path[-2] in _AS_IT_IS and (spot.node.value is None or spot.node.text == path[-1]):
             found.add(str(path[-1]))
@@ -115,7 +119,7 @@ class Written:
     def variables(self) -> Iterator[Variable]:
         """All uses of variables, file by file."""
         for documents in self.documents.values():
-            for node in (one for document in documents for one in _scalars(document)):
+            for node in (one for document in documents for one in scalars(document)):
                 for match in _USE.finditer(node.text):
                     if name := match[1] or match[2]:
                         yield Variable(name, match[3] or "", _file(node), _line(node))
@@ -132,8 +136,8 @@ class Written:
         """What a service extends, and what that extends."""
         seen = set()
         while (how := entry(service, "extends")) is not None:
-            file, name = _file(service), how.text if how.is_scalar else _text(entry(how, "service"))
-            if named := _text(entry(how, "file")):
+            file, name = _file(service), how.text if how.is_scalar else text(entry(how, "service"))
+            if named := text(entry(how, "file")):
                 file = self._named(file, named)
             services = (entry(document, "services") for document in reversed(self.documents.get(file, ())))
             found = next((one for one in (entry(services_, name) for services_ in services) if one is not None), None)
@@ -167,7 +171,8 @@ def read(root: Path, files: Iterable[str]) -> Written:
         for path in (one for document in documents[file] for one in _elsewhere(document)):
             beside = posixpath.normpath(posixpath.join(posixpath.dirname(file), path))
             todo.append(beside if _is_file(root / beside) else posixpath.normpath(path))
-    return Written(files, documents, unread)
+    bombs = frozenset(file for file, nodes in documents.items() if sum(map(size, nodes)) > MOST)
+    return Written(files, documents, unread, bombs)
 
 
 def _is_file(path: Path) -> bool:
@@ -179,14 +184,14 @@ def _is_file(path: Path) -> bool:
 
 def _elsewhere(document: Node) -> Iterator[str]:
     yield from _included(document)
-    for service in _values(entry(document, "services")):
-        if path := _text(entry(entry(service, "extends"), "file")):
+    for service in values(entry(document, "services")):
+        if path := text(entry(entry(service, "extends"), "file")):
             yield from _plain([path])
 
 
 def _included(document: Node) -> Iterator[str]:
-    for one in _list(entry(document, "include")):
-        paths = _list(one) if one.is_scalar else _list(entry(one, "path"))
+    for one in items(entry(document, "include")):
+        paths = items(one) if one.is_scalar else items(entry(one, "path"))
         yield from _plain(path.text for path in paths)
 
 
@@ -210,19 +215,6 @@ def _below(layers: Sequence[Node], key: str | int, wanted: Any) -> list[Node]:
     return found
 
 
-def _scalars(node: Node) -> Iterator[Node]:
-    """All scalars in it, each once however often it is referred to."""
-    seen: set[int] = set()
-    todo = [node]
-    while todo:
-        one = todo.pop()
-        if one.is_scalar:
-            yield one
-        elif id(one.value) not in seen:
-            seen.add(id(one.value))
-            todo += one.value.values() if isinstance(one.value, dict) else _list(one)
-
-
 def _spot(node: Node, *, exact: bool) -> Spot:
     return Spot(_file(node), _line(node), exact, node)
 
@@ -233,15 +225,3 @@ def _file(node: Node) -> str:
 
 def _line(node: Node) -> int:
     return int(node.key_place.rpartition(":")[2])
-
-
-def _text(node: Node | None) -> str:
-    return node.text if node is not None and node.is_scalar else ""
-
-
-def _list(node: Node | None) -> list[Node]:
-    return [] if node is None else node.value if isinstance(node.value, list) else [node]
-
-
-def _values(node: Node | None) -> list[Node]:
-    return list(node.value.values()) if node is not None and isinstance(node.value, dict) else []

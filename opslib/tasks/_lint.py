@@ -11,7 +11,7 @@ from opslib.findings import COSTS, Cost, at_least
 from opslib.lint import baseline
 from opslib.lint.check import FAILS
 from opslib.lint.report import Report, titles, together
-from opslib.lint.sarif import annotations, prefix_in_repository, sarif
+from opslib.lint.sarif import github, prefix_in_repository, sarif
 from opslib.run.record import HostRecord, Record, failed
 from opslib.target.transfer import put_bytes
 
@@ -48,7 +48,11 @@ def known_before(call: Call, wanted: Outputs) -> Counter[tuple[str, str, str]] |
 
 
 def finish(
-    call: Call, record: Record, reports: Mapping[str, Report], wanted: Outputs, known: Counter[tuple[str, str, str]] | None
+    call: Call,
+    record: Record,
+    reports: Mapping[str, Report],
+    wanted: Outputs,
+    known: Counter[tuple[str, str, str]] | None,
 ) -> Record:
     """Judge each host's findings, and write what is to be written. Raises OpsError where a file cannot be written."""
     if wanted.baseline and known is None and reports:
@@ -64,7 +68,7 @@ def finish(
         )  # fmt: skip
         put_bytes(call.this_machine(), text.encode("utf-8", "replace"), str(call.root / wanted.sarif), mode=0o644)
     if wanted.github:
-        for line in annotations(everything.findings, prefix_in_repository(call.root)):
+        for line in github(everything.findings, prefix_in_repository(call.root)):
             print(line, flush=True)
     return record
 
@@ -89,4 +93,4 @@ def _judge(entry: HostRecord, report: Report, fail_on: Cost) -> None:
     elif bad and entry.ok:
         more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
         place = f"{bad[0].place}: " if bad[0].place else ""
-        failed(entry, Unhealthy(f"{place}{bad[0].what}{more}", next=bad[0].fix.split("\n")[0] or None))
+        failed(entry, Unhealthy(f"{place}{bad[0].what}{more}", next=bad[0].fix if "\n" not in bad[0].fix else None))

@@ -19,6 +19,8 @@ _PLACES = 3  # that are named where many findings are one line
 def found(*, everything: bool) -> Show:
     """The findings, the worst first; hardening in one line a rule, unless all of it is wanted."""
 
+    from opslib.lint.report import titles
+
     def show(ui: Ui, host: HostRecord) -> Mapping[str, str]:
         result = host.result
         if "findings" not in result:
@@ -32,7 +34,7 @@ def found(*, everything: bool) -> Show:
         for one in findings[len(one_by_one) :]:
             folded.setdefault(one["rule"], []).append(one)
         for rule, several in folded.items():
-            _folded(ui, rule, several)
+            _folded(ui, rule, titles().get(rule), several)
         for note in result["notes"]:
             ui.say(note, "dim", mark="  ")
         _ending(ui, result, bool(folded))
@@ -48,14 +50,14 @@ def _one(ui: Ui, one: Mapping[str, Any]) -> None:
         ui.say(f"    {line}", "dim")
 
 
-def _folded(ui: Ui, rule: str, several: Sequence[Mapping[str, Any]]) -> None:
-    if len(several) == 1:
-        _one(ui, several[0])
-        return
+def _folded(ui: Ui, rule: str, title: str | None, several: Sequence[Mapping[str, Any]]) -> None:
     mark, style = MARKS["hardening"]
     places = [_place(one).removesuffix(": ") for one in several[:_PLACES]]
     more = f" and {len(several) - _PLACES} more" if len(several) > _PLACES else ""
-    ui.say(f"{', '.join(places)}{more}: {several[0]['what']}  [{rule}]", mark=f"{mark} ", mark_style=style)
+    what = several[0]["what"]
+    if len(several) > 1:
+        what = title or what.removeprefix(f"{several[0]['service']}: ")
+    ui.say(f"{', '.join(places)}{more}: {what}  [{rule}, hardening]", mark=f"{mark} ", mark_style=style)
 
 
 def _place(one: Mapping[str, Any]) -> str:
@@ -76,7 +78,11 @@ def _ending(ui: Ui, result: Mapping[str, Any], folded: bool) -> None:
     aside = [f"{len(result['ignored'])} ignored by comments"] if result["ignored"] else []
     if (compared := result["baseline"]) is not None:
         aside += [f"{compared['known']} in the baseline"] if compared["known"] else []
-        aside += [f"{compared['gone']} of the baseline are no more: remove it, and run this again"] if compared["gone"] else []
+        aside += (
+            [f"{compared['gone']} of the baseline are no more: remove it, and run this again"]
+            if compared["gone"]
+            else []
+        )
     aside += ["--all shows each"] if folded else []
     said = ", ".join(words) if words else f"{', '.join(result['files'])}: nothing to say"
     mark, style = ("  ", "") if words else ("✓ ", "green")

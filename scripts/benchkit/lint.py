@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from .measure import BenchError, Row, call, rounds, say, seconds, timed
@@ -42,24 +43,25 @@ def measured(place: Place, runs: int) -> list[Row]:
 
 
 def _row(folder: Path, what: str, files: list[str], words: list[str], runs: int, aim: str) -> Row:
+    alone = [BIN / "compose-lint", "check", "--format", "json", "--no-env", "--fail-on", "low", "--", *files]
     things = {
         "opslib": _ends(3, BIN / "python", "-c", INV, "lint", "--fail-on", "hardening", *words, cwd=folder),
-        "compose-lint": _ends(1, BIN / "compose-lint", "check", "--format", "json", "--no-env", "--fail-on", "low", "--", *files, cwd=folder),
+        "compose-lint": _ends(1, *alone, cwd=folder),
         "config": timed("docker", "compose", "-f", files[0], "config", "--format", "json", cwd=folder),
-    }  # fmt: skip
+    }
     say(what)
     rounds(1, things)  # whatever has no bytecode yet is compiled
     found = rounds(max(runs, PAIRS), things)
     more = found.median("opslib") - found.median("compose-lint")
     return Row(
         what, seconds(found.median("opslib")),
-        f"compose-lint alone: {seconds(found.median('compose-lint'))} (opslib {'+' if more > 0 else '−'}"
+        f"compose-lint alone: {seconds(found.median('compose-lint'))} (opslib {'+' if more > 0 else '-'}"
         f"{seconds(abs(more))}); `docker compose config` of one file: {seconds(found.median('config'))}",
         aim, found.ratios("opslib", "compose-lint"), max(runs, PAIRS),
     )  # fmt: skip
 
 
-def _ends(code: int, *argv: str | Path, cwd: Path):  # type: ignore[no-untyped-def]
+def _ends(code: int, *argv: str | Path, cwd: Path) -> Callable[[], float]:
     """A thing for `rounds` that ends with this code: something is found in each of them."""
     script = '"$@" >/dev/null; c=$?; [ "$c" = "$0" ] || { echo "ended with $c" >&2; exit 1; }'
     return timed("bash", "-c", script, str(code), *argv, cwd=cwd)

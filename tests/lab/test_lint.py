@@ -84,7 +84,10 @@ def test_everything_of_a_stack_is_found_where_a_person_edits_it(project: Project
     assert shown.code == 3
     assert "compose.yml:7: " in shown.out
     assert "hunter2" not in done.out + done.err + shown.out + shown.err + (project.root / "out.sarif").read_text()
-    levels = {one["ruleId"]: one["level"] for one in json.loads((project.root / "out.sarif").read_text())["runs"][0]["results"]}
+    levels = {
+        one["ruleId"]: one["level"]
+        for one in json.loads((project.root / "out.sarif").read_text())["runs"][0]["results"]
+    }
     assert (levels["mount-beside-data"], levels["CL-0002"]) == ("error", "warning")
 
 
@@ -107,7 +110,7 @@ def test_files_that_compose_refuses_are_a_finding(project: Project) -> None:
     project.write("sub/compose.yml", "services:\n  a: [\n")
     done = project.inv("lint", "--file", "compose.yml,sub/compose.yml", "--json")
     assert done.code == 3
-    assert sorted(rules(done)["compose-refused"]) == ["compose.yml:0", "sub/compose.yml:3"]
+    assert sorted(rules(done)["compose-refused"]) == ["compose.yml:4", "sub/compose.yml:2"]
 
 
 def test_files_of_other_names_are_merged_for_the_linters_too(project: Project) -> None:
@@ -136,7 +139,9 @@ def test_safe_changes_keep_the_text(project: Project) -> None:
 
 
 def test_a_deploy_of_what_loses_data_is_refused_until_it_is_meant(project: Project) -> None:
-    compose = "services:\n  db:\n    image: mongo:7\n    volumes: [data:/data]\n    restart: always\nvolumes: {data: }\n"
+    compose = (
+        "services:\n  db:\n    image: mongo:7\n    volumes: [data:/data]\n    restart: always\nvolumes: {data: }\n"
+    )
     project.write("compose.yml", compose)
     (project.root / "compose.override.yml").unlink()
     refused = project.inv("deploy", "--plan")

@@ -31,12 +31,16 @@ def model(tmp_path: Path) -> Model:
 
 def _tells(model: Model) -> Iterator[Found]:
     place = model.place("services", "db", "image")
-    yield Found("hunter22 is known", "write hunter22 elsewhere", place, "db", Edit("c.yml", ("services", "db", "init"), True))
+    yield Found(
+        "hunter22 is known", "write hunter22 elsewhere", place, "db", Edit("c.yml", ("services", "db", "init"), True)
+    )
 
 
 RULES = (
     Rule("tells", "loses data", "it tells", _tells),
-    Rule("runs", "breaks", "it runs", lambda model: iter([Found("x", "", model.place("services", "db"))]), running=True),
+    Rule(
+        "runs", "breaks", "it runs", lambda model: iter([Found("x", "", model.place("services", "db"))]), running=True
+    ),
 )
 
 

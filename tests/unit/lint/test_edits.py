@@ -32,6 +32,8 @@ services:
       image:   x
       restart: "no"
       logging: *log
+      depends_on:
+      - db
       command: |
         a
         # not a comment
@@ -68,6 +70,10 @@ CASES = {
     "a value is replaced": (edit("services", "web", "restart", value="always"), '"no"', "always"),
     "an item of a list too": (edit("services", "db", "environment", 0, value="A=2"), "- A=1", "- A=2"),
     "an entry is taken away with its line": (edit("version", value=REMOVE), 'version: "3.8"   # an old habit\n', ""),
+    "a list becomes a map": (
+        edit("services", "web", "depends_on", value={"db": {"condition": "service_healthy"}}),
+        "      depends_on:\n      - db\n", "      depends_on:\n        db:\n          condition: service_healthy\n",
+    ),
     "a whole new part": (edit("volumes", "data", value=None), "      replicas: 2\n", "      replicas: 2\nvolumes:\n  data: null\n"),
 }  # fmt: skip
 
@@ -99,7 +105,7 @@ def test_several_at_once() -> None:
         edit("services", "db", "environment", "C", value="3"),  # a list has no keys
         edit("services", "db", "environment", 7, value="3"),
         edit("services", "web", "command", value="x"),  # of several lines
-        edit("services", "db", "environment", value={"A": "1"}),  # a block
+        edit("services", "db", "environment", value={"A": "1"}),  # a comment in it
         edit("services", "never", value=REMOVE),
         edit("services", "tiny", "image", value=REMOVE),
     ],
@@ -138,7 +144,9 @@ VALUES = st.recursive(
 @given(
     VALUES, st.booleans(), st.lists(st.tuples(st.lists(st.sampled_from(["a", "b", "c", 0]), min_size=1, max_size=3), VALUES | st.just(REMOVE)), max_size=3)
 )  # fmt: skip
-def test_whatever_is_changed_means_what_was_meant(data: Any, flow: bool, wanted: list[tuple[list[str | int], Any]]) -> None:
+def test_whatever_is_changed_means_what_was_meant(
+    data: Any, flow: bool, wanted: list[tuple[list[str | int], Any]]
+) -> None:
     text = yaml.safe_dump({"top": data, "b": 1}, default_flow_style=flow)
     changed, made = edited(text, [edit("top", *path, value=value) for path, value in wanted])
     expected = yaml.safe_load(text)

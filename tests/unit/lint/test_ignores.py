@@ -35,7 +35,14 @@ def sorted_(findings: list[Finding], text: str = TEXT, asked: bool = True) -> tu
 
 
 def test_a_comment_holds_for_the_entry_that_it_stands_above_and_all_in_it() -> None:
-    found = [at("no-limit", 3), at("CL-0003", 7), at("open", 7), at("no-limit", 8), at("other", 3), at("no-limit", 3, "d.yml")]
+    found = [
+        at("no-limit", 3),
+        at("CL-0003", 7),
+        at("open", 7),
+        at("no-limit", 8),
+        at("other", 3),
+        at("no-limit", 3, "d.yml"),
+    ]
     assert sorted_(found) == (["no-limit:8", "other:3", "no-limit:3"], ["no-limit:3", "CL-0003:7", "open:7"])
 
 

@@ -17,7 +17,7 @@ from opslib.findings import Finding
 from opslib.lint import baseline
 from opslib.lint.ignores import Ignore
 from opslib.lint.linters import of_compose_lint, of_hadolint
-from opslib.lint.sarif import annotations, prefix_in_repository, sarif
+from opslib.lint.sarif import github, prefix_in_repository, sarif
 
 ONE = Finding("mount-beside-data", "loses data", "db, 100%: gone\nfor good", "volumes:\n  - a:b", "a b/c.yml", 3, "db")
 TWO = Finding("CL-0003", "hardening", "no-new-privileges", "", "c.yml", 0, "web")
@@ -31,14 +31,16 @@ def test_what_compose_lint_says() -> None:
         "findings": [
             {"file": "c.yml", "line": 3, "rule_id": "CL-0001", "severity": "critical", "service": "web", "message": "socket", "fix": "a proxy", "references": ["x"], "suppressed": False},
             {"file": "/p/sub/d.yml", "line": 4, "rule_id": "CL-0003", "severity": "medium", "service": "web", "message": "m", "fix": None, "suppressed": False},
+            {"file": "c.yml", "source_file": "over.yml", "line": 5, "rule_id": "CL-0003", "severity": "low", "service": "web", "message": "m", "suppressed": False},
             {"file": "c.yml", "line": 3, "rule_id": "CL-0002", "severity": "critical", "service": "web", "message": "m", "suppressed": True},
         ],
         "errors": [{"file": "c.yml", "message": "an include was not found", "kind": "coverage"}],
     }  # fmt: skip
     told = of_compose_lint(said, Path("/p"))
     assert told.findings == [
-        Finding("CL-0001", "exposes", "socket", "a proxy", "c.yml", 3, "web"),
-        Finding("CL-0003", "hardening", "m", "", "sub/d.yml", 4, "web"),
+        Finding("CL-0001", "exposes", "web: socket", "a proxy", "c.yml", 3, "web"),
+        Finding("CL-0003", "hardening", "web: m", "", "sub/d.yml", 4, "web"),
+        Finding("CL-0003", "hardening", "web: m", "", "over.yml", 5, "web"),
     ]
     assert told.notes == ["compose-lint: c.yml: an include was not found"]
 
@@ -73,12 +75,12 @@ def test_a_baseline_counts_by_rule_file_and_service_not_by_line(tmp_path: Path) 
     path.write_text(baseline.text([ONE, TWO, TWO]))
     known = baseline.read(path, "b.json")
     assert known == Counter({baseline.key(ONE): 1, baseline.key(TWO): 2})
-    moved = Finding(ONE.rule, ONE.cost, "other words", "", ONE.file, 99, ONE.service)
+    moved = Finding(ONE.rule, ONE.cost, "other words", "", "a b/override.yml", 99, ONE.service)
     found = baseline.compare([moved, ONE, BARE], known)
     assert (found.new, found.known, found.gone) == ([ONE, BARE], 1, 2)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 2, "findings": []}', '{"version": 1, "findings": [1]}', "[" * 100_000, '{"version": 1, "findings": [{"rule": [], "file": "", "service": "", "count": 1}]}'])  # fmt: skip
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 2, "findings": []}', '{"version": 1, "findings": [1]}', "[" * 100_000, '{"version": 1, "findings": [{"rule": [], "where": "", "service": "", "count": 1}]}'])  # fmt: skip
 def test_what_is_no_baseline(tmp_path: Path, text: str) -> None:
     (tmp_path / "b.json").write_text(text)
     with pytest.raises(BadSettings, match=r"b\.json"):
@@ -105,7 +107,7 @@ def test_sarif() -> None:
 
 
 def test_annotations_of_github() -> None:
-    assert list(annotations([ONE, TWO, BARE], "x/")) == [
+    assert list(github([ONE, TWO, BARE], "x/")) == [
         "::error file=x/a b/c.yml,line=3,title=mount-beside-data (loses data)::db, 100%25: gone%0Afor good%0Avolumes:%0A  - a:b",
         "::notice file=x/c.yml,line=1,title=CL-0003 (hardening)::no-new-privileges",
         "::error title=variable-unset (breaks)::X",

@@ -92,7 +92,10 @@ CONFIG: dict[str, Any] = {
             "environment": {"POSTGRES_PASSWORD": "x", "POSTGRES_USER": "app", "TOKEN": "y", "TZ": "UTC"},
             "command": ["postgres", "-c", "max_connections=100"],
         },
-        "web": {"build": {"context": "/p", "dockerfile": "Dockerfile"}, "environment": {"URL": "http://x:80", "FROM_FILE": "1"}},
+        "web": {
+            "build": {"context": "/p", "dockerfile": "Dockerfile"},
+            "environment": {"URL": "http://x:80", "FROM_FILE": "1"},
+        },
     }
 }
 
@@ -185,7 +188,9 @@ def test_services_env_files_and_variables(written: Written) -> None:
 
 def test_included_files_count_less_than_what_includes_them(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
-    (tmp_path / "compose.yml").write_text("include: [sub/one.yml, {path: [sub/two.yml]}]\nservices: {web: {image: a}}\n")
+    (tmp_path / "compose.yml").write_text(
+        "include: [sub/one.yml, {path: [sub/two.yml]}]\nservices: {web: {image: a}}\n"
+    )
     (tmp_path / "sub/one.yml").write_text("services:\n  db:\n    image: b\n")
     (tmp_path / "sub/two.yml").write_text("services:\n  web:\n    image: c\n    user: d\n")
     written = read(tmp_path, ["compose.yml"])
@@ -219,6 +224,7 @@ def test_bombs_and_circles_take_no_time(tmp_path: Path, name: str) -> None:
     began = time.monotonic()
     written = read(tmp_path, ["compose.yml"])
     assert not written.unread
+    assert bool(written.bombs) == (name in ("aliases", "merges"))
     written.place(("services", "x", "never"), {})
     written.uses(("services", "x"), {})
     list(written.variables())
@@ -253,7 +259,11 @@ NODES = st.recursive(
 )  # fmt: skip
 
 
-@given(written=NODES, config=NODES, path=st.lists(st.sampled_from(["services", "x", "ports", "target", 0, 1, -1]), max_size=5))
+@given(
+    written=NODES,
+    config=NODES,
+    path=st.lists(st.sampled_from(["services", "x", "ports", "target", 0, 1, -1]), max_size=5),
+)
 def test_any_file_any_config_any_path(
     tmp_path_factory: pytest.TempPathFactory, written: Any, config: Any, path: list[str | int]
 ) -> None:
