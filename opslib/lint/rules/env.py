@@ -154,7 +154,7 @@ def _literal(model: Model) -> Iterator[Found]:
             if how:
                 yield Found(
                     f"{key} of {name} {how}: whoever has the repository has the password, for ever",
-                    f"environment:\n  {key}: ${{{_variable(key, raw or '')}:?set it in .env}}\n"
+                    f"environment:\n  {key}: {_from_env(key, value, raw or '')}\n"
                     "and a new value: inv env.init makes one",
                     model.place("services", name, "environment", key), name,
                 )  # fmt: skip
@@ -187,9 +187,12 @@ def _readable(key: str, value: str, raw: str) -> str:
     return f"is the default of {default['name']}, as it is not set" if default and default["default"] == value else ""
 
 
-def _variable(key: str, raw: str) -> str:
-    found = re.search(r"\$\{?(\w+)", raw)
-    return found[1] if found else key
+def _from_env(key: str, value: str, raw: str) -> str:
+    """How the value is written without the secret in it."""
+    used = _DEFAULT.search(raw)
+    if _IN_URL.match(value) and not (used and _IN_URL.match(used["default"])):
+        return f"…://USER:${{{used['name'] if used else 'DB_PASSWORD'}:?set it in .env}}@…"
+    return f"${{{used['name'] if used else key}:?set it in .env}}"
 
 
 def _published(model: Model) -> Iterator[Found]:

@@ -15,6 +15,7 @@ from opslib.lint.rules._stack import kind, services, staying
 from opslib.proxy.directives import Directive, parse
 
 _PROXY = re.compile(r"(^|[/_-])(nginx|openresty|traefik|caddy|haproxy|envoy|swag|proxy)")
+_OF_A_SWARM = {"update_config", "rollback_config", "placement", "endpoint_mode"}  # Compose reads over them
 _DEEPEST = 50  # blocks in each other
 
 
@@ -30,8 +31,9 @@ def _fixed(service: Service) -> list[str]:
 
 
 def _replicas(model: Model) -> Iterator[Found]:
-    for name, service, _ in services(model):
-        ports = _fixed(service) if service.replicas > 1 and not model.project.swarm else []
+    for name, service, entry in services(model):
+        shared = model.project.swarm or _OF_A_SWARM & (entry.get("deploy") or {}).keys()  # each node has the port once
+        ports = _fixed(service) if service.replicas > 1 and not shared else []
         if ports:
             yield Found(
                 f"{name} is to have {service.replicas} containers, and all of them port {ports[0]} of the machine: "

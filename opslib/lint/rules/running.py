@@ -177,8 +177,8 @@ def _unused_volumes(model: Model) -> Iterator[Found]:
     unnamed = [one for one in stack.all_volumes if _UNNAMED.fullmatch(one.name) and not one.mounted_by]
     if unnamed:
         yield Found(
-            f"{len(unnamed)} volumes without a name are used by nothing: what a database without a named volume had "
-            "before a `docker compose down` is in one of them",
+            f"nothing uses {len(unnamed)} volume{'s' if len(unnamed) > 1 else ''} without a name: the data that a "
+            "database without a named volume had before a `docker compose down` are in one of them",
             f"look into each: docker run --rm -v {unnamed[0].name}:/v:ro busybox ls -la /v; "
             "remove by name, never by docker volume prune", Place(),
         )  # fmt: skip
