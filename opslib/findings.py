@@ -14,7 +14,8 @@ COSTS: tuple[Cost, ...] = get_args(Cost)
 @dataclass(frozen=True, slots=True)
 class Finding:
     """`rule` is its name for good, `what` is wrong and what comes of it, `fix` what to type or write. `file` (below the
-    project's folder) and `line` are where a person would mend it, "" and 0 where that is no file. Never a secret."""
+    project's folder) and `line` are where a person would mend it, "" and 0 where that is no file. `service`: the one
+    that it is about, where there is one. Never a secret."""
 
     rule: str
     cost: Cost
@@ -22,6 +23,7 @@ class Finding:
     fix: str
     file: str = ""
     line: int = 0
+    service: str = ""
 
     @property
     def place(self) -> str:

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 _ARCH = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 
+_INSTALL_COMPOSE = (
+    "sudo apt-get install docker-compose-v2 (Ubuntu), docker-compose (Debian 13), "
+    "or docker-compose-plugin (Docker's own packages)"
+)
+
 # `info` ends with 0 or 1 without an engine, depending on its version, so what it says is looked at.
 # The engine's folder may be closed to this user; the nearest folder above it that is open is on the same disk, mostly.
 _LOOK = """exec 3>&1; printf '# info\\n'
@@ -68,11 +73,8 @@ def engine_from(text: str) -> Engine:
     compose = (parts.get("compose") or [""])[0].strip().lstrip("v")
     major = re.match(r"\d+", compose)
     if not major or int(major[0]) < 2:
-        raise OpsError(
-            f"Docker Compose {compose} is too old, 2 or newer is needed" if compose else "Docker Compose is missing",
-            next="sudo apt-get install docker-compose-v2 (Ubuntu), docker-compose (Debian 13), "
-            "or docker-compose-plugin (Docker's own packages)",
-        )
+        what = f"Docker Compose {compose} is too old, 2 or newer is needed" if compose else "Docker Compose is missing"
+        raise OpsError(what, next=_INSTALL_COMPOSE)
     status = dict(pair for pair in info.get("DriverStatus") or [] if len(pair) == 2)
     containerd = str(status.get("driver-type", "")).startswith("io.containerd.snapshotter")
     disk = (parts.get("disk") or [""])[-1].split()
@@ -84,6 +86,12 @@ def engine_from(text: str) -> Engine:
         root_dir=info.get("DockerRootDir", ""),
         free_bytes=int(disk[3]) if len(disk) > 5 else 0,
     )
+
+
+def no_compose(said: str) -> OpsError:
+    """The error for a `docker compose` that could not be called at all, from what was said instead."""
+    missing = "is not a docker command" in said or "unknown command" in said
+    return NoDocker("Docker Compose is missing", next=_INSTALL_COMPOSE) if missing else _no_engine(said, user="$USER")
 
 
 def _no_engine(said: str, *, user: str) -> OpsError:

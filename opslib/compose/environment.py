@@ -7,6 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping
 
 _SECRET = re.compile(r"PASS|_PWD|SECRET|TOKEN|KEY|CREDENTIAL|PRIVATE|AUTH|DSN|SALT|COOKIE|SIGN", re.IGNORECASE)
 _IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s:@]*:([^/\s@]+)@", re.IGNORECASE)
+_COMMON = """admin administrator changeme change-me change_me changeit default demo dev example guest letmein minioadmin
+mongo mysql none null pass passw0rd password password1 password123 postgres qwerty rabbitmq redis root secret
+supersecret supersecretkey test toor user welcome 123456 12345678 1234567890"""
+_KNOWN = frozenset(_COMMON.split())
+_PLACEHOLDER = re.compile(
+    r"<.*>|\{\{.*\}\}|x{4,}|\*{3,}|\.{3,}|todo.*|fixme.*|(your|my|put|insert|enter|replace|change|generate)[-_ ].*"
+    r"|.*(change[-_ ]?me|change[-_ ]?this|change[-_ ]in[-_ ]production|replace[-_ ]?me|your[-_ ]secret).*",
+    re.IGNORECASE,
+)
 
 
 class Environment(Mapping[str, str]):
@@ -47,3 +56,8 @@ class Environment(Mapping[str, str]):
         for value in self._values.values():
             found.update(match for match in _IN_URL.findall(value) if len(match) >= 4)
         return tuple(sorted(found))
+
+
+def is_placeholder(value: str) -> bool:
+    """Whether it stands where a real value should: what every example has, and what everybody tries first."""
+    return value.lower() in _KNOWN or bool(_PLACEHOLDER.fullmatch(value))

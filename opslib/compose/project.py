@@ -226,11 +226,11 @@ def _restart(entry: Mapping[str, Any]) -> str:
 def _patience(health: Mapping[str, Any]) -> float:
     """Docker's own defaults: every 30 s, and three failures are one too many."""
     retries = health.get("retries")
-    return _seconds(health.get("start_period"), 0) + _seconds(health.get("interval"), 30) * int(retries or 3)
+    return seconds(health.get("start_period"), 0) + seconds(health.get("interval"), 30) * int(retries or 3)
 
 
-def _seconds(text: Any, default: float) -> float:
-    """A duration as Compose writes it, like 1m30s."""
+def seconds(text: Any, default: float) -> float:
+    """A duration as Compose writes it, like 1m30s; `default` where there is none."""
     if not text:
         return default
     found = re.findall(r"([0-9.]+)(h|ms|m|us|µs|ns|s)", str(text))

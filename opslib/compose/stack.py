@@ -87,6 +87,8 @@ class Container:
     health_output: str = field(default="", repr=False)
     entrypoint: tuple[str, ...] = field(default=(), repr=False)
     command: tuple[str, ...] = field(default=(), repr=False)
+    read_only: bool = False  # its root
+    health_test: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def running(self) -> bool:
@@ -252,6 +254,8 @@ def parse_container(seen: Mapping[str, Any]) -> Container:
         health_output=(log[-1] or {}).get("Output", "").strip(),
         entrypoint=tuple(config.get("Entrypoint") or ()),
         command=tuple(config.get("Cmd") or ()),
+        read_only=bool(host.get("ReadonlyRootfs")),
+        health_test=tuple((config.get("Healthcheck") or {}).get("Test") or ()),
     )  # fmt: skip
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from opslib.command import Command
+from opslib.compose.engine import no_compose
 from opslib.compose.environment import Environment
 from opslib.compose.project import Project, absolute, compose_command, parse_project
 from opslib.compose.script import docker_script, read_all, sections
@@ -47,6 +49,16 @@ def wanted(target: Target, project: str, files: Sequence[str], env_file: str | N
     return parse_project(config, root=target.root, files=files, env_file=env_file, hashes=hashes)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The stack as Compose resolves it, its dollars single; Compose's digest of each service; the variables that are
+    not set, in whose place it puts nothing."""
+
+    config: dict[str, Any] = field(repr=False)
+    hashes: dict[str, str]
+    unset: tuple[str, ...]
+
+
 def resolved(
     target: Target, project: str, files: Sequence[str], env_file: str | None = None, *, root: str | None = None
 ) -> tuple[dict[str, Any], dict[str, str]]:
@@ -56,6 +68,17 @@ def resolved(
     Raises BadSettings for a file that is missing or wrong and for a variable that is not set: Compose would put a
     blank string there.
     """
+    found = ask(target, project, files, env_file, root=root)
+    if found.unset:
+        _refuse_unset(target, root or target.root, found.unset, files, env_file)
+    return found.config, found.hashes
+
+
+def ask(
+    target: Target, project: str, files: Sequence[str], env_file: str | None = None, *, root: str | None = None
+) -> Answer:
+    """The same where variables may be missing. Raises BadSettings for a file that is missing or wrong, NoDocker where
+    there is no Docker Compose to ask."""
     host, folder = target.host, root or target.root
     parts = sections(read_all(target, config_command(host, folder, project, files, env_file)))
     if "missing" in parts:
@@ -64,13 +87,22 @@ def resolved(
             "in the host file"
         )  # fmt: skip
     said = "\n".join(line.strip() for line in parts.get("said", [])).strip()
+    if parts.get("code") == ["127"] or "is not a docker command" in said:
+        raise no_compose(said).on(host.name)
     if parts.get("code") != ["0"]:
         _refuse(target, folder, said, env_file)
-    unset = sorted(set(_UNSET.findall(said)))
-    if unset:
-        _refuse_unset(target, folder, unset, files, env_file)
     config = json.loads("\n".join(parts["config"]).replace("$$", "$"))
-    return config, dict(line.rsplit(" ", 1) for line in parts.get("hashes", []) if " " in line)
+    hashes = dict(line.rsplit(" ", 1) for line in parts.get("hashes", []) if " " in line)
+    return Answer(config, hashes, tuple(sorted(set(_UNSET.findall(said)))))
+
+
+def moved(value: Any, old: str, new: str) -> Any:
+    """The same with every path below `old` below `new` instead."""
+    if isinstance(value, str):
+        return new + value[len(old) :] if value == old or value.startswith(f"{old}/") else value
+    if isinstance(value, dict):
+        return {key: moved(one, old, new) for key, one in value.items()}
+    return [moved(one, old, new) for one in value] if isinstance(value, list) else value
 
 
 def compose_said(said: str) -> str:
@@ -92,7 +124,9 @@ def _refuse(target: Target, root: str, said: str, env_file: str | None) -> NoRet
     )
 
 
-def _refuse_unset(target: Target, root: str, names: list[str], files: Sequence[str], env_file: str | None) -> NoReturn:
+def _refuse_unset(
+    target: Target, root: str, names: Sequence[str], files: Sequence[str], env_file: str | None
+) -> NoReturn:
     """A `$` inside a password makes "variables" out of its pieces: only names that a compose file has are told."""
     from opslib.target.transfer import read_file
 

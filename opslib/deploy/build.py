@@ -10,12 +10,11 @@ import msgspec
 from opslib.compose import references
 from opslib.compose.project import Project, parse_project
 from opslib.compose.recognise import recognise_project
-from opslib.compose.wanted import resolved
+from opslib.compose.wanted import moved, resolved
 from opslib.deploy import keep, place, sources
 from opslib.deploy.advice import advise
 from opslib.deploy.options import BuildOptions, in_place
 from opslib.deploy.render import Config
-from opslib.deploy.resolve import moved
 from opslib.deploy.staged import send_contexts
 from opslib.errors import BadSettings
 from opslib.images.build import build, to_build

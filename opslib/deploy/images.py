@@ -6,11 +6,11 @@ import dataclasses
 from typing import Any
 
 from opslib.compose.project import Project, parse_project
+from opslib.compose.wanted import moved
 from opslib.deploy import keep
 from opslib.deploy.advice import advise
 from opslib.deploy.options import DeployOptions, in_place
 from opslib.deploy.pins import kept_of, pin
-from opslib.deploy.resolve import moved
 from opslib.deploy.seen import Seen
 from opslib.errors import Cancelled, HostLost, OpsError
 from opslib.images.build import build, pull_missing, tag_command

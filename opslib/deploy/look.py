@@ -234,12 +234,21 @@ def _preflight(run: Run, seen: Seen, options: DeployOptions, before: Before) -> 
         preflight.refuse_new_volumes(seen.project, seen.stack, host)
     if not new_volumes:
         _refuse_losses(run, seen, options, before)
+        _refuse_mistakes(seen, options, host)
     write = sum(seen.sources[path].size for path in seen.files.write)
     preflight.refuse_full_disk(engine.free_bytes, write + sum(seen.changes.build.values()), host)
     if seen.images.build and not in_place(target, seen.root) and target.host.build.on == "local":
         wanted = target.host.build.platform or f"linux/{look_at_engine(options.here).arch}"
         preflight.refuse_other_platform(seen.project, seen.images.build.values(), wanted, engine.arch, host)
     preflight.refuse_taken_ports(target, seen.project, swarm_look.new_ports(seen.swarm, seen.project, seen.recreate))
+
+
+def _refuse_mistakes(seen: Seen, options: DeployOptions, host: str) -> None:
+    """Raises OpsError where the compose files will lose data some day. Imported here: where nothing changes nothing is
+    judged."""
+    from opslib.deploy import look_lint
+
+    look_lint.refuse(look_lint.mistakes(seen.root, seen.config, seen.project, seen.there), options.ignore, host)
 
 
 def _refuse_losses(run: Run, seen: Seen, options: DeployOptions, before: Before) -> None:

@@ -26,7 +26,8 @@ class DeployOptions:
     `backup_first`. Where the project comes from a backup set, `name` is the one that it had, and `git` tells which
     files came with it. `pushes` is what the run has pushed to registries, `builds` what it has built here, `once` what
     its hosts have asked about this machine. `strategy` in place of the host file's. `orphan` names data that services
-    may lose sight of. `anyway`: also outside of the window, and on a frozen host."""
+    may lose sight of, `ignore` rules of lint that the compose files break on purpose. `anyway`: also outside of the
+    window, and on a frozen host."""
 
     root: Path
     here: Target
@@ -42,6 +43,7 @@ class DeployOptions:
     builds: Builds = field(default_factory=Builds)
     once: Once = field(default_factory=Once)
     strategy: Strategy | None = None
+    ignore: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from opslib.command import bash
-from opslib.compose.wanted import resolved
+from opslib.compose.wanted import moved, resolved
 from opslib.deploy import place
 from opslib.deploy.render import Config
 from opslib.deploy.sources import Source
@@ -63,15 +63,6 @@ def in_a_copy(
             place.discard(target, stage)
     there: Config = moved(config, copy, target.root)
     return there
-
-
-def moved(value: Any, old: str, new: str) -> Any:
-    """The same with every path below `old` below `new` instead."""
-    if isinstance(value, str):
-        return new + value[len(old) :] if value == old or value.startswith(f"{old}/") else value
-    if isinstance(value, dict):
-        return {key: moved(one, old, new) for key, one in value.items()}
-    return [moved(one, old, new) for one in value] if isinstance(value, list) else value
 
 
 def build_here(build: Mapping[str, Any], there: str, here: str) -> dict[str, Any]:

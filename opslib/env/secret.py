@@ -7,8 +7,10 @@ import secrets
 import string
 from dataclasses import dataclass
 
-from opslib.compose.environment import Environment
+from opslib.compose.environment import Environment, is_placeholder
 from opslib.errors import BadSettings
+
+__all__ = ["SHORTEST", "Rule", "is_placeholder", "is_secret", "rule"]
 
 _ALPHABETS = {
     "urlsafe": string.ascii_letters + string.digits + "_-",
@@ -19,15 +21,6 @@ _ALPHABETS = {
 SHORTEST = 12
 """Characters below which a secret can be guessed."""
 _LONGEST = 1024
-_COMMON = """admin administrator changeme change-me change_me changeit default demo dev example guest letmein minioadmin
-mongo mysql none null pass passw0rd password password1 password123 postgres qwerty rabbitmq redis root secret
-supersecret supersecretkey test toor user welcome 123456 12345678 1234567890"""
-_KNOWN = frozenset(_COMMON.split())
-_PLACEHOLDER = re.compile(
-    r"<.*>|\{\{.*\}\}|x{4,}|\*{3,}|\.{3,}|todo.*|fixme.*|(your|my|put|insert|enter|replace|change|generate)[-_ ].*"
-    r"|.*(change[-_ ]?me|change[-_ ]?this|change[-_ ]in[-_ ]production|replace[-_ ]?me|your[-_ ]secret).*",
-    re.IGNORECASE,
-)  # fmt: skip
 _NO_SECRET = re.compile(r"(_FILE|_PATH|_ID|_NAME|_USER|_URL|_URI|_HOST|_PORT|_TTL|_EXPIRE\w*|_MINUTES|_ALGORITHM)$")
 
 
@@ -68,8 +61,3 @@ def rule(told: str, place: str) -> Rule:
 def is_secret(name: str) -> bool:
     """Whether a variable's name says that its value is a secret."""
     return bool(Environment({name: "xxxx"}).telling()) and not _NO_SECRET.search(name.upper())
-
-
-def is_placeholder(value: str) -> bool:
-    """Whether it stands where a real value should: what every example has, and what everybody tries first."""
-    return value.lower() in _KNOWN or bool(_PLACEHOLDER.fullmatch(value))

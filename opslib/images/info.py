@@ -35,7 +35,7 @@ _ASIDE = {*(f"{ORIGIN}{key}" for key in ("revision", "created", "source", "versi
 class ImageInfo:
     """An image on one engine. `id` is that engine's own; `content` is the same wherever the layers and the settings
     of the image are the same, whatever its labels say of the commit that it was built from. `size` in bytes, unpacked.
-    `listed`: the engine counts it as whole. `healthcheck`: it brings one."""
+    `listed`: the engine counts it as whole. `healthcheck`: it brings one. `volumes`: the folders of its data."""
 
     id: str
     diff_ids: tuple[str, ...]
@@ -45,6 +45,7 @@ class ImageInfo:
     repo_digests: tuple[str, ...] = ()
     listed: bool = True
     healthcheck: bool = False
+    volumes: tuple[str, ...] = ()
 
 
 def images_command(host: Host, refs: Iterable[str]) -> Command:
@@ -106,4 +107,5 @@ def parse_image(seen: Mapping[str, Any], *, listed: bool = True) -> ImageInfo:
         repo_digests=tuple(seen.get("RepoDigests") or ()),
         listed=listed,
         healthcheck=((config.get("Healthcheck") or {}).get("Test") or ["NONE"]) != ["NONE"],
+        volumes=tuple(sorted(config.get("Volumes") or ())),
     )

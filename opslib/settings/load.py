@@ -42,8 +42,8 @@ PROCESS = ("OPSLIB_SSH_CONFIG", "OPSLIB_TOOLS_BASE", "OPSLIB_AGE_IDENTITY", "OPS
 
 _FILES = {"OPSLIB_SSH_CONFIG", "OPSLIB_AGE_IDENTITY_FILE"}
 _OURS = {*KEYS, *PROCESS, "OPSLIB_HOST"}
-_COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
-_OVERRIDE = (
+COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+COMPOSE_OVERRIDES = (
     "compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml",
 )  # fmt: skip
 HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -109,7 +109,7 @@ def _with_defaults(root: Path, name: str, found: dict[str, Any]) -> Host:
     else:
         found["path"] = found.get("path", f"opslib/{folder}").removeprefix("~/") or "."
     if not found.get("compose"):
-        choices = (_COMPOSE, _OVERRIDE) if name == LOCAL else (_COMPOSE,)
+        choices = (COMPOSE_FILES, COMPOSE_OVERRIDES) if name == LOCAL else (COMPOSE_FILES,)
         firsts = [next((file for file in choice if (root / file).is_file()), None) for choice in choices]
         found["compose"] = tuple(file for file in firsts if file) if firsts[0] else ()
     if "env_file" not in found and (root / ".env").is_file():

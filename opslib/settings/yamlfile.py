@@ -19,6 +19,7 @@ from opslib.settings.textfile import read_text
 from opslib.settings.units import Scalar
 
 _DEEPEST = 20  # levels; a host file needs five
+_DEEPEST_ELSEWHERE = 100
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TAG = "tag:yaml.org,2002:"
 _RESOLVER = yaml.resolver.Resolver()
@@ -54,21 +55,33 @@ def read(path: Path, shown: str) -> Node:
 
 def parse(text: str, shown: str) -> Node:
     """The map that a YAML text holds; raises BadSettings with file and line."""
-    if bad := _UNPRINTABLE.search(text):
-        line = text.count("\n", 0, bad.start()) + 1
-        raise BadSettings(f"{shown}:{line}: a control character (U+{ord(bad[0]):04X}) in the text")
-    try:
-        root = _Composer(text, shown).document()
-    except yaml.MarkedYAMLError as error:
-        raise _syntax_error(error, text, shown) from None
-    except yaml.YAMLError as error:
-        raise BadSettings(f"{shown}:1: not valid YAML: {error}") from None
+    roots = _composed(_Composer(text, shown))
+    root = roots[0] if roots else Node(None, f"{shown}:1", f"{shown}:1")
     if root.is_scalar and root.value is None:
         return Node({}, f"{shown}:1", f"{shown}:1")
     if not isinstance(root.value, dict):
         found = "a list" if isinstance(root.value, list) else "a bare value"
         raise BadSettings(f"{root.place}: expected keys like `path: /srv/app`, found {found}")
     return root
+
+
+def documents(text: str, shown: str) -> list[Node]:
+    """The documents of a YAML text that is another program's: it may have several, nested deeper, with any tags.
+    Raises BadSettings with file and line."""
+    return _composed(_Composer(text, shown, _DEEPEST_ELSEWHERE, strict=False))
+
+
+def _composed(composer: _Composer) -> list[Node]:
+    text, shown = composer.text, composer.shown
+    if bad := _UNPRINTABLE.search(text):
+        line = text.count("\n", 0, bad.start()) + 1
+        raise BadSettings(f"{shown}:{line}: a control character (U+{ord(bad[0]):04X}) in the text")
+    try:
+        return composer.documents()
+    except yaml.MarkedYAMLError as error:
+        raise _syntax_error(error, text, shown) from None
+    except yaml.YAMLError as error:
+        raise BadSettings(f"{shown}:1: not valid YAML: {error}") from None
 
 
 def merge(base: Node, over: Node) -> Node:
@@ -87,23 +100,26 @@ def merge(base: Node, over: Node) -> Node:
 class _Composer:
     text: str
     shown: str
+    deepest: int = _DEEPEST
+    strict: bool = True
     anchors: dict[str, Node] = field(default_factory=dict)
     events: Iterator[yaml.Event] = field(init=False)
 
-    def document(self) -> Node:
+    def documents(self) -> list[Node]:
         self.events = iter(yaml.parse(self.text, Loader=yaml.CSafeLoader))
-        root: Node | None = None
+        roots: list[Node] = []
         for event in self.events:
             if isinstance(event, yaml.DocumentStartEvent):
-                if root is not None:
+                if roots and self.strict:
                     raise self.error(event, "a second YAML document: a host file holds one")
-                root = self.node(next(self.events), 1)
-        return root or Node(None, f"{self.shown}:1", f"{self.shown}:1")
+                self.anchors = {}
+                roots.append(self.node(next(self.events), 1))
+        return roots
 
     def node(self, event: yaml.Event, depth: int, key_place: str = "") -> Node:
         place = self.place(event)
         key_place = key_place or place
-        if depth > _DEEPEST:
+        if depth > self.deepest:
             raise self.error(event, "nested too deeply")
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self.anchors:
@@ -111,7 +127,7 @@ class _Composer:
             known = self.anchors[event.anchor]
             return Node(known.value, known.place, key_place, known.text)
         assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)
-        if event.tag not in (None, "!") and not str(event.tag).startswith(_TAG):
+        if self.strict and event.tag not in (None, "!") and not str(event.tag).startswith(_TAG):
             raise self.error(event, f"the tag {event.tag} is not known here")
         if isinstance(event, yaml.ScalarEvent):
             node = Node(_scalar(event), place, key_place, event.value)

@@ -16,6 +16,7 @@ from opslib.tasks.deploy import OTHERS
 from opslib.tasks.deploy import TASKS as DEPLOY
 from opslib.tasks.env import TASKS as ENV
 from opslib.tasks.host import TASKS as HOST
+from opslib.tasks.lint import TASKS as LINT
 from opslib.tasks.migrate import TASKS as MIGRATE
 from opslib.tasks.restore import TASKS as RESTORE
 from opslib.tasks.signals import TASKS as SIGNALS
@@ -31,7 +32,7 @@ _GROUPS = {
 
 def collection(root: str, hooks: Hooks | None = None) -> Collection:
     """All tasks for the project in the folder `root`; `hooks` as `opslib.namespace` takes them."""
-    ns = Collection(*OTHERS)
+    ns = Collection(*OTHERS, *LINT)
     for name, tasks in _GROUPS.items():
         ns.add_collection(Collection(name, *tasks))
     # A tuple: Invoke would copy a map key by key.

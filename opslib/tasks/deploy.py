@@ -40,6 +40,7 @@ _ENV = "When the env file was changed on the server: here or there, whose counts
         "env": _ENV,
         "strategy": _STRATEGY + _INSTEAD,
         "orphan": "Volumes, folders or services whose data may be left unseen (commas between)",
+        "ignore": "Rules of inv lint that the compose files break on purpose (commas between)",
         "anyway": "Also outside of the window of the host file, and on a frozen host",
         "freeze": "Deploy nothing, and let nobody else, for this reason",
         "unfreeze": "Deploy nothing, and let others do it again",
@@ -54,6 +55,7 @@ def deploy(
     env: str | None = None,
     strategy: str | None = None,
     orphan: str | None = None,
+    ignore: str | None = None,
     anyway: bool = False,
     freeze: str | None = None,
     unfreeze: bool = False,
@@ -82,6 +84,7 @@ def deploy(
         return call.carry_out(lambda run: gate.freeze_steps(freeze))
     if unfreeze:
         return call.carry_out(lambda run: gate.unfreeze_steps())
+    meant = _meant(ignore)
     how = _strategy(strategy, _STRATEGY)
     _used(call, how)
     order = rollout(call, batch, max_failures, keep_going, turns=True)
@@ -89,7 +92,7 @@ def deploy(
     given_up = tuple(orphan.split(",")) if orphan is not None else ()
     options = DeployOptions(
         call.root, here, redeploy, build, _env(env), given_up, anyway, backup=backup_first(call),
-        strategy=how,
+        strategy=how, ignore=meant,
     )  # fmt: skip
     wanted = hooked(call, lambda run: steps(run, options), RECOVERIES)
     return call.carry_out(wanted, show=released, rollout=order, live=live)
@@ -251,6 +254,13 @@ def _used(call: Call, given: Strategy | None) -> None:
                     f"--{flag} goes with the strategy {' or '.join(by)}, and it is {strategy}", host=host.name,
                     left="everything",
                 )  # fmt: skip
+
+
+def _meant(given: str | None) -> tuple[str, ...]:
+    """The rules of lint that were typed. Raises BadSettings for what is none."""
+    from opslib.deploy.look_lint import known_rules
+
+    return known_rules(given.split(",")) if given is not None else ()
 
 
 def _answer(call: Call, word: str) -> Record:

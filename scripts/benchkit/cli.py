@@ -13,6 +13,7 @@ from . import (
     databases,
     encrypted,
     fleet,
+    lint,
     machine,
     memory,
     peers,
@@ -32,6 +33,7 @@ TEXT = """Measures opslib beside a peer in the same run, in turn, and prints a t
 the aim stands beside each figure. What it brings up is removed at the end."""
 BENCHES: dict[str, Callable[[Place, Sizes], list[Row]]] = {
     "list": lambda place, sizes: starts.listing(place, sizes.runs),
+    "lint": lambda place, sizes: lint.measured(place, sizes.runs),
     "nochange": lambda place, sizes: starts.nochange(place, sizes.runs),
     **{name: partial(databases.measured, engine=engine) for name, engine in ENGINES.items()},
     "encrypted": encrypted.measured,
@@ -92,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=TEXT)
     parser.add_argument("names", nargs="*", metavar="NAME", type=_name, help=", ".join(BENCHES))
     parser.add_argument("--short", action="store_true", help="one round of small sizes: only whether it works")
-    parser.add_argument("--runs", type=_count, help="rounds of each (default 5; list: at least 15)")
+    parser.add_argument("--runs", type=_count, help="rounds of each (default 5; list: at least 15, lint: 9)")
     parser.add_argument("--size", type=_bytes, help="of a dump, and of the file that is moved (default 1G)")
     parser.add_argument("--volume", type=_bytes, help="of the volume of mixed files (default 5G)")
     parser.add_argument("--files", type=_count, help="how many small files (default 200000)")

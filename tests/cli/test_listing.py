@@ -20,7 +20,7 @@ CHANGING = {
 }  # fmt: skip
 HERE = {"cron.install", "cron.remove", "env.init", "host.trust"}  # they change this machine only, and take no lock
 LOOKING = {
-    "deploy.promote", "deploy.abort", "build.sizes", "migrate.status", "releases", "ps", "logs", "backup.coverage", "backup.list", "backup.show", "backup.verify", "backup.key",
+    "deploy.promote", "deploy.abort", "build.sizes", "migrate.status", "releases", "ps", "logs", "lint", "backup.coverage", "backup.list", "backup.show", "backup.verify", "backup.key",
     "cron.show", "cron.catchup", "env.check", "host.check", "signals.test",
 }  # fmt: skip
 
@@ -52,7 +52,7 @@ def test_options(name):
     wanted = {"--host", "--json", "--debug"}
     if name in CHANGING | HERE:
         wanted |= {"--plan", "--yes"}
-    if name == "cron.catchup":  # cron calls it: there is nobody to ask
+    if name in ("cron.catchup", "lint"):  # cron calls the one: there is nobody to ask; the other asks nothing
         wanted |= {"--plan"}
     if name in CHANGING:
         wanted |= {"--wait"}
@@ -107,7 +107,7 @@ def test_listing_imports_nothing_heavy(project, args):
     loaded = set(project.inv(*args).out.split("\n")[0].split(" "))
     assert not loaded & {"fabric", "paramiko", "rich", "msgspec", "dotenv", "cryptography"}
     assert {name for name in loaded if name.startswith("opslib.")} == {
-        "opslib.tasks", *(f"opslib.tasks.{name}" for name in ("_spec", "_task", "_backup_proof", "_backup_stores", "backup", "build", "cron", "deploy", "env", "host", "migrate", "restore", "signals"))
+        "opslib.tasks", *(f"opslib.tasks.{name}" for name in ("_spec", "_task", "_backup_proof", "_backup_stores", "backup", "build", "cron", "deploy", "env", "host", "lint", "migrate", "restore", "signals"))
     }  # fmt: skip
 
 
