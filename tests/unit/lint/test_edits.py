@@ -96,6 +96,13 @@ def test_several_at_once() -> None:
     assert "    logging:\n      driver: local\n      options:\n        max-size: 10m\n" in again
 
 
+def test_those_that_do_not_go_together_are_made_one_after_the_other() -> None:
+    edits = [edit("services", "web", "restart", value="x"), edit("services", "web", value=REMOVE)]
+    text, made = edited(TEXT, edits)
+    assert made == edits
+    assert text == TEXT[: TEXT.index("  web:\n")] + TEXT[TEXT.index("\n  tiny:") :]
+
+
 @pytest.mark.parametrize(
     "one",
     [
@@ -112,6 +119,12 @@ def test_several_at_once() -> None:
 )
 def test_what_is_not_safe_is_left(one: Edit) -> None:
     assert edited(TEXT, [one]) == (TEXT, [])
+
+
+@pytest.mark.parametrize("path", [("ports",), ("ports", 0), ("user",)])
+def test_what_has_a_tag_of_compose_is_left(path: tuple[str | int, ...]) -> None:
+    text = 'services:\n  a:\n    ports: !override ["1:1"]\n    user: !reset null\n'
+    assert edited(text, [edit("services", "a", *path, value="x")]) == (text, [])
 
 
 def test_a_merged_service_gets_an_entry_of_its_own() -> None:
