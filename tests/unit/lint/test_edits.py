@@ -97,10 +97,8 @@ def test_several_at_once() -> None:
 
 
 def test_those_that_do_not_go_together_are_made_one_after_the_other() -> None:
-    edits = [edit("services", "web", "restart", value="x"), edit("services", "web", value=REMOVE)]
-    text, made = edited(TEXT, edits)
-    assert made == edits
-    assert text == TEXT[: TEXT.index("  web:\n")] + TEXT[TEXT.index("\n  tiny:") :]
+    edits = [edit("a", "b", value=1), edit("a", value=REMOVE)]  # together they would take "c: 1" away
+    assert edited("a:\n  b: 123456\nc: 1\nd: 2\n", edits) == ("c: 1\nd: 2\n", edits)
 
 
 @pytest.mark.parametrize(
