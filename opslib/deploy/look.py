@@ -26,6 +26,7 @@ from opslib.deploy.seen import Seen, tell
 from opslib.deploy.strategies import hold
 from opslib.deploy.swarm import look as swarm_look
 from opslib.deploy.swarm.render import Key
+from opslib.env.sources import env_here
 from opslib.errors import BadSettings, CommandFailed
 from opslib.images.build import to_build
 from opslib.images.info import images_of
@@ -76,8 +77,9 @@ def survey(run: Run, options: DeployOptions) -> Seen:
     read, left_out = options.once.ask(wanted, lambda: sources.read(root, wanted))
     mine = dict(read)
     seen = {} if local else there(target, target.root, {*mine, *before.files, env_name})
+    ours = options.once.ask(("env file", env_name, local), lambda: env_here(root, env_name, local=local))
     env = look_at_env(
-        run, root, before.last, env_name, seen[env_name].sha256 if env_name in seen else None, options.env, local
+        run, root, ours, before.last, env_name, seen[env_name].sha256 if env_name in seen else None, options.env, local
     )
     if local or (env.write is None and all(path in seen and seen[path].sha256 == mine[path].sha256 for path in named)):
         config = in_its_folder(target, before.name, host.compose, env.name)
