@@ -29,6 +29,7 @@ services:
     stop_grace_period: 1s
     command: [sh, -c, '[ "$$COLOR" != never ] || exit 1; mkdir -p /www; echo "$$COLOR" >/www/color; exec httpd -f -p 8000 -h /www']
     environment: {{COLOR: "${{COLOR}}"}}
+    secrets: [token]
     healthcheck: {{test: [CMD-SHELL, 'wget -qO- http://127.0.0.1:8000/color'], {SOON}}}
   db:
     image: ${{IMAGES}}postgres:15
@@ -45,6 +46,7 @@ services:
     depends_on: {{db: {{condition: service_healthy}}}}
     healthcheck: {{test: [CMD-SHELL, 'psql "$$DATABASE_URL" -qAtc "select 1"'], {SOON}}}
 volumes: {{db: {{}}}}
+secrets: {{token: {{file: token.txt}}}}
 """
 EXAMPLE = "COLOR=blue\n# secret\nDB_PASSWORD=\nDATABASE_URL=postgres://app:${DB_PASSWORD}@db/app\n"
 
@@ -57,10 +59,13 @@ def site(lab: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Itera
         missing("the lab has no server `one`: run scripts/lab up")
     with site_on(tmp_path_factory.mktemp("env"), lab["images_prefix"], one, compose=COMPOSE) as made:
         (made.root / ".env.example").write_text(EXAMPLE)
+        (made.root / "token.txt").write_text("a token")
         lines = {"COLOR": "blue", "DB_PASSWORD": FIRST, "DATABASE_URL": f"postgres://app:{FIRST}@db/app"}
         text = re.sub(r"(?m)^(COLOR|DB_PASSWORD)=.*\n", "", (made.root / ".env").read_text())
         (made.root / ".env").write_text(text + "".join(f"{name}={value}\n" for name, value in lines.items()))
         made.inv("deploy", "--yes")
+        assert made.inside(f"stat -c %a {made.folder}/token.txt") == "600"
+        assert made.inside(f"docker exec {made.container('web')} cat /run/secrets/token") == "a token"
         yield made
 
 
