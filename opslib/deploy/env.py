@@ -76,12 +76,12 @@ def difference(old: bytes | None, new: bytes | None) -> EnvKeys:
 
 def refused(name: str, there: bytes | None, ours: bytes | None, *, released: bool, host: str, task: str) -> OpsError:
     """The error for an env file that nobody has chosen between."""
-    keys = difference(there, ours)
+    keys, stays = difference(there, ours), "" if task == "env.push" else "--env there (the server's stays) or "
     what = "was changed on the server since the last release" if released else "is there and no release wrote it"
     return OpsError(
         f"the env file {name} {what}, and this {task} would write another one over it ({keys})",
         host=host,
         left="everything",
-        next=f"take the server's variables over into yours; or inv {task} --host {host} --env there (the server's "
-        f"stays) or --env here (yours replaces it)",
+        next=f"inv env.pull --host {host} takes the server's variables over into yours; or inv {task} --host {host} "
+        f"{stays}--env here (yours replaces it)",
     )

@@ -15,8 +15,8 @@ from opslib.state.releases import Release
 
 def history(run: Run) -> None:
     """Fill the run's result: `releases`, newest first, each with id, at, by, strategy, commit, dirty, outcome, current,
-    services, images (by service), brought (those services whose image was new), rollback_of, migration, backup and
-    seconds."""
+    services, images (by service), brought (those services whose image was new), rollback_of, migration, variables
+    (those that alone were changed), rotated, backup and seconds."""
     known = releases.read(run.target)
     live = releases.current(known)
     run.result["releases"] = [_row(one, live) for one in reversed(known)]
@@ -58,5 +58,7 @@ def _row(one: Release, live: Release | None) -> dict[str, Any]:
         "images": {name: pin.tag for name, pin in sorted(one.images.items())},
         "brought": sorted(name for name, pin in one.images.items() if f":opslib-{one.id}" in pin.tag),
         "rollback_of": one.rollback_of, "restored": one.restored, "migration": one.migration,
-        "revision": one.revision, "backup": one.backup, "seconds": one.seconds, "gap_seconds": one.gap,
+        "revision": one.revision,
+        "variables": list(one.variables), "rotated": list(one.rotated),
+        "backup": one.backup, "seconds": one.seconds, "gap_seconds": one.gap,
     }  # fmt: skip

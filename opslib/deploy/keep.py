@@ -56,6 +56,13 @@ def folder(target: Target, release: str, files: Mapping[str, str], tree: Iterabl
     return path
 
 
+def copy_folder(target: Target, old: str, new: str) -> None:
+    """Make a release's folder with the files and the env file of another one."""
+    releases.make_folder(target, new)
+    script = 'cd -- "$1" && cp -a -- compose files.sha256 "$2/" && { [ ! -e env ] || cp -a -- env "$2/"; }'
+    target.run(bash(script, releases.folder(target, old), releases.folder(target, new)))
+
+
 def replaced(target: Target, release: str, stage: str, paths: Iterable[str]) -> None:
     """Keep the server's own versions of files that were written over, from the staging folder, beside the release."""
     names = b"".join(os.fsencode(f"./{one}") + b"\0" for one in paths)

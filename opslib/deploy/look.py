@@ -13,7 +13,7 @@ from opslib.compose.engine import look_at_engine
 from opslib.compose.project import Project, parse_project
 from opslib.compose.recognise import recognise_project
 from opslib.compose.stack import look
-from opslib.deploy import changes, gate, look_losses, losses, pins, preflight, sources
+from opslib.deploy import changes, gate, look_losses, losses, pins, preflight, private, sources
 from opslib.deploy.context import Ignore, build_key, files_in
 from opslib.deploy.files import FileChanges, Mounts, below, decide, mounts_of
 from opslib.deploy.later import Later
@@ -26,6 +26,7 @@ from opslib.deploy.seen import Seen, tell
 from opslib.deploy.strategies import hold
 from opslib.deploy.swarm import look as swarm_look
 from opslib.deploy.swarm.render import Key
+from opslib.env.sources import env_here
 from opslib.errors import BadSettings, CommandFailed
 from opslib.images.build import to_build
 from opslib.images.info import images_of
@@ -76,8 +77,9 @@ def survey(run: Run, options: DeployOptions) -> Seen:
     read, left_out = options.once.ask(wanted, lambda: sources.read(root, wanted))
     mine = dict(read)
     seen = {} if local else there(target, target.root, {*mine, *before.files, env_name})
+    ours = options.once.ask(("env file", env_name, local), lambda: env_here(root, env_name, local=local))
     env = look_at_env(
-        run, root, before.last, env_name, seen[env_name].sha256 if env_name in seen else None, options.env, local
+        run, root, ours, before.last, env_name, seen[env_name].sha256 if env_name in seen else None, options.env, local
     )
     if local or (env.write is None and all(path in seen and seen[path].sha256 == mine[path].sha256 for path in named)):
         config = in_its_folder(target, before.name, host.compose, env.name)
@@ -102,6 +104,8 @@ def survey(run: Run, options: DeployOptions) -> Seen:
     swarm_look.refuse_other_way(strategy, stack, run.host)
     if run.plan:
         stack = hold.without_kept(target, stack)
+    shut, unknown = private.closed(referred.private, mine, project, private.users(config, stack))
+    mine.update(shut)
     images.update(images_of(target, [one.image for one in project.services.values() if one.image not in asked]))
     by_image = {project.services[one].image: one for one in to_build(project, host.build.services)}
     found = pins.choose(project, images, before.last, builds, by_image, run.id, again=options.build)
@@ -115,6 +119,7 @@ def survey(run: Run, options: DeployOptions) -> Seen:
     if result.changes:
         _preflight(run, result, options, before)
         tell(run, result.files, left_out)
+        private.warn(run, [name for name in unknown if name in result.recreate])
         if git is not None and git.dirty and not result.images.build:  # a build says it itself, with the version
             run.note(f"there are changes that are not committed: not all of this is in {git.commit}", warning=True)
     return result

@@ -27,7 +27,6 @@ from opslib.run.record import holder, now
 from opslib.run.step import AnyStep, Recovery, Run, Step
 from opslib.state import releases
 from opslib.state.releases import Release
-from opslib.target.base import Target
 from opslib.target.transfer import put_bytes
 
 Memo = dict[str, Any]
@@ -164,7 +163,7 @@ def _record(back: Back) -> Step[Memo]:
     def do(run: Run, memo: Memo) -> None:
         target, old = run.target, back.old
         if back.in_place:
-            _copy_folder(target, old.id, run.id)
+            keep.copy_folder(target, old.id, run.id)
         else:
             keep.folder(target, run.id, back.written, back.tree, old.env_file)
             keep.replaced(target, run.id, staging(run), (*back.files.edited, *back.files.replaced))
@@ -175,16 +174,10 @@ def _record(back: Back) -> Step[Memo]:
             old, id=run.id, at=now(), by=holder("").split(":")[0], outcome="pending", adopted=False,
             in_place=back.in_place, rollback_of=back.current.id, restored=old.restored or old.id, env=back.env_there,
             env_here=back.current.env_here, migration=None, revision=back.current.revision, seconds=0.0, gap=0.0,
-            strategy=back.strategy, backup=run.result.get("set"),
+            strategy=back.strategy, variables=(), rotated=(), backup=run.result.get("set"),
         ))  # fmt: skip
 
     return Step("record", look, do, keep.failed, show=lambda memo: f"as release {memo['release']}")
-
-
-def _copy_folder(target: Target, old: str, new: str) -> None:
-    releases.make_folder(target, new)
-    script = 'cd -- "$1" && cp -a -- compose files.sha256 "$2/" && { [ ! -e env ] || cp -a -- env "$2/"; }'
-    target.run(bash(script, releases.folder(target, old), releases.folder(target, new)))
 
 
 def _up(back: Back) -> Step[Memo]:

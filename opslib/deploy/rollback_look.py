@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +27,7 @@ from opslib.images.info import images_of
 from opslib.images.tools import tools_tag
 from opslib.run.step import Run
 from opslib.settings.model import Strategy
-from opslib.state import releases
+from opslib.state import envs, releases
 from opslib.state.releases import Release
 from opslib.state.sums import parse_sums
 from opslib.target.base import Target
@@ -84,12 +85,12 @@ def survey(run: Run, options: RollbackOptions) -> Back:
     last_stack = from_text(read_file(target, releases.stack_file(target, newest.id)) or b"{}")
     recorded = _sums(target, newest.id)
     files, written, tree = _files_back(target, folder, recorded, parse_project(stack, root=target.root), local)
-    env_write, env_there, reread = _env_back(run, old, newest, options, local)
+    env_write, env_there, reread = _env_back(run, known, old, newest, options, local)
     if reread and seen_swarm is not None:
         raise BadSettings("a release's secrets in the Swarm are those that its own variables told", host=host,
                           left="everything", next="inv rollback --env here puts its own variables back")  # fmt: skip
     if reread:  # the server's variables stay, so the old files are read with them
-        stack = _reread(target, old, stack, local)
+        stack = _reread(target, old, stack)
     seen, mounting = look(target, newest.project), parse_project(stack, root=target.root)
     look_losses.tell(run, look_losses.losses_of(target, held(seen, None), mounting, seen, recorded))
     if local:
@@ -155,20 +156,24 @@ def _files_back(
 
 
 def _env_back(
-    run: Run, old: Release, newest: Release, options: RollbackOptions, local: bool
+    run: Run, known: list[Release], old: Release, newest: Release, options: RollbackOptions, local: bool
 ) -> tuple[bool, str | None, bool]:
     """Whether the old env file is written, the digest of the one there afterwards, and whether the old stack has to
     be read with other variables than its own. Raises OpsError where the server's was changed since."""
     target, name = run.target, old.env_file or newest.env_file
-    if name is None or local:
+    renewed = rotated_since(known, old) if options.env is None else []
+    if name is None or (local and not renewed):
         return False, old.env, False
     found = there(target, target.root, [name]).get(name)
     digest = found.sha256 if found else None
     if digest == old.env or old.env is None:
         return False, digest, False
+    if renewed:
+        run.note(f"rotated since release {old.id}: {', '.join(renewed)}; the env file stays as it is", warning=True)
+        return False, digest, True
     if options.env == "there":
         return False, digest, True
-    if options.env is None and digest is not None and digest != newest.env:
+    if options.env is None and digest not in (None, newest.env, *envs.written(target)):
         theirs = read_file(target, f"{target.root}/{name}")
         ours = read_file(target, f"{releases.folder(target, old.id)}/env")
         raise refused(name, theirs, ours, released=True, host=run.host, task="rollback")
@@ -179,12 +184,18 @@ def _env_back(
     return True, old.env, False
 
 
-def _reread(target: Target, old: Release, stack: Config, local: bool) -> Config:
+def rotated_since(known: Iterable[Release], old: Release) -> list[str]:
+    """The variables that were rotated after the release: their old values are no passwords any more."""
+    later = [one for one in known if one.outcome == "good" and one.id > old.id]
+    return sorted({key for one in later for key in one.rotated})
+
+
+def _reread(target: Target, old: Release, stack: Config) -> Config:
     """The old release's compose files with the server's own variables, its images pinned as they were."""
     folder = releases.folder(target, old.id)
     named = [file for file in target.host.compose if read_file(target, f"{folder}/compose/{file}") is not None]
     files = tuple(f"{folder}/compose/{file}" for file in named)
-    if not files or local:
+    if not files:
         raise OpsError(
             f"release {old.id} has no compose files of its own to read with the server's variables",
             host=target.host.name, left="everything", next="inv rollback --env here puts its own variables back",

@@ -27,8 +27,8 @@ RIGHTS = "+info +config|get +bgsave +function|list +acl|list +acl|setuser +acl|d
 """What the user that opslib logs in as should be allowed: the first three are needed, the others are for functions and
 users."""
 
-_WRONG = ("NOAUTH", "WRONGPASS", "AUTH failed", "Warning: AUTH failed", "ERR invalid password")
-_ERRORS = (*_WRONG, "ERR ", "NOPERM ", "LOADING ", "MISCONF ", "(error) ")
+WRONG = ("NOAUTH", "WRONGPASS", "AUTH failed", "Warning: AUTH failed", "ERR invalid password")
+_ERRORS = (*WRONG, "ERR ", "NOPERM ", "LOADING ", "MISCONF ", "(error) ")
 _ASKED = ("dir", "dbfilename", "appendonly", "appenddirname", "appendfilename", "databases", "aclfile")
 _MERGED = 'exec "$@" 2>&1'  # redis-cli tells only its standard error that it was not let in, and goes on
 
@@ -95,7 +95,7 @@ def logged_in(target: Target, at: Instance, passwords: Sequence[Secret]) -> Inst
         try:
             info = fields(said(target, tried, cmd))
         except Refused as error:
-            if error.said.startswith(_WRONG):
+            if error.said.startswith(WRONG):
                 continue
             raise
         if "valkey_version" in info:

@@ -15,14 +15,15 @@ from opslib.findings import Cost, Finding
 from opslib.settings.dotenv import Entry, EnvFile
 
 _LOCAL = re.compile(r"(?:^|//|@)(?:localhost|127\.0\.0\.1|\[::1\])(?=[:/]|$)", re.IGNORECASE)
-_RENEW = "give it a new value, and change it in the database first where one has it"
+_RENEW = "inv env.rotate {}; before the first deploy: give it another value"
 _COMPOSE = re.compile(r"(COMPOSE|DOCKER|BUILDX|BUILDKIT|OPSLIB)_")  # what programs read by themselves
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """An env file and all that it is judged by. `read` are the values by each reader of env files. `running`: of each
-    variable the services whose containers have another value. `services`: the names of the stack's services."""
+    variable the services whose containers have another value. `services`: the names of the stack's services. `unknown`:
+    the variables whose value could not be had from where it stands."""
 
     file: EnvFile
     example: Example | None = None
@@ -31,6 +32,7 @@ class Seen:
     read: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict, repr=False)
     running: Mapping[str, Sequence[str]] = field(default_factory=dict)
     services: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
 
 
 def check(seen: Seen) -> list[Finding]:
@@ -91,10 +93,10 @@ def _default(seen: Seen) -> Iterator[Finding]:
         if is_placeholder(entry.value) or examples:
             why = "is still the example's own value" if examples else "is what everybody tries first"
             yield _at(seen, entry, "env-default", "exposes", f"the value of {entry.name} {why}",
-                      _RENEW)  # fmt: skip
+                      _RENEW.format(entry.name))  # fmt: skip
         elif len(entry.value) < SHORTEST or len(set(entry.value)) < 5:
             yield _at(seen, entry, "env-weak", "exposes", f"the value of {entry.name} can be guessed: it is too short, "
-                      "or has too few different characters", _RENEW)  # fmt: skip
+                      "or has too few different characters", _RENEW.format(entry.name))  # fmt: skip
 
 
 def _shared(seen: Seen) -> Iterator[Finding]:
@@ -106,7 +108,7 @@ def _shared(seen: Seen) -> Iterator[Finding]:
     for first, *others in by_value.values():
         for entry in others:
             yield _at(seen, entry, "env-shared", "exposes", f"{entry.name} has the same value as {first.name}",
-                      _RENEW)  # fmt: skip
+                      _RENEW.format(entry.name))  # fmt: skip
 
 
 def _twice(seen: Seen) -> Iterator[Finding]:
@@ -168,8 +170,8 @@ _RULES: tuple[Callable[[Seen], Iterator[Finding]], ...] = (
 
 
 def _last(seen: Seen) -> list[Entry]:
-    """The assignments that count."""
-    return list({entry.name: entry for entry in seen.file.all}.values())
+    """The assignments that count, as far as they have a value to be judged."""
+    return [one for one in {entry.name: entry for entry in seen.file.all}.values() if one.name not in seen.unknown]
 
 
 def _variable(seen: Seen, entry: Entry) -> Variable | None:

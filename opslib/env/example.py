@@ -65,7 +65,7 @@ class Example:
 
     def _variable(self, name: str, line: int) -> Variable:
         written = self._lines[line - 1].partition("=")[2].strip()
-        value, behind = _unquoted(written)
+        value, behind = unquoted(written)
         bare = Variable(name, value, line)
         about = " ".join([*(text.lstrip("# \t") for text in self.comment(bare)), behind.lstrip("# \t")]).strip()
         found: Kind | None = None
@@ -85,7 +85,7 @@ class Example:
         return Variable(name, value, line, about, found, how, optional, parts)
 
 
-def _unquoted(written: str) -> tuple[str, str]:
+def unquoted(written: str) -> tuple[str, str]:
     """A value without its quotes, and the comment behind it."""
     if written[:1] in ("'", '"'):
         match = re.match(rf"{written[0]}((?:\\.|[^\\{written[0]}])*){written[0]}", written)

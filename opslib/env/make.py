@@ -59,7 +59,7 @@ _WAYS = ("generated", "taken", "derived", "asked", "unset")
 
 def quoted(value: str) -> str:
     """As it is written in an env file: so that Compose, python-dotenv and a shell read the same."""
-    return value if _PLAIN.fullmatch(value) else f"'{value}'"
+    return value if _PLAIN.fullmatch(value) else "'" + value.replace("'", "\\'") + "'"
 
 
 def derived(missing: list[Variable], values: Mapping[str, str]) -> dict[str, str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from opslib.errors import BadSettings
 from opslib.settings import yamlfile
 from opslib.settings.decode import Decoder, nearest
-from opslib.settings.load import HOST_NAME, LOCAL, Settings, checked, host_file, known_hosts_names
+from opslib.settings.load import HOST_NAME, LOCAL, Settings, checked, host_file, known_hosts_names, load_host
 from opslib.settings.model import Host
 from opslib.settings.yamlfile import Node
 
@@ -83,3 +83,24 @@ def _groups(root: Path, name: str, settings: Settings) -> tuple[str, ...]:
     only = Node({key: child for key, child in node.value.items() if key == "groups"}, node.place, node.place)
     found: tuple[str, ...] = Decoder(settings.lookup).fields(only, Host).get("groups", ())
     return found
+
+
+def sharing(root: Path, hosts: Sequence[Host]) -> list[str]:
+    """The hosts beside these, with a file of their own, that read the same env file as one of them. One whose file
+    cannot be read is no concern here."""
+    mine, files = {host.name for host in hosts}, {_env_file(host) for host in hosts}
+    found = []
+    for name in known_hosts_names(root):
+        if name in mine or not (root / "hosts" / f"{name}.yml").is_file():
+            continue
+        try:
+            other = load_host(root, name)
+        except BadSettings:
+            continue
+        if _env_file(other) in files:
+            found.append(name)
+    return found
+
+
+def _env_file(host: Host) -> str:
+    return host.env_file or ".env"

@@ -47,6 +47,8 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     deploy and `gap` the time from the first stop to healthy. `restored`: the release whose content it has again.
     `private` are files of it that hold passwords, beside the env file.
     `backup`: the backup set that was made before it, which stays as long as the release does.
+    `variables`: it is the release before it with other values of these. `rotated`: those of them that were renewed: no
+    rollback brings the old ones back.
     """
 
     id: str
@@ -71,6 +73,8 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     migration: dict[str, str | None] | None = None
     revision: str | None = None
     backup: str | None = None
+    variables: tuple[str, ...] = ()
+    rotated: tuple[str, ...] = ()
     seconds: float = 0.0
     gap: float = 0.0
 

@@ -24,14 +24,16 @@ class Recoveries(Mapping[str, Recovery]):
         from opslib.backup.drill import steps as drill
         from opslib.backup.offsite import pull, remove
         from opslib.backup.restore import steps as restore
-        from opslib.deploy import build, gate, push
+        from opslib.deploy import build, env_push, gate, push
         from opslib.deploy import steps as deploy
         from opslib.deploy.bare import steps as bare
+        from opslib.deploy.rotate import steps as rotate
         from opslib.host import swarm
         from opslib.migrate import steps as migrate
 
         found: dict[str, Recovery] = {}
-        for part in (build, gate, push, deploy, migrate, take, drill, pull, remove, restore, bare, swarm):
+        deploying = (build, gate, push, env_push, rotate, deploy, bare)
+        for part in (*deploying, migrate, take, drill, pull, remove, restore, swarm):
             found.update(part.RECOVERIES)
         return {**found, **self._instead}
 

@@ -148,6 +148,8 @@ def _schema(one: dict[str, Any]) -> str:
 def _origin(one: dict[str, Any]) -> str:
     if one["adopted"]:
         return "what was running before opslib"
+    if one["variables"]:
+        return f"{'rotated' if one['rotated'] else 'env'}: {', '.join(one['variables'])}"
     return f"rollback to {one['restored']}" if one["restored"] else ""
 
 

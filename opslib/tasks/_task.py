@@ -56,6 +56,7 @@ class OpsTask(Task[Any]):
                 attr_name=parameter.name if "_" in parameter.name else None,
                 kind=bool if parameter.default is False else str,
                 default=parameter.default,
+                positional=parameter.name in self.positional,
                 help=self.help[parameter.name],
             )
             for parameter in self.argspec(self.body).parameters.values()
@@ -73,6 +74,7 @@ def task(
     signals: bool = False,
     default: bool = False,
     within: str = "",
+    positional: tuple[str, ...] = (),
     settings: dict[str, str] | None = None,
     help: dict[str, str] | None = None,
 ) -> Callable[[Callable[..., Record]], OpsTask]:
@@ -82,7 +84,8 @@ def task(
     Every task takes --host, --json and --debug, one that `changes` something --plan, --yes and --wait as well
     (or those of them that `options` names), one with `signals` --signal. `settings` are options that stand for a key of
     the host file (`FLAGS` of opslib.settings.load), with their help. The body's own parameters are None or False by
-    default and explained in `help`. The task returns the record, or raises an Exit with the record's code.
+    default and explained in `help`; those that are `positional` may be given without
+    their names. The task returns the record, or raises an Exit with the record's code.
     """
     shared = dict(_EVERY)
     for option in options if options is not None else _CHANGING if changes else ():
@@ -111,7 +114,7 @@ def task(
         return OpsTask(
             run,
             name=within or name.rsplit(".", 1)[-1],
-            positional=(),
+            positional=positional,
             default=default,
             auto_shortflags=False,
             help=helps,

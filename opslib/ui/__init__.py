@@ -87,6 +87,10 @@ class Ui:
         for number, line in enumerate(table(headers, rows, width=self.screen.width, right=right)):
             self.say(line, "bold" if number == 0 else "")
 
+    def of_all(self) -> None:
+        """What is said next is of all hosts, and not below the name of one."""
+        self._heading = ""
+
     def begin(self, title: str, hosts: Sequence[str]) -> None:
         """Work begins on these hosts; with several of them each line gets its host's name in front."""
         self._title, self._column = title, max(map(len, hosts)) if len(hosts) > 1 else 0

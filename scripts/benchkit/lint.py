@@ -13,7 +13,7 @@ SERVICES, STACKS = 14, 40
 INV = "import sys; from invoke.main import program; sys.argv[0] = 'inv'; program.run()"
 TASKS = "import opslib\n\nns = opslib.namespace()\n"
 DATABASE = """  {name}:
-    image: postgres:16
+    image: postgres:15
     environment: {{POSTGRES_PASSWORD: "${{DB_PASSWORD:-x}}", POSTGRES_DB: app}}
     volumes: ["{name}:/var/lib/postgresql/data"]
     healthcheck: {{test: [CMD-SHELL, pg_isready -U postgres], interval: 5s, retries: 10}}

@@ -89,6 +89,6 @@ PROGRAMS = (S3, AZURE, GCS)
 
 
 def ensure() -> None:
-    """Get what every run of the tests needs, at once. Google's is built for minutes, for a few tests of the full form."""
+    """Get what every run of the tests needs, at once. Google's is built for minutes, for a few tests with `--full`."""
     with ThreadPoolExecutor() as pool:
         list(pool.map(Program.ensure, (S3, AZURE)))

@@ -16,12 +16,19 @@ CONTEXTS = {context.name: context for context in collection("/nowhere").to_conte
 CHANGING = {
     "deploy.up", "build.all", "build.push", "migrate.up", "migrate.down", "migrate.seed", "rollback",
     *(f"{done}.{name}" for done in ("backup", "restore") for name in ("all", *ENGINES, "sqlite", "volumes", "files")),
-    "backup.prune", "backup.drill", "backup.push", "backup.pull", "restore.undo", "host.swarm",
+    "backup.prune", "backup.drill", "backup.push", "backup.pull", "restore.undo", "host.swarm", "env.push", "env.rotate",
 }  # fmt: skip
-HERE = {"cron.install", "cron.remove", "env.init", "host.trust"}  # they change this machine only, and take no lock
+HERE = {
+    "cron.install",
+    "cron.remove",
+    "env.init",
+    "env.pull",
+    "host.trust",
+}  # they change this machine only, and take no lock
 LOOKING = {
-    "deploy.promote", "deploy.abort", "build.sizes", "migrate.status", "releases", "ps", "logs", "lint", "backup.coverage", "backup.list", "backup.show", "backup.verify", "backup.key",
-    "cron.show", "cron.catchup", "env.check", "host.check", "signals.test",
+    "deploy.promote", "deploy.abort", "build.sizes", "migrate.status", "releases", "ps", "logs", "lint",
+    "backup.coverage", "backup.list", "backup.show", "backup.verify", "backup.key",
+    "cron.show", "cron.catchup", "env.check", "env.diff", "host.check", "signals.test",
 }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 """mongosh of the lab: its stand-in for MongoDB's shell, written on PyMongo. It has no JavaScript.
 
 --eval takes statements with `;` between them, each one of these; it prints what print() is given and the last value:
-    db[.getSiblingDB("NAME")].runCommand(COMMAND)       COMMAND is JSON, keys without quotes allowed, or a "name"
+    db[.getSiblingDB("NAME")].runCommand(COMMAND)       COMMAND is JSON, also {key: process.env.NAME}, or a "name"
     db[.getSiblingDB("NAME")].adminCommand(COMMAND)
     db[.getSiblingDB("NAME")].auth(USER, PASSWORD)      a string or process.env.NAME each
     db[.getSiblingDB("NAME")].getCollection("NAME").countDocuments({}) and db.hello(), db.version(), rs.status()
@@ -176,11 +176,15 @@ def _string(text: str) -> str:
 
 
 def _value(text: str) -> Any:
-    """JSON, with keys that need no quotes and strings in single quotes as JavaScript has them."""
+    """JSON, with keys that need no quotes, strings in single quotes as JavaScript has them, and process.env.NAME."""
     tokens = re.findall(NAME + r"|[A-Za-z_$][\w$.]*|[^\"']", text, re.DOTALL)
     plain = ("true", "false", "null")
     parts = [
-        json.dumps(_string(one)) if one[0] in "\"'" else one if one in plain else json.dumps(one)
+        json.dumps(_string(one))
+        if one[0] in "\"'" or one.startswith("process.env.")
+        else one
+        if one in plain
+        else json.dumps(one)
         for one in tokens
         if one[0] in "\"'" or re.match(r"[A-Za-z_$]", one)
     ]
