@@ -135,14 +135,14 @@ def wrong(seen: Mapping[str, Sequence[str]], spec: Proxy, container: Container, 
     its container, BadSettings where it does not watch it or nothing leads to a service."""
     name, port, everything = container.service, spec.api or API, "everything"
     overview, raw = _answer(seen.get("overview", [])), _answer(seen.get("raw", []))
-    if raw is None:
+    if overview is None or raw is None:
         raise BadSettings(
             f"the API of {name} does not answer on port {port}, and without it nobody knows what it has taken",
             host=host, left=everything,
             next=f"`--api.insecure=true` in the command of {name} (do not publish port {port}), or `deploy: proxy: "
             "api:` with the port on which a router leads to api@internal",
         )  # fmt: skip
-    if "File" not in ((overview or {}).get("providers") or []):
+    if "File" not in (overview.get("providers") or []):
         raise BadSettings(
             f"{name} reads no files, so it cannot be told where requests go", host=host, left=everything,
             next=f"`--providers.file.directory={inside}` in the command of {name}",
