@@ -123,12 +123,11 @@ def _led(value: str, service: str) -> str:
 def _path_as_value(model: Model) -> Iterator[Found]:
     for name, service, entry in services(model):
         for key, value in service.environment.items():
-            if value.startswith("/run/secrets/") and _PASSWORD.search(key.upper()):
-                fix = (
-                    f"environment:\n  {key}_FILE: {value}"
-                    if kind(model, service)
-                    else f"let the program read the file: {key}_FILE, if it knows that"
-                )
+            # A program of one's own may call it so and read the file.
+            if value.startswith("/run/secrets/") and _PASSWORD.search(key.upper()) and service.build is None:
+                fix = f"let the program read the file: {key}_FILE, if it knows that"
+                if kind(model, service):
+                    fix = f"environment:\n  {key}_FILE: {value}"
                 yield Found(
                     f"{key} of {name} is the path {value} itself, not what is in that file: a password that "
                     "everybody knows",
