@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from opslib.compose.project import Mount, Service
+from opslib.compose.project import COMPLETED, Mount, Service
 from opslib.lint import known
 from opslib.lint.known import Keeps
 from opslib.lint.model import Model
@@ -25,10 +25,13 @@ def services(model: Model) -> Iterator[tuple[str, Service, Mapping[str, Any]]]:
             yield name, service, entries.get(name) or {}
 
 
-def stays(model: Model, name: str) -> bool:
-    """Whether a service is meant to run on and on: no one-shot, no job by its name."""
-    service = model.project.services[name]
-    return name not in model.project.one_shots() and (bool(service.ports) or not _JOB.search(name))
+def staying(model: Model) -> frozenset[str]:
+    """The services that are meant to run on and on: no one-shots, no jobs by their names."""
+    ends = model.project.one_shots()
+    return frozenset(
+        name for name, service in model.project.services.items()
+        if name not in ends and (service.ports or not _JOB.search(name))
+    )  # fmt: skip
 
 
 _CLIENT = re.compile(
@@ -46,9 +49,11 @@ def kind(model: Model, service: Service) -> str:
     none."""
     found = known.database(service.image)
     told = command((model.config.get("services") or {}).get(service.name) or {}) if found else ""
-    if service.name in model.project.one_shots() or (_CLIENT.search(told) and not _SERVER.search(told)):
+    if not found or (_CLIENT.search(told) and not _SERVER.search(told)):
         return ""
-    if found and service.build is not None:
+    if any(one.depends_on.get(service.name) == COMPLETED for one in model.project.services.values()):
+        return ""
+    if service.build is not None:
         facts, keeps = model.facts.images.get(service.image), known.keeps(service.image)
         own = {folder for group in keeps.data for folder in group} if keeps else set()
         return found if facts is not None and own & set(facts.volumes) else ""

@@ -10,7 +10,7 @@ from opslib.compose.project import Mount, Service
 from opslib.lint import known
 from opslib.lint.model import Model, Place
 from opslib.lint.rule import Found, Rule
-from opslib.lint.rules._stack import Where, data, kind, services, stays, where
+from opslib.lint.rules._stack import Where, data, kind, services, staying, where
 
 _NO_DATA = re.compile(
     r"/(etc|usr|opt/scripts|backups?|dumps?|docker-entrypoint\S*|init\S*|scripts?|certs?|ssl|logs?|tmp|run)\b"
@@ -90,9 +90,10 @@ def _misplaced(model: Model, name: str, folder: str, found: Where, index: int, m
 
 
 def _anonymous_volume(model: Model) -> Iterator[Found]:
+    stay = staying(model)
     for name, service, _ in services(model):
         database = kind(model, service)
-        for folder, found in _unkept(model, name, service) if database and stays(model, name) else ():
+        for folder, found in _unkept(model, name, service) if database and name in stay else ():
             lost = found.how == "layer" or found.how == "anonymous"
             meant = found.index is not None or database != "redis"  # a cache may keep nothing
             if lost and meant and (found.index is not None or _beside(service, folder) is None):
@@ -105,9 +106,10 @@ def _anonymous_volume(model: Model) -> Iterator[Found]:
 
 
 def _database_on_tmpfs(model: Model) -> Iterator[Found]:
+    stay = staying(model)
     for name, service, _ in services(model):
         database = kind(model, service)
-        keeps = database not in ("", "redis") and stays(model, name)
+        keeps = database not in ("", "redis") and name in stay
         for folder, found in _unkept(model, name, service) if keeps else ():
             if found.how == "tmpfs":
                 of_list = found.index is not None
@@ -150,8 +152,9 @@ def _file_mount(model: Model) -> Iterator[Found]:
 def _volume_of_two(model: Model) -> Iterator[Found]:
     """Two servers on one folder of data."""
     owners: dict[str, str] = {}
+    stay = staying(model)
     for name, service, _ in services(model):
-        if not (database := kind(model, service)) or not stays(model, name):
+        if not (database := kind(model, service)) or name not in stay:
             continue
         for folder in sorted({folder for group in data(model, name) for folder in group}):
             found = where(model, name, folder)
@@ -175,6 +178,7 @@ def _volume_of_two(model: Model) -> Iterator[Found]:
 
 def _writable_elsewhere(model: Model) -> Iterator[Found]:
     of: dict[str, str] = {}
+    stay = staying(model)
     for name, service, _ in services(model):
         for group in data(model, name) if kind(model, service) else ():
             for folder in group:
@@ -185,7 +189,7 @@ def _writable_elsewhere(model: Model) -> Iterator[Found]:
     for name, service, _ in services(model):
         for index, mount in enumerate(service.mounts):
             owner = of.get(model.project.volume_name(mount) or mount.source)
-            if owner and owner != name and not mount.read_only and not kind(model, service) and stays(model, name):
+            if owner and owner != name and not mount.read_only and not kind(model, service) and name in stay:
                 yield Found(
                     f"{name} may write to {mount.source}, where {owner} keeps its data",
                     f"volumes:\n  - {mount.source}:{mount.target}:ro", _mounts(model, name, index), name,

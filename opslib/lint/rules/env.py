@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from opslib.compose.environment import is_placeholder
 from opslib.compose.project import Service
@@ -19,6 +20,8 @@ _URL = re.compile(
     re.IGNORECASE,
 )
 _HOST_PORT = re.compile(rf"^{_HERE}:(?P<port>\d{{1,5}})$", re.IGNORECASE)
+_LOCAL = re.compile(_HERE[:-1] + "|^::1$)", re.IGNORECASE)
+_SHARED = re.compile(r"host|service:|container:")  # the network of somebody else
 _BROWSER = re.compile(
     r"PUBLIC|VITE_|REACT_APP_|CORS|ORIGIN|ALLOW|CALLBACK|REDIRECT|FRONTEND|EXTERNAL|ADVERTISED|ROOT_URL|SITE|WEB_"
 )
@@ -48,48 +51,61 @@ _FROM_FILE = re.compile(
 )
 
 
-def _localhost(model: Model) -> Iterator[Found]:
-    for name, service, _ in services(model):
-        if service.network_mode == "host" or service.network_mode.startswith(("service:", "container:")):
-            continue
-        own = listens(model, name)
-        for key, value in service.environment.items():
-            there = _meant(model, name, key, value, own)
-            if there:
-                yield Found(
-                    f"{key} of {name} leads to localhost, which in a container is the container itself: nobody answers "
-                    f"there, {' or '.join(there)} {'is a service' if len(there) == 1 else 'are services'} of its own",
-                    f"environment:\n  {key}: {_led(value, there[0])}",
-                    model.place("services", name, "environment", key), name,
-                )  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class _Others:
+    """Where the services of a stack listen, and which kind of database each is."""
 
+    ports: Mapping[str, frozenset[int]]
+    kinds: Mapping[str, str]
 
-def _meant(model: Model, name: str, key: str, value: str, own: frozenset[int]) -> list[str]:
-    """The services that a value with `localhost` in it must mean, none where it may be right."""
-    others = {other: one for other, one, _ in services(model) if other != name}
-    if value.lower() in ("localhost", "127.0.0.1", "::1"):
-        found = _HOST.search(key.upper())
-        if not found or kind(model, model.project.services[name]):
+    def meant(self, name: str, key: str, value: str) -> list[str]:
+        """The services that a value with `localhost` in it must mean, none where it may be right."""
+        if value.lower() in ("localhost", "127.0.0.1", "::1"):
+            found = _HOST.search(key.upper())
+            if not found or self.kinds[name]:
+                return []
+            wanted = _KINDS.get(found[1], found[1].lower())
+            return [
+                other for other, one in self.kinds.items()
+                if one and other != name and (one == wanted or (not wanted and one != "redis"))
+            ]  # fmt: skip
+        match = _URL.match(value) or _HOST_PORT.match(value)
+        if match is None:
             return []
-        wanted = _KINDS.get(found[1], found[1].lower())
-        kinds = {other: kind(model, one).replace("mariadb", "mysql") for other, one in others.items()}
-        return [other for other, one in kinds.items() if one and (one == wanted or (not wanted and one != "redis"))]
-    match = _URL.match(value) or _HOST_PORT.match(value)
-    if match is None:
-        return []
-    scheme = (match.groupdict().get("scheme") or "").lower()
-    port = int(match["port"] or known.SCHEMES.get(scheme, 0))
-    if not port or port in own:
-        return []
-    there = [other for other in others if port in listens(model, other)]
-    if scheme not in ("http", "https", "ws", "wss"):
-        return there
-    return [other for other in there if not _BROWSER.search(key.upper()) and _about(model, key, other)]
+        scheme = (match.groupdict().get("scheme") or "").lower()
+        port = int(match["port"] or known.SCHEMES.get(scheme, 0))
+        if not port or port in self.ports[name]:
+            return []
+        there = [other for other, ports in self.ports.items() if port in ports]
+        if scheme not in ("http", "https", "ws", "wss"):
+            return there
+        return [other for other in there if not _BROWSER.search(key.upper()) and self._about(key, other)]
+
+    def _about(self, key: str, other: str) -> bool:
+        """Whether a variable is about a service: else its address may be for a browser, where localhost is right."""
+        return other.upper().replace("-", "_") in key.upper() or bool(self.kinds[other])
 
 
-def _about(model: Model, key: str, other: str) -> bool:
-    """Whether a variable is about a service: else its address may be meant for a browser, where localhost is right."""
-    return other.upper().replace("-", "_") in key.upper() or bool(kind(model, model.project.services[other]))
+def _localhost(model: Model) -> Iterator[Found]:
+    all_of = [(name, service) for name, service, _ in services(model)]
+    led = [
+        (name, key, value) for name, service in all_of if not _SHARED.match(service.network_mode)
+        for key, value in service.environment.items() if _LOCAL.search(value)
+    ]  # fmt: skip
+    if not led:
+        return
+    others = _Others(
+        {name: listens(model, name) for name, _ in all_of},
+        {name: kind(model, service).replace("mariadb", "mysql") for name, service in all_of},
+    )
+    for name, key, value in led:
+        if there := others.meant(name, key, value):
+            yield Found(
+                f"{key} of {name} leads to localhost, which in a container is the container itself: nobody answers "
+                f"there, {' or '.join(there)} {'is a service' if len(there) == 1 else 'are services'} of its own",
+                f"environment:\n  {key}: {_led(value, there[0])}",
+                model.place("services", name, "environment", key), name,
+            )  # fmt: skip
 
 
 def _led(value: str, service: str) -> str:
@@ -107,12 +123,11 @@ def _led(value: str, service: str) -> str:
 def _path_as_value(model: Model) -> Iterator[Found]:
     for name, service, entry in services(model):
         for key, value in service.environment.items():
-            if value.startswith("/run/secrets/") and _PASSWORD.search(key.upper()):
-                fix = (
-                    f"environment:\n  {key}_FILE: {value}"
-                    if kind(model, service)
-                    else f"let the program read the file: {key}_FILE, if it knows that"
-                )
+            # A program of one's own may call it so and read the file.
+            if value.startswith("/run/secrets/") and _PASSWORD.search(key.upper()) and service.build is None:
+                fix = f"let the program read the file: {key}_FILE, if it knows that"
+                if kind(model, service):
+                    fix = f"environment:\n  {key}_FILE: {value}"
                 yield Found(
                     f"{key} of {name} is the path {value} itself, not what is in that file: a password that "
                     "everybody knows",
@@ -131,12 +146,14 @@ def _path_as_value(model: Model) -> Iterator[Found]:
 def _literal(model: Model) -> Iterator[Found]:
     for name, service, entry in services(model):
         for key, value in service.environment.items():
+            if not (_PASSWORD.search(key.upper()) or _IN_URL.match(value)):
+                continue
             raw = written(model, "services", name, "environment", key)
             how = "" if raw is None else _readable(key, value, raw)
             if how:
                 yield Found(
                     f"{key} of {name} {how}: whoever has the repository has the password, for ever",
-                    f"environment:\n  {key}: ${{{_variable(key, raw or '')}:?set it in .env}}\n"
+                    f"environment:\n  {key}: {_from_env(key, value, raw or '')}\n"
                     "and a new value: inv env.init makes one",
                     model.place("services", name, "environment", key), name,
                 )  # fmt: skip
@@ -169,9 +186,12 @@ def _readable(key: str, value: str, raw: str) -> str:
     return f"is the default of {default['name']}, as it is not set" if default and default["default"] == value else ""
 
 
-def _variable(key: str, raw: str) -> str:
-    found = re.search(r"\$\{?(\w+)", raw)
-    return found[1] if found else key
+def _from_env(key: str, value: str, raw: str) -> str:
+    """How the value is written without the secret in it."""
+    used = _DEFAULT.search(raw)
+    if _IN_URL.match(value) and not (used and _IN_URL.match(used["default"])):
+        return f"…://USER:${{{used['name'] if used else 'DB_PASSWORD'}:?set it in .env}}@…"
+    return f"${{{used['name'] if used else key}:?set it in .env}}"
 
 
 def _published(model: Model) -> Iterator[Found]:

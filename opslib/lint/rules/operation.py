@@ -10,7 +10,7 @@ from opslib.compose.project import Service
 from opslib.images.info import split_name
 from opslib.lint.model import Model
 from opslib.lint.rule import REMOVE, Edit, Found, Rule
-from opslib.lint.rules._stack import kind, services, stays
+from opslib.lint.rules._stack import kind, services, staying
 
 _ROTATION = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
 _GROWS = ("json-file", "")
@@ -38,9 +38,10 @@ def _no_rotation(model: Model) -> Iterator[Found]:
 
 
 def _no_restart(model: Model) -> Iterator[Found]:
+    stay = staying(model)
     for name, service, entry in services(model):
         said = entry.get("restart") or (entry.get("deploy") or {}).get("restart_policy")
-        if not said and service.restart == "no" and stays(model, name):
+        if not said and service.restart == "no" and name in stay:
             yield Found(
                 f"{name} has no restart policy: when it crashes, or the machine is started anew, it stays down",
                 "restart: unless-stopped", model.place("services", name), name,
@@ -49,9 +50,10 @@ def _no_restart(model: Model) -> Iterator[Found]:
 
 
 def _no_limit(model: Model) -> Iterator[Found]:
+    stay = staying(model)
     for name, _, entry in services(model):
         limits = ((entry.get("deploy") or {}).get("resources") or {}).get("limits") or {}
-        if entry.get("mem_limit") or limits.get("memory") or not stays(model, name):
+        if entry.get("mem_limit") or limits.get("memory") or name not in stay:
             continue
         used = model.facts.memory.get(name, 0)
         now = f" (it uses {used / 1e6:.0f} MB now)" if used else ""
@@ -70,16 +72,18 @@ def _room(used: int) -> str:
     return f"{size}m" if used else "512m  # what it needs, and as much again"
 
 
-def _floating(model: Model, service: Service) -> str:
-    """The tag of an image that says no version, "" for one that does, or that is built here."""
-    tag = split_name(service.image)[1]
-    here = any(one.build is not None and one.image == service.image for one in model.project.services.values())
-    return tag if "@" not in service.image and tag in _LATEST and not here else ""
+def _floating(model: Model) -> Iterator[tuple[str, Service, str]]:
+    """The services whose image's tag says no version, with that; not those of images that are built here."""
+    here = {one.image for one in model.project.services.values() if one.build is not None}
+    for name, service, _ in services(model):
+        tag = split_name(service.image)[1]
+        if "@" not in service.image and tag in _LATEST and service.image not in here:
+            yield name, service, tag
 
 
 def _database_latest(model: Model) -> Iterator[Found]:
-    for name, service, _ in services(model):
-        if (tag := _floating(model, service)) and kind(model, service):
+    for name, service, tag in _floating(model):
+        if kind(model, service):
             yield Found(
                 f"{name} runs {service.image}: the next pull may bring a major version ({tag}) that does not read "
                 "the data of the old one, and there is no way back",
@@ -89,8 +93,8 @@ def _database_latest(model: Model) -> Iterator[Found]:
 
 
 def _latest(model: Model) -> Iterator[Found]:
-    for name, service, _ in services(model):
-        if (tag := _floating(model, service)) and not kind(model, service):
+    for name, service, tag in _floating(model):
+        if not kind(model, service):
             yield Found(
                 f"{name} runs {service.image}: which version `{tag}` is differs from machine to machine and day to day",
                 f"image: {split_name(service.image)[0]}:VERSION", model.place("services", name, "image"), name,

@@ -11,10 +11,11 @@ from opslib.compose.project import Service
 from opslib.lint import known
 from opslib.lint.model import Model, Place
 from opslib.lint.rule import Found, Rule
-from opslib.lint.rules._stack import kind, services, stays
+from opslib.lint.rules._stack import kind, services, staying
 from opslib.proxy.directives import Directive, parse
 
 _PROXY = re.compile(r"(^|[/_-])(nginx|openresty|traefik|caddy|haproxy|envoy|swag|proxy)")
+_OF_A_SWARM = {"update_config", "rollback_config", "placement", "endpoint_mode"}  # Compose reads over them
 _DEEPEST = 50  # blocks in each other
 
 
@@ -30,8 +31,9 @@ def _fixed(service: Service) -> list[str]:
 
 
 def _replicas(model: Model) -> Iterator[Found]:
-    for name, service, _ in services(model):
-        ports = _fixed(service) if service.replicas > 1 and not model.project.swarm else []
+    for name, service, entry in services(model):
+        shared = model.project.swarm or _OF_A_SWARM & (entry.get("deploy") or {}).keys()  # each node has the port once
+        ports = _fixed(service) if service.replicas > 1 and not shared else []
         if ports:
             yield Found(
                 f"{name} is to have {service.replicas} containers, and all of them port {ports[0]} of the machine: "
@@ -42,17 +44,18 @@ def _replicas(model: Model) -> Iterator[Found]:
             )  # fmt: skip
 
 
-def _rolls(model: Model, name: str, service: Service) -> bool:
+def _rolls(model: Model, service: Service) -> bool:
     """Whether nothing but a name or a port keeps a second container from standing beside the first."""
     writes = any(mount.type in ("volume", "bind") and not mount.read_only for mount in service.mounts)
     proxy = _PROXY.search(known.named(service.image))
-    return stays(model, name) and not writes and not proxy and not kind(model, service)
+    return not writes and not proxy and not kind(model, service)
 
 
 def _container_name(model: Model) -> Iterator[Found]:
+    stay = staying(model)
     for name, service, _ in services(model):
         if service.container_name:
-            cannot = "it cannot be replaced without a gap, " if _rolls(model, name, service) else ""
+            cannot = "it cannot be replaced without a gap, " if name in stay and _rolls(model, service) else ""
             yield Found(
                 f"the container of {name} is always called {service.container_name}: {cannot}nor can two copies of "
                 "the stack "
@@ -65,9 +68,10 @@ def _container_name(model: Model) -> Iterator[Found]:
 
 
 def _host_port(model: Model) -> Iterator[Found]:
+    stay = staying(model)
     for name, service, _ in services(model):
         ports = [port for port in service.ports if port.published and "-" not in port.published]
-        if ports and service.replicas == 1 and service.build is not None and _rolls(model, name, service):
+        if ports and name in stay and service.replicas == 1 and service.build is not None and _rolls(model, service):
             yield Found(
                 f"{name} has port {ports[0].published} of the machine to itself: its new version cannot stand beside "
                 "the old one, so each deploy is a gap",

@@ -46,14 +46,15 @@ def _drift(model: Model) -> Iterator[Found]:
     stack = model.facts.running
     if stack is None or not stack.containers:
         return
+    ends = model.project.one_shots()
     elsewhere = any(one.task for one in stack.containers)  # a Swarm has tasks on other machines too
     for name, service, _ in services(model):
         found = _of(stack, name)
         running = [one for one in found if one.state == "running"]
         what = ""
-        if not found and not elsewhere and name not in model.project.one_shots():
+        if not found and not elsewhere and name not in ends:
             what = "it does not run at all"
-        elif bad := [one for one in found if _ended_badly(model, one)]:
+        elif bad := [one for one in found if _ended_badly(one, ends)]:
             what = f"its container is {bad[0].state} (exit code {bad[0].exit_code})"
         elif running and not elsewhere and len(running) < service.replicas:
             what = f"{len(running)} of {service.replicas} containers run"
@@ -73,9 +74,9 @@ def _drift(model: Model) -> Iterator[Found]:
             )  # fmt: skip
 
 
-def _ended_badly(model: Model, one: Container) -> bool:
+def _ended_badly(one: Container, one_shots: frozenset[str]) -> bool:
     if one.state == "exited":
-        ends = one.service in model.project.one_shots() or one.restart_policy in ("no", "on-failure")
+        ends = one.service in one_shots or one.restart_policy in ("no", "on-failure")
         return one.exit_code != 0 or not ends
     return one.state in ("restarting", "dead", "paused", "created")
 
@@ -176,8 +177,8 @@ def _unused_volumes(model: Model) -> Iterator[Found]:
     unnamed = [one for one in stack.all_volumes if _UNNAMED.fullmatch(one.name) and not one.mounted_by]
     if unnamed:
         yield Found(
-            f"{len(unnamed)} volumes without a name are used by nothing: what a database without a named volume had "
-            "before a `docker compose down` is in one of them",
+            f"nothing uses {len(unnamed)} volume{'s' if len(unnamed) > 1 else ''} without a name: the data that a "
+            "database without a named volume had before a `docker compose down` are in one of them",
             f"look into each: docker run --rm -v {unnamed[0].name}:/v:ro busybox ls -la /v; "
             "remove by name, never by docker volume prune", Place(),
         )  # fmt: skip

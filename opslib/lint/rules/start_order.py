@@ -11,7 +11,7 @@ from opslib.compose.project import Service, seconds
 from opslib.lint import known
 from opslib.lint.model import Model
 from opslib.lint.rule import Edit, Found, Rule
-from opslib.lint.rules._stack import kind, services, stays, written_in
+from opslib.lint.rules._stack import kind, services, staying, written_in
 
 _SLOW = 300.0  # seconds until a dead service is seen
 _HASTY = 10.0  # seconds in which a database has to be made, or `up` fails
@@ -76,10 +76,11 @@ def _no_check_of_a_database(model: Model) -> Iterator[Found]:
 
 
 def _no_check(model: Model) -> Iterator[Found]:
+    stay, needed = staying(model), {on for one in model.project.services.values() for on in one.depends_on}
     for name, service, _ in services(model):
-        if kind(model, service) and any(name in one.depends_on for one in model.project.services.values()):
+        if name in needed and kind(model, service):
             continue  # a finding of its own
-        if stays(model, name) and service.healthcheck is None and _has_check(model, service) is False:
+        if name in stay and service.healthcheck is None and _has_check(model, service) is False:
             yield Found(
                 f"{name} has no health check: when it hangs nobody sees it, and a deploy takes a process for a service",
                 "healthcheck:\n  test: [\"CMD\", \"…\"]  # a program of the image that asks the service\n"

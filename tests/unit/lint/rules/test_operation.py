@@ -124,6 +124,7 @@ networks: {back: , front: }
         (["deploy: {replicas: 3}", "ports: ['8001-8003:80']"], 0),
         (["deploy: {replicas: 3}", "ports: ['8001-8002:80']"], 1),
         (["deploy: {replicas: 3}", "ports: ['80']"], 0),
+        (["deploy: {replicas: 3, update_config: {order: start-first}}", "ports: ['80:80']"], 0),
         (["ports: ['80:80']"], 0),
     ],
 )

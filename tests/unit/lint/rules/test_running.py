@@ -122,7 +122,7 @@ def test_volumes_that_nobody_uses(tmp_path: Path) -> None:
         SeenVolume("cd" * 32, {}, "local", mounted_by=("x",)),
     )
     told = found(seen(tmp_path, {}, volumes=volumes), "unused-volume")
-    assert ["shop_old" in told[0].what, told[1].what.startswith("1 volumes without a name")] == [True, True]
+    assert ["shop_old" in told[0].what, told[1].what.startswith("nothing uses 1 volume without")] == [True, True]
     assert all(
         "prune" not in one.fix.replace("never docker volume prune", "").replace("never by docker volume prune", "")
         for one in told
