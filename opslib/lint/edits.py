@@ -70,14 +70,14 @@ def _cut(cuts: _Cuts, root: MappingNode, edit: Edit, text: str, shared: set[int]
     node: Any = root
     parent: MappingNode | None = None
     for at, key in enumerate(edit.path):
-        if id(node) in shared:
+        if id(node) in shared or _tagged(node):
             raise _NotSafe
         below = _child(node, key)
         if below is None:
             _add(cuts, node, edit.path[at:], edit.value, text)
             return
         parent, node = (node if isinstance(node, MappingNode) else None), below
-    if id(node) in shared:
+    if id(node) in shared or _tagged(node):
         raise _NotSafe
     if edit.value is REMOVE:
         cuts.pieces.append(_without(parent, node, text))
@@ -112,6 +112,11 @@ def _child(node: Any, key: str | int) -> Any:
     if isinstance(node, SequenceNode) and isinstance(key, int) and 0 <= key < len(node.value):
         return node.value[key]
     return None
+
+
+def _tagged(node: Any) -> bool:
+    """Compose's `!reset` and `!override`: what they say would be gone."""
+    return str(node.tag).startswith("!")
 
 
 def _in_one_piece(node: Any) -> bool:

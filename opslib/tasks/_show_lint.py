@@ -52,12 +52,13 @@ def _one(ui: Ui, one: Mapping[str, Any]) -> None:
 
 def _folded(ui: Ui, rule: str, title: str | None, several: Sequence[Mapping[str, Any]]) -> None:
     mark, style = MARKS["hardening"]
-    places = [_place(one).removesuffix(": ") for one in several[:_PLACES]]
-    more = f" and {len(several) - _PLACES} more" if len(several) > _PLACES else ""
+    places = [place for one in several if (place := _place(one).removesuffix(": "))]
+    more = f" and {len(places) - _PLACES} more" if len(places) > _PLACES else ""
+    where = f"{', '.join(places[:_PLACES])}{more}: " if places else ""
     what = several[0]["what"]
     if len(several) > 1:
         what = title or what.removeprefix(f"{several[0]['service']}: ")
-    ui.say(f"{', '.join(places)}{more}: {what}  [{rule}, hardening]", mark=f"{mark} ", mark_style=style)
+    ui.say(f"{where}{what}  [{rule}, hardening]", mark=f"{mark} ", mark_style=style)
 
 
 def _place(one: Mapping[str, Any]) -> str:

@@ -96,6 +96,11 @@ def test_several_at_once() -> None:
     assert "    logging:\n      driver: local\n      options:\n        max-size: 10m\n" in again
 
 
+def test_those_that_do_not_go_together_are_made_one_after_the_other() -> None:
+    edits = [edit("a", "b", value=1), edit("a", value=REMOVE)]  # together they would take "c: 1" away
+    assert edited("a:\n  b: 123456\nc: 1\nd: 2\n", edits) == ("c: 1\nd: 2\n", edits)
+
+
 @pytest.mark.parametrize(
     "one",
     [
@@ -112,6 +117,12 @@ def test_several_at_once() -> None:
 )
 def test_what_is_not_safe_is_left(one: Edit) -> None:
     assert edited(TEXT, [one]) == (TEXT, [])
+
+
+@pytest.mark.parametrize("path", [("ports",), ("ports", 0), ("user",)])
+def test_what_has_a_tag_of_compose_is_left(path: tuple[str | int, ...]) -> None:
+    text = 'services:\n  a:\n    ports: !override ["1:1"]\n    user: !reset null\n'
+    assert edited(text, [edit("services", "a", *path, value="x")]) == (text, [])
 
 
 def test_a_merged_service_gets_an_entry_of_its_own() -> None:
