@@ -23,22 +23,25 @@ if TYPE_CHECKING:
 _UNSET = re.compile(r'The \\*"?([A-Za-z_][A-Za-z0-9_]*)\\*"? variable is not set')
 _REQUIRED = re.compile(r"required variable ([A-Za-z_][A-Za-z0-9_]*) is missing")
 
-# $1 the number of files, then the files, then Compose's arguments. The service hashes are asked for at the same time.
+# $1 the number of files, then the files, `hash` or nothing, and Compose's arguments. The hashes of the services are
+# asked for at the same time.
 _CONFIG = """n=$1; shift
 for f in "${@:1:n}"; do [ -f "$f" ] || { printf '# missing\\n %s\\n' "$f"; exit 0; }; done
-shift "$n"
-exec 4< <(docker "$@" config --hash '*' 2>/dev/null) 3>&1
+shift "$n"; hash=$1; shift
+exec 4< <([ -z "$hash" ] || docker "$@" config --hash '*' 2>/dev/null) 3>&1
 printf '# config\\n'
 err=$(docker "$@" config --format json 2>&1 >&3); code=$?
 printf '\\n# said\\n %s\\n# code\\n%s\\n# hashes\\n' "${err//$'\\n'/$'\\n' }" "$code"
 while IFS= read -r line <&4; do printf '%s\\n' "$line"; done"""
 
 
-def config_command(host: Host, root: str, project: str, files: Sequence[str], env_file: str | None) -> Command:
+def config_command(
+    host: Host, root: str, project: str, files: Sequence[str], env_file: str | None, *, hashes: bool = True
+) -> Command:
     """The one round trip of `wanted`."""
     compose = compose_command(host, root, project, files, env_file).stages[0].argv[len(host.docker) :]
     named = [absolute(root, file) for file in (*files, *([env_file] if env_file else []))]
-    return docker_script(host, _CONFIG, str(len(named)), *named, *compose)
+    return docker_script(host, _CONFIG, str(len(named)), *named, "hash" if hashes else "", *compose)
 
 
 def wanted(target: Target, project: str, files: Sequence[str], env_file: str | None = None) -> Project:
@@ -75,12 +78,13 @@ def resolved(
 
 
 def ask(
-    target: Target, project: str, files: Sequence[str], env_file: str | None = None, *, root: str | None = None
-) -> Answer:
-    """The same where variables may be missing. Raises BadSettings for a file that is missing or wrong, NoDocker where
-    there is no Docker Compose to ask."""
+    target: Target, project: str, files: Sequence[str], env_file: str | None = None, *, root: str | None = None,
+    hashes: bool = True,
+) -> Answer:  # fmt: skip
+    """The same where variables may be missing; without `hashes` it takes half the work. Raises BadSettings for
+    a file that is missing or wrong, NoDocker where there is no Docker Compose to ask."""
     host, folder = target.host, root or target.root
-    parts = sections(read_all(target, config_command(host, folder, project, files, env_file)))
+    parts = sections(read_all(target, config_command(host, folder, project, files, env_file, hashes=hashes)))
     if "missing" in parts:
         raise BadSettings(
             f"there is no file {parts['missing'][0].strip()}", host=host.name, next="see `compose:` and `env_file:` "

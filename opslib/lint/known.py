@@ -56,6 +56,7 @@ _DATABASES: tuple[tuple[str, Keeps], ...] = (
     (r"influxdb", Keeps((("/var/lib/influxdb2", "/var/lib/influxdb", "/var/lib/influxdb3"),),
                         ("/var/lib/influxdb2", "/var/lib/influxdb"))),
     (r"clickhouse", _at("/var/lib/clickhouse")),
+    (r"redpanda$", _at("/var/lib/redpanda/data", volume=False)),
     (r"cassandra", _at("/var/lib/cassandra")),
     (r"scylla", _at("/var/lib/scylla")),
     (r"couchdb", _at("/opt/couchdb/data")),

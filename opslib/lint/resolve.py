@@ -64,7 +64,7 @@ def resolve(here: Target, files: Files, written: Written, there: Target | None =
         if without := _without_env_files(files.root, written):
             compose.append(str(_put(Path(stage) / "compose.yml", without)))
             notes.append("env files of services that are not here were left out")
-        answer = _ask(here, files, written, name, compose, given.file, stage)
+        answer = _ask(here, files, written, name, compose, given.file, stage, hashes=there is not None)
     root = there.root if there is not None else str(files.root)
     config = moved(answer.config, str(files.root), root)
     project = parse_project(config, root=root, files=files.compose, env_file=files.env_file, hashes=answer.hashes)
@@ -125,10 +125,11 @@ def written_of(files: Files) -> Written:
 
 
 def _ask(
-    here: Target, files: Files, written: Written, name: str, compose: Sequence[str], env: str | None, stage: str
-) -> Answer:
+    here: Target, files: Files, written: Written, name: str, compose: Sequence[str], env: str | None, stage: str,
+    *, hashes: bool,
+) -> Answer:  # fmt: skip
     try:
-        return ask(here, name, compose, env, root=str(files.root))
+        return ask(here, name, compose, env, root=str(files.root), hashes=hashes)
     except BadSettings as error:
         if why := next(iter(written.unread.values()), ""):  # of our own reader: it names file and line
             raise BadSettings(why, host=here.host.name, left="everything") from None

@@ -122,7 +122,7 @@ def test_config_command_keeps_users_words_apart() -> None:
     assert argv[:2] == ("bash", "-c")
     assert "a'b" not in argv[2]
     assert argv[3:] == (
-        "opslib", "3", "sudo", "-n", "docker", "1", "/srv/a'b/-x.yml", "compose", "--project-name", "shop",
+        "opslib", "3", "sudo", "-n", "docker", "1", "/srv/a'b/-x.yml", "hash", "compose", "--project-name", "shop",
         "--project-directory", "/srv/a'b", "--file", "/srv/a'b/-x.yml",
     )  # fmt: skip
 

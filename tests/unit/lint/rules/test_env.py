@@ -77,6 +77,8 @@ def test_the_path_of_a_secret_as_its_value(tmp_path: Path) -> None:
     text = api("POSTGRES_PASSWORD: /run/secrets/pg", "REDIS_PASSWORD_FILE: /run/secrets/r", "KEY_PATH: /run/secrets/k")
     (one,) = found(model(tmp_path, text), "secret-path-as-value")
     assert one.place.line == 6
+    own = text.replace("    image: app\n", "    image: app\n    build: .\n")
+    assert found(model(tmp_path, own), "secret-path-as-value") == [], "a program of one's own may read it"
     for command in (
         "redis-server --requirepass /run/secrets/redis_password",
         "['redis-server', '--requirepass', '/run/secrets/redis_password']",
@@ -171,6 +173,11 @@ GOOD = "kJx9aQLw82mZp0RtY"
         ({"db": "POSTGRES_PASSWORD: ${A}", "front": "JWT_SECRET_KEY: ${A}"}, {"A": GOOD}, 1),
         ({"front": "JWT_SECRET_KEY: ${A}", "auth-api": "JWT_SECRET_KEY: ${A}"}, {"A": GOOD}, 0),
         ({"search": "ELASTIC_API_KEY: ${A}", "front": "SEARCH_API_KEY: ${A}"}, {"A": GOOD}, 0),
+        (
+            {"front": "JWT_SECRET_KEY: ${A}", "db": "JWT_SECRET_KEY: ${A}", "cache": "APP_PASSWORD: ${A}"},
+            {"A": GOOD},
+            0,
+        ),
         ({"db": "POSTGRES_PASSWORD: ''", "cache": "REDIS_PASSWORD: ''"}, {}, 0),
     ],
 )
