@@ -14,7 +14,7 @@ from opslib.errors import BadSettings, OpsError
 from opslib.findings import Finding, ranked
 from opslib.lint import linters
 from opslib.lint.check import Hit, check
-from opslib.lint.facts import gather
+from opslib.lint.facts import Images, gather, images_of, look_at_images
 from opslib.lint.ignores import sort_out
 from opslib.lint.linters import Told
 from opslib.lint.mend import Mending
@@ -71,7 +71,7 @@ def lint(
     seen = [_Seen(stack, written_of(stack.files)) for stack in stacks]
     if mending is not None:
         _every(seen, lambda one: _resolve(here, one))
-        _every(seen, lambda one: _judge(here, one))
+        _judge_all(here, seen)
         if mending([(one.stack, one.hits) for one in seen]):
             return lint(here, root, stacks, today=today)
     sound = [(one.stack, one.written) for one in seen if not one.written.bombs]
@@ -80,7 +80,7 @@ def lint(
         _every(seen, lambda one: _resolve(here, one))
         dockerfiles = _dockerfiles(seen)
         docker = linters.hadolint(here, root, dockerfiles) if dockerfiles else None
-        _every(seen, lambda one: _judge(here, one))
+        _judge_all(here, seen)
         others = [_below(linters.read_compose_lint(one, group), group.below) for group, one in asked]
         others += [linters.read_hadolint(docker)] if docker else []
     return _report(root, seen, others, dockerfiles, today or date.today())
@@ -106,13 +106,22 @@ def _resolve(here: Target, one: _Seen) -> None:
         one.missing = error
 
 
-def _judge(here: Target, one: _Seen) -> None:
-    """Ask opslib's rules about it."""
+def _judge_all(here: Target, seen: Sequence[_Seen]) -> None:
+    """Ask opslib's rules. This machine's engine is asked once about the images of all stacks."""
+    names = {
+        name for one in seen if one.resolved and not one.stack.there for name in images_of(one.resolved.model.project)
+    }
+    images = look_at_images(here, names) if names else None
+    _every(seen, lambda one: _judge(here, one, None if one.stack.there else images))
+
+
+def _judge(here: Target, one: _Seen, images: Images | None) -> None:
+    """Ask them about one stack."""
     if one.resolved is None:
         return
     model, there = one.resolved.model, one.stack.there
     try:
-        facts = gather(there or here, model.project, one.stack.files.root, running=there is not None)
+        facts = gather(there or here, model.project, one.stack.files.root, running=there is not None, images=images)
     except OpsError as error:
         one.missing = error
         return
