@@ -86,10 +86,12 @@ def written(model: Model, *path: str | int) -> str | None:
 class Where:
     """What is mounted over a folder of a container: `kept` by a volume with a name or a folder of the machine,
     `anonymous` in a volume without a name, in memory (`tmpfs`), or in the container's own `layer`. `index` is the place
-    of the mount in the service's list, None where there is none of its own."""
+    of the mount in the service's list, None where there is none of its own: then the image's `VOLUME` is at `volume`,
+    "" where it has none there."""
 
     how: Literal["kept", "anonymous", "tmpfs", "layer"]
     index: int | None = None
+    volume: str = ""
 
 
 def where(model: Model, name: str, folder: str) -> Where:
@@ -97,7 +99,7 @@ def where(model: Model, name: str, folder: str) -> Where:
     found, depth = Where("layer"), -1
     for volume in _volumes(model, model.project.services[name]):
         if _above(volume, folder) and len(volume) > depth:
-            found, depth = Where("anonymous"), len(volume)
+            found, depth = Where("anonymous", volume=volume), len(volume)
     for one in (model.config["services"].get(name) or {}).get("tmpfs") or []:
         target = _plain(str(one).split(":")[0])
         if _above(target, folder) and len(target) >= depth:

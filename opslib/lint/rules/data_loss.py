@@ -15,6 +15,7 @@ from opslib.lint.rules._stack import Where, data, kind, services, staying, where
 _NO_DATA = re.compile(
     r"/(etc|usr|opt/scripts|backups?|dumps?|docker-entrypoint\S*|init\S*|scripts?|certs?|ssl|logs?|tmp|run)\b"
 )
+_ROOTS = ("", "/", "/var", "/var/lib", "/opt", "/srv", "/usr", "/home")
 _IDLE = re.compile(r"/(node_modules|vendor|\.venv|venv|cache|\.cache|tmp|run|logs?)(/|$)")
 _SQLITE = re.compile(r"\.(sqlite3?|db3?|sqlitedb)$", re.IGNORECASE)
 _FILE = re.compile(r"\.(conf|cfg|cnf|ini|toml|ya?ml|json|xml|properties|env|pem|crt|cer|key|htpasswd)$")
@@ -37,7 +38,8 @@ def _beside(service: Service, folder: str) -> tuple[int, Mount] | None:
             continue
         target = mount.target.rstrip("/")
         above = folder.startswith(f"{target}/") and target != ""
-        near = posixpath.dirname(target) == posixpath.dirname(folder) not in ("/", "") and target != folder
+        parent = posixpath.dirname(target)
+        near = parent not in _ROOTS and folder.startswith(f"{parent}/") and target != folder
         named = mount.type == "volume" and not _NO_DATA.match(target)
         if above or (near and not _NO_DATA.match(target)) or named:
             return index, mount
@@ -70,7 +72,7 @@ def _mount_beside_data(model: Model) -> Iterator[Found]:
         facts = model.facts.images.get(service.image)
         for volume in () if facts is None or told else facts.volumes:
             found = where(model, name, volume)
-            if found != Where("anonymous") or volume in known.IDLE or _IDLE.search(volume):
+            if not found.volume or volume in known.IDLE or _IDLE.search(volume):
                 continue
             for index, mount in enumerate(service.mounts):
                 above = volume.startswith(f"{mount.target.rstrip('/')}/") and mount.target != "/"
@@ -80,11 +82,12 @@ def _mount_beside_data(model: Model) -> Iterator[Found]:
 
 
 def _misplaced(model: Model, name: str, folder: str, found: Where, index: int, mount: Mount) -> Found:
-    source = mount.source if mount.type == "volume" else f"./{posixpath.basename(mount.source)}"
+    root = model.project.root.rstrip("/")
+    source = f".{mount.source[len(root) :]}" if mount.source.startswith(f"{root}/") else mount.source
     return Found(
         f"{name} keeps its data in {folder}, and {mount.target} is mounted: the data are {_lost(found)}",
         f"copy the data out first (inv backup, or docker compose cp {name}:{folder} .), then mount\n"
-        f"volumes:\n  - {source}:{folder}",
+        f"volumes:\n  - {source}:{found.volume or folder}",
         _mounts(model, name, index), name,
     )  # fmt: skip
 
@@ -99,7 +102,7 @@ def _anonymous_volume(model: Model) -> Iterator[Found]:
             if lost and meant and (found.index is not None or _beside(service, folder) is None):
                 yield Found(
                     f"the data of {name} ({folder}) are {_lost(found)}",
-                    f"volumes:\n  - {name}_data:{folder}\n"
+                    f"volumes:\n  - {name}_data:{found.volume or folder}\n"
                     f"and at the top level:\nvolumes:\n  {name}_data:",
                     _mounts(model, name, found.index), name,
                 )  # fmt: skip
@@ -203,7 +206,7 @@ def _unnamed_volume(model: Model) -> Iterator[Found]:
             continue
         for volume in facts.volumes:
             idle = volume in known.IDLE or _IDLE.search(volume)
-            if where(model, name, volume) == Where("anonymous") and not idle:
+            if where(model, name, volume).volume and not idle:
                 yield Found(
                     f"the image of {name} keeps {volume} in a volume without a name: `docker compose down` and `up` "
                     "begin with a new, empty one",

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from opslib.compose.environment import is_placeholder
-from opslib.compose.project import Service
 from opslib.lint import known
 from opslib.lint.model import Model
 from opslib.lint.rule import Found, Rule
@@ -37,6 +36,10 @@ _PASSWORD = re.compile(
     r"|(API|PRIVATE|ACCESS|ENCRYPTION|SIGNING|MASTER|ACCOUNT)_?KEY)$"
 )
 _KEY = re.compile(r"(SECRET|SECRET_?KEY|JWT_?KEY|(ENCRYPTION|SIGNING|MASTER)_?KEY)$")
+_OWN = {"mysql": "MYSQL_|MARIADB_", "mariadb": "MYSQL_|MARIADB_", "mongo": "MONGO_INITDB_|MONGODB_",
+        "redis": "REDIS_|VALKEY_", "elasticsearch": "ELASTIC_", "meilisearch": "MEILI_",
+        "mssql": "SA_|MSSQL_"}  # fmt: skip
+"""What the variables begin with by which a server's image is told its passwords; else the kind itself."""
 _OPEN = re.compile(r"PUBLIC|PUBLISHABLE|SITE_?KEY")  # meant to be read by everybody
 _NO_VALUE = re.compile(r"(?i)(|true|false|yes|no|on|off|none|null|\d{1,3}|/.*|https?://.*)")
 _IN_URL = re.compile(r"^[a-z][a-z0-9+.-]*://[^/\s:@]*:(?P<password>[^/\s@]+)@", re.IGNORECASE)
@@ -216,7 +219,7 @@ def _same_twice(model: Model) -> Iterator[Found]:
         for key, value in service.environment.items():
             if not _PASSWORD.search(key.upper()) or _NO_VALUE.fullmatch(value) or is_placeholder(value):
                 continue  # of what everybody tries first others speak
-            if door := _door(model, name, service, key):
+            if door := _door(kind(model, service), service.image, name, key.upper()):
                 doors[value].setdefault(door, (name, key))
     for opened in doors.values():
         (first, first_key), *others = opened.values()
@@ -231,13 +234,16 @@ def _same_twice(model: Model) -> Iterator[Found]:
                 )  # fmt: skip
 
 
-def _door(model: Model, name: str, service: Service, key: str) -> str:
-    administers = re.search(r"ROOT|ADMIN|DEFAULT", key.upper())
-    if kind(model, service):
-        return f"{name} {key}" if administers else name
-    if administers and re.search(r"grafana|pgadmin|minio|keycloak", known.named(service.image)):
+def _door(kind: str, image: str, name: str, key: str) -> str:
+    """What a variable's value opens: a server, by its own variables alone (others come with an env file that several
+    services share); what is signed with a key; "" for what only logs in somewhere."""
+    administers = re.search(r"ROOT|ADMIN|DEFAULT", key)
+    if kind:
+        own = re.match(_OWN.get(kind, re.escape(kind.upper())), key)
+        return "" if not own else f"{name} {key}" if administers else name
+    if administers and re.search(r"grafana|pgadmin|minio|keycloak", known.named(image)):
         return name
-    return key if _KEY.search(key.upper()) else ""
+    return key if _KEY.search(key) else ""
 
 
 RULES = (

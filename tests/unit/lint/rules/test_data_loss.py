@@ -217,3 +217,12 @@ CELERY = "\n  worker: {image: app, command: 'celery -A app worker', environment:
 def test_redis_as_more_than_a_cache(tmp_path: Path, lines: list[str], others: str, wanted: int) -> None:
     text = service("redis:7", *lines).replace(VOLUMES, others + VOLUMES)
     assert [rule for rule, _, _ in told(model(tmp_path, text), "loses data")] == ["redis-not-kept"] * wanted
+
+
+def test_what_to_mount_is_the_volume_of_the_image(tmp_path: Path) -> None:
+    """Of PostgreSQL 18 a folder above the data."""
+    text = service("postgres:18", "volumes: ['/mnt/pg:/var/lib/postgresql/data']")
+    (one,) = found(model(tmp_path, text), "mount-beside-data")
+    assert one.fix.endswith("  - /mnt/pg:/var/lib/postgresql")
+    (one,) = found(model(tmp_path, service("mongo:7", "volumes: ['./my data:/data']")), "mount-beside-data")
+    assert one.fix.endswith("  - ./my data:/data/db")

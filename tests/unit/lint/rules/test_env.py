@@ -173,6 +173,11 @@ GOOD = "kJx9aQLw82mZp0RtY"
         ({"db": "POSTGRES_PASSWORD: ${A}", "front": "JWT_SECRET_KEY: ${A}"}, {"A": GOOD}, 1),
         ({"front": "JWT_SECRET_KEY: ${A}", "auth-api": "JWT_SECRET_KEY: ${A}"}, {"A": GOOD}, 0),
         ({"search": "ELASTIC_API_KEY: ${A}", "front": "SEARCH_API_KEY: ${A}"}, {"A": GOOD}, 0),
+        (
+            {"front": "JWT_SECRET_KEY: ${A}", "db": "JWT_SECRET_KEY: ${A}", "cache": "APP_PASSWORD: ${A}"},
+            {"A": GOOD},
+            0,
+        ),
         ({"db": "POSTGRES_PASSWORD: ''", "cache": "REDIS_PASSWORD: ''"}, {}, 0),
     ],
 )
