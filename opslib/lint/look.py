@@ -14,10 +14,11 @@ from opslib.errors import BadSettings, OpsError
 from opslib.findings import Finding, ranked
 from opslib.lint import linters
 from opslib.lint.check import Hit, check
-from opslib.lint.facts import Images, gather, images_of, look_at_images
+from opslib.lint.facts import Images, gather, images_of
 from opslib.lint.ignores import sort_out
 from opslib.lint.linters import Told
 from opslib.lint.mend import Mending
+from opslib.lint.pictured import Pictured, written_names
 from opslib.lint.report import OWN, Report
 from opslib.lint.resolve import Files, Resolved, located, resolve, written_of
 from opslib.lint.rules import RULES
@@ -71,16 +72,18 @@ def lint(
     seen = [_Seen(stack, written_of(stack.files)) for stack in stacks]
     if mending is not None:
         _every(seen, lambda one: _resolve(here, one))
-        _judge_all(here, seen)
+        _judge_all(here, seen, Pictured(here, ()))
         if mending([(one.stack, one.hits) for one in seen]):
             return lint(here, root, stacks, today=today)
     sound = [(one.stack, one.written) for one in seen if not one.written.bombs]
+    local = [(stack.files, written) for stack, written in sound if stack.there is None]
+    images = Pictured(here, (name for files, written in local for name in written_names(files, written)))
     with staged(sound, root) as groups:
         asked = [(group, linters.compose_lint(here, group, root)) for group in groups]
         _every(seen, lambda one: _resolve(here, one))
         dockerfiles = _dockerfiles(seen)
         docker = linters.hadolint(here, root, dockerfiles) if dockerfiles else None
-        _judge_all(here, seen)
+        _judge_all(here, seen, images)
         others = [_below(linters.read_compose_lint(one, group), group.below) for group, one in asked]
         others += [linters.read_hadolint(docker)] if docker else []
     return _report(root, seen, others, dockerfiles, today or date.today())
@@ -106,13 +109,11 @@ def _resolve(here: Target, one: _Seen) -> None:
         one.missing = error
 
 
-def _judge_all(here: Target, seen: Sequence[_Seen]) -> None:
-    """Ask opslib's rules. This machine's engine is asked once about the images of all stacks."""
-    names = {
-        name for one in seen if one.resolved and not one.stack.there for name in images_of(one.resolved.model.project)
-    }
-    images = look_at_images(here, names) if names else None
-    _every(seen, lambda one: _judge(here, one, None if one.stack.there else images))
+def _judge_all(here: Target, seen: Sequence[_Seen], images: Pictured) -> None:
+    """Ask opslib's rules. A stack that is compared with what runs has its images there."""
+    local = [one.resolved.model.project for one in seen if one.resolved and not one.stack.there]
+    known = images.of(name for project in local for name in images_of(project)) if local else None
+    _every(seen, lambda one: _judge(here, one, None if one.stack.there else known))
 
 
 def _judge(here: Target, one: _Seen, images: Images | None) -> None:

@@ -57,7 +57,11 @@ def resolve(here: Target, files: Files, written: Written, there: Target | None =
     has its paths and the project's name there then. Raises BadSettings for files that Compose refuses, NoDocker where
     it is missing."""
     own = files.env_file or ".env"
-    name = _name(files, written) if there is None else recognise_project(there, there.host, _name(files, written))
+    name = (
+        project_name(files, written)
+        if there is None
+        else recognise_project(there, there.host, project_name(files, written))
+    )
     with tempfile.TemporaryDirectory(prefix="opslib-lint-") as stage:
         given = _environment(files, own, written, there, Path(stage))
         compose, notes = list(files.compose), [given.note] if given.note else []
@@ -138,7 +142,7 @@ def _ask(
         raise
 
 
-def _name(files: Files, written: Written) -> str:
+def project_name(files: Files, written: Written) -> str:
     """The project's name, as the host file, the compose files or the folder have it."""
     names = [node.text for node in written.layers("name") if node.is_scalar and node.text and "$" not in node.text]
     return files.project or normalised(names[0] if names else files.root.name) or "stack"
