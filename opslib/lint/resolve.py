@@ -57,11 +57,9 @@ def resolve(here: Target, files: Files, written: Written, there: Target | None =
     has its paths and the project's name there then. Raises BadSettings for files that Compose refuses, NoDocker where
     it is missing."""
     own = files.env_file or ".env"
-    name = (
-        project_name(files, written)
-        if there is None
-        else recognise_project(there, there.host, project_name(files, written))
-    )
+    name = project_name(files, written)
+    if there is not None:
+        name = recognise_project(there, there.host, name)
     with tempfile.TemporaryDirectory(prefix="opslib-lint-") as stage:
         given = _environment(files, own, written, there, Path(stage))
         compose, notes = list(files.compose), [given.note] if given.note else []
