@@ -16,6 +16,7 @@ from opslib.lint.rules._stack import kind, services, staying, written_in
 _SLOW = 300.0  # seconds until a dead service is seen
 _HASTY = 10.0  # seconds in which a database has to be made, or `up` fails
 _SHELL = re.compile(r"^(if|for|while|until|case|test|\[|\[\[|exit|exec|set|cd|true|false|echo|!|\(|\{|:)$")
+_GIVES_UP = re.compile(r"\s*(exit\s+[1-9]\d*|false)\s*$")  # what stands behind `||` and helps nothing
 _ASSIGNS = re.compile(r"^[A-Za-z_]\w*=")
 
 
@@ -90,19 +91,26 @@ def _no_check(model: Model) -> Iterator[Found]:
 
 
 def programs(test: Any) -> tuple[str, ...]:
-    """The programs that a health check's test calls, as far as they can be told: the first word of a command, and the
-    first of each part of a shell's text."""
+    """The programs that a health check's test calls, as far as they can be told."""
+    return tuple(dict.fromkeys(one for ways in _steps(test) for way in ways for one in way))
+
+
+def _steps(test: Any) -> Iterator[list[tuple[str, ...]]]:
+    """The steps of a test, each with the ways in which it may go well (`a || b`), and for each the programs that it
+    needs: the first word of a command, and of each part of a shell's text."""
     words = [test] if isinstance(test, str) else [str(one) for one in test or []]
     if not words or words[0] == "NONE":
-        return ()
+        return
     if words[0] == "CMD":
-        return tuple(one for one in words[1:2] if _known_place(one))
-    text = " ".join(words[1:] if words[0] == "CMD-SHELL" else words)
-    return ("sh", *_called(text))
+        yield [tuple(one for one in words[1:2] if _known_place(one))]
+        return
+    yield [("sh",)]
+    for step in re.split(r"&&|;|\n", " ".join(words[1:] if words[0] == "CMD-SHELL" else words)):
+        yield [tuple(_called(way)) for way in step.split("||") if not _GIVES_UP.match(way)]
 
 
-def _called(text: str) -> Iterator[str]:
-    for part in re.split(r"\|\|?|&&|;|\n", text):
+def _called(pipe: str) -> Iterator[str]:
+    for part in pipe.split("|"):
         try:
             words = [one for one in shlex.split(part) if not _ASSIGNS.match(one)]
         except ValueError:
@@ -128,14 +136,16 @@ def _no_program(model: Model) -> Iterator[Found]:
         facts = model.facts.images.get(service.image)
         if service.healthcheck is False or facts is None or facts.programs is None:
             continue
-        for program in dict.fromkeys(programs(health_test(model, name))):
-            if program not in facts.programs:
-                other = next((one for one in ("curl", "wget", "bash") if one in facts.programs and one != program), "")
-                yield Found(
-                    f"the health check of {name} calls {program}, which is not in {service.image}: it can only fail",
-                    f"call {other}, which is there" if other else "call one that is in the image, or put it in",
-                    model.place("services", name, "healthcheck", "test"), name,
-                )  # fmt: skip
+        for ways in _steps(health_test(model, name)):
+            missing = [next((one for one in way if one not in facts.programs), "") for way in ways]
+            if not missing or "" in missing:
+                continue
+            other = next((one for one in ("curl", "wget", "bash") if one in facts.programs), "")
+            yield Found(
+                f"the health check of {name} calls {missing[0]}, which is not in {service.image}: it can only fail",
+                f"call {other}, which is there" if other else "call one that is in the image, or put it in",
+                model.place("services", name, "healthcheck", "test"), name,
+            )  # fmt: skip
 
 
 def _slow(model: Model) -> Iterator[Found]:

@@ -98,6 +98,13 @@ def test_a_program_that_is_not_in_the_image(tmp_path: Path) -> None:
     for facts in (Facts(), Facts(images={"postgres:15": ImageFacts()}),
                   Facts(images={"postgres:15": ImageFacts(programs=frozenset({"sh", "curl"}))})):  # fmt: skip
         assert found(model(tmp_path, text, facts=facts), "health-program-missing") == []
+    for test, wanted in (
+        ("curl x || wget x || exit 1", 0), ("curl x || wget x", 0), ("curl x || true", 0), ("curl x || exit 1", 1),
+        ("curl x || nc x", 1), ("wget x && curl x", 1), ("curl x | grep y", 1), ("wget x | jq y || exit 1", 1),
+    ):  # fmt: skip
+        facts = Facts(images={"postgres:15": ImageFacts(programs=frozenset({"sh", "wget", "grep"}))})
+        seen = model(tmp_path, STACK.replace("test: pg_isready,", f"test: '{test}',"), facts=facts)
+        assert len(found(seen, "health-program-missing")) == wanted, test
     own = Facts(images={"memcached:1": ImageFacts(healthcheck=("CMD", "nc"), programs=frozenset())})
     assert [one.service for one in found(model(tmp_path, STACK, facts=own), "health-program-missing")] == ["cache"]
 
