@@ -55,7 +55,8 @@ def finish(
     known: Counter[tuple[str, str, str]] | None,
 ) -> Record:
     """Judge each host's findings, and write what is to be written. Raises OpsError where a file cannot be written."""
-    if wanted.baseline and known is None and reports:
+    complete = len(reports) == len(record.hosts) and not any(report.missing for report in reports.values())
+    if wanted.baseline and known is None and complete and not call.plan:
         known = _keep(call, reports, wanted.baseline, record)
     judged = {name: report if known is None else report.beside(known) for name, report in reports.items()}
     for entry in record.hosts:
@@ -78,10 +79,9 @@ def _keep(
 ) -> Counter[tuple[str, str, str]]:  # fmt: skip
     """Write the first baseline: all that was found."""
     found = together(list(reports.values())).findings
-    if not call.plan:
-        put_bytes(call.this_machine(), baseline.text(found).encode(), str(call.root / name), mode=0o644)
-        for entry in record.hosts:
-            entry.changed = True
+    put_bytes(call.this_machine(), baseline.text(found).encode(), str(call.root / name), mode=0o644)
+    for entry in record.hosts:
+        entry.changed = True
     return baseline.counted(found)
 
 
