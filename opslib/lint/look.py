@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opslib.errors import BadSettings, OpsError
 from opslib.findings import Finding, ranked
@@ -17,7 +18,6 @@ from opslib.lint.check import Hit, check
 from opslib.lint.facts import Images, gather, images_of
 from opslib.lint.ignores import sort_out
 from opslib.lint.linters import Told
-from opslib.lint.mend import Mending
 from opslib.lint.pictured import Pictured, written_names
 from opslib.lint.report import OWN, Report
 from opslib.lint.resolve import Files, Resolved, located, resolve, written_of
@@ -28,6 +28,9 @@ from opslib.lint.written import LARGEST, Written
 from opslib.run.workers import each
 from opslib.settings.textfile import read_text
 from opslib.target.base import Target
+
+if TYPE_CHECKING:
+    from opslib.lint.mend import Mending
 
 # Rules that say less of an image that is not here.
 _BY_IMAGE = {

@@ -11,7 +11,6 @@ from opslib.findings import COSTS, Cost, at_least
 from opslib.lint import baseline
 from opslib.lint.check import FAILS
 from opslib.lint.report import Report, titles, together
-from opslib.lint.sarif import github, prefix_in_repository, sarif
 from opslib.run.record import HostRecord, Record, failed
 from opslib.target.transfer import put_bytes
 
@@ -62,16 +61,20 @@ def finish(
     for entry in record.hosts:
         if entry.host in judged:
             _judge(entry, judged[entry.host], wanted.fail_on)
-    everything = together(list(judged.values()))
-    if wanted.sarif:
-        text = sarif(
-            everything.findings, everything.ignored, titles=titles(), prefix=prefix_in_repository(call.root)
-        )  # fmt: skip
-        put_bytes(call.this_machine(), text.encode("utf-8", "replace"), str(call.root / wanted.sarif), mode=0o644)
-    if wanted.github:
-        for line in github(everything.findings, prefix_in_repository(call.root)):
-            print(line, flush=True)
+    if wanted.sarif or wanted.github:
+        _write(call, wanted, together(list(judged.values())))
     return record
+
+
+def _write(call: Call, wanted: Outputs, report: Report) -> None:
+    from opslib.lint.sarif import github, prefix_in_repository, sarif
+
+    prefix = prefix_in_repository(call.root)
+    if wanted.sarif:
+        text = sarif(report.findings, report.ignored, titles=titles(), prefix=prefix)
+        put_bytes(call.this_machine(), text.encode("utf-8", "replace"), str(call.root / wanted.sarif), mode=0o644)
+    for line in github(report.findings, prefix) if wanted.github else ():
+        print(line, flush=True)
 
 
 def _keep(
