@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from opslib.lint.facts import Images, look_at_images
-from opslib.lint.resolve import Files, project_name
+from opslib.lint.resolve import project_name
+from opslib.lint.stacks import Files
 from opslib.lint.written import Written
 from opslib.run.later import Later
 from opslib.target.base import Target

@@ -22,7 +22,8 @@ from opslib.compose.wanted import Answer, ask, moved
 from opslib.errors import BadSettings
 from opslib.findings import Finding
 from opslib.lint.model import Model
-from opslib.lint.written import Written, read
+from opslib.lint.stacks import Files
+from opslib.lint.written import Written
 from opslib.settings.dotenv import EnvFile
 from opslib.settings.textfile import read_text
 from opslib.target.base import Target
@@ -30,17 +31,6 @@ from opslib.target.transfer import read_file
 
 _AT = re.compile(r"([^:\s]+):(\d+): ")
 _STAND_IN = 10001  # a number is a port, a tag, a size, a path and a word; each variable has another one
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """A stack's files in the folder `root` of this machine: the compose files, the env file (None: `.env`), its name
-    (None: what the files or the folder say)."""
-
-    root: Path
-    compose: tuple[str, ...]
-    env_file: str | None = None
-    project: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +102,6 @@ def _environment(files: Files, own: str, written: Written, there: Target | None,
 def _example(root: Path, own: str) -> str | None:
     names = (f"{own}.example", posixpath.join(posixpath.dirname(own), ".env.example"))
     return next((name for name in names if (root / name).is_file()), None)
-
-
-def written_of(files: Files) -> Written:
-    """The compose files as they are written. Raises BadSettings where one that Compose would be called with is not
-    there."""
-    written = read(files.root, files.compose)
-    for file in written.files:
-        if not (files.root / file).is_file():
-            raise BadSettings(
-                f"there is no compose file {file} in {files.root}", next="see `compose:` in the host file"
-            )
-    return written
 
 
 def _ask(

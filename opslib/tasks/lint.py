@@ -51,8 +51,7 @@ def lint(
     """
     from opslib.errors import BadSettings
     from opslib.lint.look import lint
-    from opslib.lint.resolve import Files
-    from opslib.lint.stacks import Stack, stacks_of
+    from opslib.lint.stacks import Files, Stack, stacks_of
     from opslib.tasks._lint import finish, known_before, outputs
     from opslib.tasks._show_lint import found
 
