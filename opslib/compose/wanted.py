@@ -96,8 +96,8 @@ def ask(
     if parts.get("code") != ["0"]:
         _refuse(target, folder, said, env_file)
     config = json.loads("\n".join(parts["config"]).replace("$$", "$"))
-    hashes = dict(line.rsplit(" ", 1) for line in parts.get("hashes", []) if " " in line)
-    return Answer(config, hashes, tuple(sorted(set(_UNSET.findall(said)))))
+    digests = dict(line.rsplit(" ", 1) for line in parts.get("hashes", []) if " " in line)
+    return Answer(config, digests, tuple(sorted(set(_UNSET.findall(said)))))
 
 
 def moved(value: Any, old: str, new: str) -> Any:

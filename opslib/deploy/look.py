@@ -16,7 +16,6 @@ from opslib.compose.stack import look
 from opslib.deploy import changes, gate, look_losses, losses, pins, preflight, private, sources
 from opslib.deploy.context import Ignore, build_key, files_in
 from opslib.deploy.files import FileChanges, Mounts, below, decide, mounts_of
-from opslib.deploy.later import Later
 from opslib.deploy.look_env import look_at_env
 from opslib.deploy.options import DeployOptions, in_place
 from opslib.deploy.place import there
@@ -31,6 +30,7 @@ from opslib.errors import BadSettings, CommandFailed
 from opslib.images.build import to_build
 from opslib.images.info import images_of
 from opslib.images.tools import tools_tag
+from opslib.run.later import Later
 from opslib.run.step import Run
 from opslib.state import releases
 from opslib.state.releases import Release

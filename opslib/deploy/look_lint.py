@@ -15,7 +15,7 @@ from opslib.lint.check import check
 from opslib.lint.ignores import sort_out
 from opslib.lint.model import Facts, ImageFacts, Model
 from opslib.lint.rules import RULES
-from opslib.lint.written import read
+from opslib.lint.written import LARGEST, read
 from opslib.settings.decode import nearest
 from opslib.settings.textfile import read_text
 
@@ -43,7 +43,7 @@ def mistakes(root: Path, config: Config, project: Project, images: Mapping[str, 
     found = [hit.finding for hit in check(model, cost=_COST)]
     if not found:
         return []
-    texts = {file: read_text(root / file, file) for file in written.documents}
+    texts = {file: read_text(root / file, file, LARGEST) for file in written.documents}
     return [one for one in sort_out(found, texts, (), lambda rule: False, date.today()).counted if one.cost == _COST]
 
 

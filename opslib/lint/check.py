@@ -10,9 +10,6 @@ from opslib.lint.model import Model
 from opslib.lint.rule import Edit, Rule
 from opslib.lint.rules import RULES
 
-FAILS: Cost = "breaks"
-"""What ends `inv lint` with 3, with what costs more, where nobody says otherwise."""
-
 
 @dataclass(frozen=True, slots=True)
 class Hit:

@@ -64,11 +64,17 @@ printf '# memory\\n'; cat <&3; :"""
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 
 
-def gather(target: Target, project: Project, root: Path, *, running: bool = False) -> Facts:
-    """The facts of a project whose folder is `root` on this machine. Raises nothing where the engine does not answer,
-    except with `running`: then OpsError."""
-    images, arch = look_at_images(target, {service.image for service in project.services.values()})
-    facts = Facts(images=images, host_arch=arch, files=config_files(project, root))
+Images = tuple[dict[str, ImageFacts], str]
+"""What an engine has of some images, and its architecture."""
+
+
+def gather(
+    target: Target, project: Project, root: Path, *, running: bool = False, images: Images | None = None
+) -> Facts:
+    """The facts of a project whose folder is `root` on this machine; `images` where somebody has looked at them
+    already. Raises nothing where the engine does not answer, except with `running`: then OpsError."""
+    seen, arch = images or look_at_images(target, images_of(project))
+    facts = Facts(images=seen, host_arch=arch, files=config_files(project, root))
     return _with_running(target, project, facts) if running else facts
 
 
@@ -77,7 +83,12 @@ def images_command(host: Host, refs: Iterable[str]) -> Command:
     return docker_script(host, _IMAGES, *refs)
 
 
-def look_at_images(target: Target, refs: Iterable[str]) -> tuple[dict[str, ImageFacts], str]:
+def images_of(project: Project) -> set[str]:
+    """The names of the images that its services run."""
+    return {service.image for service in project.services.values()}
+
+
+def look_at_images(target: Target, refs: Iterable[str]) -> Images:
     """What the engine has of these images, and its architecture ("" where no engine answers)."""
     wanted = sorted({*refs} - {""})
     try:

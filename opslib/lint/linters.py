@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,12 @@ class Told:
 
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def below(self, folder: str) -> Told:
+        """The same with the paths of files below `folder` ("", or ending with a slash)."""
+        return Told(
+            [replace(one, file=f"{folder}{one.file}") if one.file else one for one in self.findings], self.notes
+        )
 
 
 @dataclass(slots=True)

@@ -16,8 +16,8 @@ from opslib.errors import BadSettings, OpsError
 from opslib.lint.check import Hit
 from opslib.lint.edits import edited
 from opslib.lint.ignores import sort_out
-from opslib.lint.resolve import resolve, written_of
-from opslib.lint.stacks import Stack
+from opslib.lint.resolve import resolve
+from opslib.lint.stacks import Stack, written_of
 from opslib.target.base import Target
 from opslib.target.transfer import put_bytes
 

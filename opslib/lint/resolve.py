@@ -22,7 +22,8 @@ from opslib.compose.wanted import Answer, ask, moved
 from opslib.errors import BadSettings
 from opslib.findings import Finding
 from opslib.lint.model import Model
-from opslib.lint.written import Written, read
+from opslib.lint.stacks import Files
+from opslib.lint.written import Written
 from opslib.settings.dotenv import EnvFile
 from opslib.settings.textfile import read_text
 from opslib.target.base import Target
@@ -30,17 +31,6 @@ from opslib.target.transfer import read_file
 
 _AT = re.compile(r"([^:\s]+):(\d+): ")
 _STAND_IN = 10001  # a number is a port, a tag, a size, a path and a word; each variable has another one
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """A stack's files in the folder `root` of this machine: the compose files, the env file (None: `.env`), its name
-    (None: what the files or the folder say)."""
-
-    root: Path
-    compose: tuple[str, ...]
-    env_file: str | None = None
-    project: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +47,9 @@ def resolve(here: Target, files: Files, written: Written, there: Target | None =
     has its paths and the project's name there then. Raises BadSettings for files that Compose refuses, NoDocker where
     it is missing."""
     own = files.env_file or ".env"
-    name = _name(files, written) if there is None else recognise_project(there, there.host, _name(files, written))
+    name = project_name(files, written)
+    if there is not None:
+        name = recognise_project(there, there.host, name)
     with tempfile.TemporaryDirectory(prefix="opslib-lint-") as stage:
         given = _environment(files, own, written, there, Path(stage))
         compose, notes = list(files.compose), [given.note] if given.note else []
@@ -112,18 +104,6 @@ def _example(root: Path, own: str) -> str | None:
     return next((name for name in names if (root / name).is_file()), None)
 
 
-def written_of(files: Files) -> Written:
-    """The compose files as they are written. Raises BadSettings where one that Compose would be called with is not
-    there."""
-    written = read(files.root, files.compose)
-    for file in written.files:
-        if not (files.root / file).is_file():
-            raise BadSettings(
-                f"there is no compose file {file} in {files.root}", next="see `compose:` in the host file"
-            )
-    return written
-
-
 def _ask(
     here: Target, files: Files, written: Written, name: str, compose: Sequence[str], env: str | None, stage: str,
     *, hashes: bool,
@@ -138,7 +118,7 @@ def _ask(
         raise
 
 
-def _name(files: Files, written: Written) -> str:
+def project_name(files: Files, written: Written) -> str:
     """The project's name, as the host file, the compose files or the folder have it."""
     names = [node.text for node in written.layers("name") if node.is_scalar and node.text and "$" not in node.text]
     return files.project or normalised(names[0] if names else files.root.name) or "stack"

@@ -10,8 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from opslib.lint.resolve import Files
-from opslib.lint.stacks import Stack
+from opslib.lint.stacks import Files, Stack
 from opslib.lint.written import Written
 from opslib.settings.load import COMPOSE_FILES, COMPOSE_OVERRIDES
 

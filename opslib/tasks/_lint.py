@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 from opslib.errors import BadSettings, Unhealthy
 from opslib.findings import COSTS, Cost, at_least
 from opslib.lint import baseline
-from opslib.lint.check import FAILS
-from opslib.lint.report import Report, titles, together
-from opslib.lint.sarif import github, prefix_in_repository, sarif
 from opslib.run.record import HostRecord, Record, failed
 from opslib.target.transfer import put_bytes
 
 if TYPE_CHECKING:
     from collections import Counter
 
+    from opslib.lint.report import Report
     from opslib.tasks._call import Call
+
+FAILS: Cost = "breaks"
+"""From where on `inv lint` ends with 3, where nobody says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,33 +56,42 @@ def finish(
     known: Counter[tuple[str, str, str]] | None,
 ) -> Record:
     """Judge each host's findings, and write what is to be written. Raises OpsError where a file cannot be written."""
-    if wanted.baseline and known is None and reports:
+    complete = len(reports) == len(record.hosts) and not any(report.missing for report in reports.values())
+    if wanted.baseline and known is None and complete and not call.plan:
         known = _keep(call, reports, wanted.baseline, record)
     judged = {name: report if known is None else report.beside(known) for name, report in reports.items()}
     for entry in record.hosts:
         if entry.host in judged:
             _judge(entry, judged[entry.host], wanted.fail_on)
-    everything = together(list(judged.values()))
-    if wanted.sarif:
-        text = sarif(
-            everything.findings, everything.ignored, titles=titles(), prefix=prefix_in_repository(call.root)
-        )  # fmt: skip
-        put_bytes(call.this_machine(), text.encode("utf-8", "replace"), str(call.root / wanted.sarif), mode=0o644)
-    if wanted.github:
-        for line in github(everything.findings, prefix_in_repository(call.root)):
-            print(line, flush=True)
+    if wanted.sarif or wanted.github:
+        from opslib.lint.report import together
+
+        _write(call, wanted, together(list(judged.values())))
     return record
+
+
+def _write(call: Call, wanted: Outputs, report: Report) -> None:
+    from opslib.lint.report import titles
+    from opslib.lint.sarif import github, prefix_in_repository, sarif
+
+    prefix = prefix_in_repository(call.root)
+    if wanted.sarif:
+        text = sarif(report.findings, report.ignored, titles=titles(), prefix=prefix)
+        put_bytes(call.this_machine(), text.encode("utf-8", "replace"), str(call.root / wanted.sarif), mode=0o644)
+    for line in github(report.findings, prefix) if wanted.github else ():
+        print(line, flush=True)
 
 
 def _keep(
     call: Call, reports: Mapping[str, Report], name: str, record: Record
 ) -> Counter[tuple[str, str, str]]:  # fmt: skip
     """Write the first baseline: all that was found."""
+    from opslib.lint.report import together
+
     found = together(list(reports.values())).findings
-    if not call.plan:
-        put_bytes(call.this_machine(), baseline.text(found).encode(), str(call.root / name), mode=0o644)
-        for entry in record.hosts:
-            entry.changed = True
+    put_bytes(call.this_machine(), baseline.text(found).encode(), str(call.root / name), mode=0o644)
+    for entry in record.hosts:
+        entry.changed = True
     return baseline.counted(found)
 
 

@@ -19,9 +19,9 @@ _PLACES = 3  # that are named where many findings are one line
 def found(*, everything: bool) -> Show:
     """The findings, the worst first; hardening in one line a rule, unless all of it is wanted."""
 
-    from opslib.lint.report import titles
-
     def show(ui: Ui, host: HostRecord) -> Mapping[str, str]:
+        from opslib.lint.report import titles
+
         result = host.result
         if "findings" not in result:
             return {}

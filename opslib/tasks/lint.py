@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from opslib.tasks._task import task
 
 if TYPE_CHECKING:
+    from opslib.lint.mend import Mending
     from opslib.lint.report import Report
     from opslib.run.record import Record
     from opslib.run.step import Run
@@ -50,9 +51,7 @@ def lint(
     """
     from opslib.errors import BadSettings
     from opslib.lint.look import lint
-    from opslib.lint.mend import Mending
-    from opslib.lint.resolve import Files
-    from opslib.lint.stacks import Stack, stacks_of
+    from opslib.lint.stacks import Files, Stack, stacks_of
     from opslib.tasks._lint import finish, known_before, outputs
     from opslib.tasks._show_lint import found
 
@@ -69,17 +68,26 @@ def lint(
         return others or [Stack(Files(root, host.compose, host.env_file, host.project), there=there)]
 
     def look(host: Host, there: Target | None) -> tuple[bool, dict[str, Any]]:
-        mending = Mending(here, call.plan) if fix else None
+        mending = _mending(here, call.plan) if fix else None
         reports[host.name] = lint(here, root, stacks(host, there), mending=mending)
         return bool(mending and mending.wrote), mending.as_result() if mending else {}
 
     def compare(run: Run) -> None:
-        run.changed, result = look(run.target.host, run.target)
+        changed[run.host], result = look(run.target.host, run.target)
         run.result.update(result)
 
+    changed: dict[str, bool] = {}
     show = found(everything=all_)
     record = call.look(compare, show=show) if running else call.here(lambda n: look(call.settings(n), None), show=show)
+    for entry in record.hosts:
+        entry.changed = changed.get(entry.host, entry.changed)
     return finish(call, record, reports, wanted, known)
+
+
+def _mending(here: Target, plan: bool) -> Mending:
+    from opslib.lint.mend import Mending
+
+    return Mending(here, plan)
 
 
 TASKS = (lint,)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from .measure import BenchError, Row, call, rounds, say, seconds, timed
 from .place import BIN, Place
+from .starts import INV
 
 PAIRS = 9  # at least: they are short
 SERVICES, STACKS = 14, 40
-INV = "import sys; from invoke.main import program; sys.argv[0] = 'inv'; program.run()"
 TASKS = "import opslib\n\nns = opslib.namespace()\n"
 DATABASE = """  {name}:
     image: postgres:15

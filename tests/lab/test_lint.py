@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +138,34 @@ def test_safe_changes_keep_the_text(project: Project) -> None:
         assert kept in text
     again = project.inv("lint", "--fix", "--json").json["hosts"][0]
     assert (again["changed"], again["result"]["fixed"]) == (False, [])
+
+
+def test_what_runs_is_compared_with_the_files(lab: Any, tmp_path: Path) -> None:
+    root, name = tmp_path / "stack", f"lint-{uuid.uuid4().hex[:8]}"
+    root.mkdir()
+    project = Project(root)
+    image = f"{lab['images_prefix']}busybox:1"
+    text = (
+        f"name: {name}\nservices:\n  web:\n    image: {image}\n    command: [sleep, '1000']\n    init: true\n"
+        "    environment: {TOKEN: '${TOKEN}', MODE: a}\n"
+    )
+    project.write("compose.yml", text)
+    project.write(".env", "TOKEN=before12345\n")
+    compose = [lab["engine"]["docker"], "compose", "--project-directory", str(root)]
+    subprocess.run([*compose, "up", "-d"], check=True, capture_output=True)
+    try:
+        same = project.inv("lint", "--running", "--json")
+        assert not {"drift", "health-failing"} & rules(same).keys()
+        project.write(".env", "TOKEN=after12345\n")
+        other = project.inv("lint", "--running", "--json")
+        assert rules(other)["drift"] == ["compose.yml:3"]
+        assert "TOKEN" in next(
+            one["what"] for one in other.json["hosts"][0]["result"]["findings"] if one["rule"] == "drift"
+        )
+        assert not any(secret in other.out + other.err for secret in ("before12345", "after12345"))
+        assert "drift" not in rules(project.inv("lint", "--json"))
+    finally:
+        subprocess.run([*compose, "down", "-t", "0"], check=True, capture_output=True)
 
 
 def test_a_deploy_of_what_loses_data_is_refused_until_it_is_meant(project: Project) -> None:
