@@ -52,13 +52,22 @@ def _one(ui: Ui, one: Mapping[str, Any]) -> None:
 
 def _folded(ui: Ui, rule: str, title: str | None, several: Sequence[Mapping[str, Any]]) -> None:
     mark, style = MARKS["hardening"]
-    places = [place for one in several if (place := _place(one).removesuffix(": "))]
-    more = f" and {len(places) - _PLACES} more" if len(places) > _PLACES else ""
-    where = f"{', '.join(places[:_PLACES])}{more}: " if places else ""
+    where = _places(several)
     what = several[0]["what"]
     if len(several) > 1:
         what = title or what.removeprefix(f"{several[0]['service']}: ")
     ui.say(f"{where}{what}  [{rule}, hardening]", mark=f"{mark} ", mark_style=style)
+
+
+def _places(several: Sequence[Mapping[str, Any]]) -> str:
+    """The first places, each once and a file named once for lines behind one another, and how many there are more."""
+    places = list(dict.fromkeys((one["file"], one["line"]) for one in several if one["file"]))
+    told: list[str] = []
+    for at, (file, line) in enumerate(places[:_PLACES]):
+        same = line and at and places[at - 1][0] == file
+        told.append(str(line) if same else f"{file}:{line}" if line else file)
+    more = f" and {len(places) - _PLACES} more" if len(places) > _PLACES else ""
+    return f"{', '.join(told)}{more}: " if told else ""
 
 
 def _place(one: Mapping[str, Any]) -> str:

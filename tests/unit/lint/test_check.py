@@ -44,6 +44,15 @@ RULES = (
 )
 
 
+def test_what_everybody_tries_first_is_no_secret_to_mask(tmp_path: Path) -> None:
+    config = {"name": "p", "services": {"db": {"image": "x", "environment": {"DB_PASSWORD": "password"}}}}
+    (tmp_path / "c.yml").write_text("services:\n  db:\n    image: x\n")
+    model = Model(parse_project(config), config, tmp_path, written=read(tmp_path, ["c.yml"]))
+    told = Found("a password in its URL", "write ${DB_PASSWORD}", model.place("services", "db"))
+    (hit,) = check(model, (Rule("tells", "exposes", "it tells", lambda model: iter([told])),))
+    assert hit.finding.what == "a password in its URL"
+
+
 def test_a_finding_has_its_place_and_no_secret(model: Model) -> None:
     (hit,) = check(model, RULES)
     assert hit.finding == Finding("tells", "loses data", "*** is known", "write *** elsewhere", "c.yml", 3, "db")

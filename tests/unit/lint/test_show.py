@@ -19,7 +19,7 @@ FINDINGS = [
     Finding("CL-0001", "exposes", "web: a socket", "", "c.yml", 9, "web"),
     *(Finding("CL-0003", "hardening", f"{name}: no-new-privileges", "long", "c.yml", 5, name) for name in "abcde"),
     Finding("no-memory-limit", "hardening", "nothing limits a", "x", "c.yml", 5, "a"),
-    Finding("no-memory-limit", "hardening", "nothing limits b", "x", "c.yml", 7, "b"),
+    *(Finding("no-memory-limit", "hardening", f"nothing limits {n}", "x", "c.yml", n, f"b{n}") for n in (7, 8, 9)),
     Finding("unused-volume", "hardening", "2 volumes", "x"),
 ]
 
@@ -35,15 +35,15 @@ def test_hardening_is_one_line_a_rule(capsys: pytest.CaptureFixture[str]) -> Non
         "    volumes:",
         "      - a:b",
         "✗ c.yml:9: web: a socket  [CL-0001, exposes]",
-        "! c.yml:5, c.yml:5, c.yml:5 and 2 more: no-new-privileges  [CL-0003, hardening]",
-        "! c.yml:5, c.yml:7: nothing limits a service's memory  [no-memory-limit, hardening]",
+        "! c.yml:5: no-new-privileges  [CL-0003, hardening]",
+        "! c.yml:5, 7, 8 and 1 more: nothing limits a service's memory  [no-memory-limit, hardening]",
         "! 2 volumes  [unused-volume, hardening]",
         "  there is no .env here",
-        "  1 loses data, 1 exposes, 8 hardening; --all shows each",
+        "  1 loses data, 1 exposes, 10 hardening; --all shows each",
     ]
     lines = shown(Report(("c.yml",), FINDINGS), capsys, everything=True)
     assert lines.count("! c.yml:5: b: no-new-privileges  [CL-0003, hardening]") == 1
-    assert lines[-1] == "  1 loses data, 1 exposes, 8 hardening"
+    assert lines[-1] == "  1 loses data, 1 exposes, 10 hardening"
 
 
 def test_nothing_found_and_what_was_mended(capsys: pytest.CaptureFixture[str]) -> None:
