@@ -26,7 +26,8 @@ class DeployOptions:
     `backup_first`. Where the project comes from a backup set, `name` is the one that it had, and `git` tells which
     files came with it. `pushes` is what the run has pushed to registries, `builds` what it has built here, `once` what
     its hosts have asked about this machine. `strategy` in place of the host file's. `orphan` names data that services
-    may lose sight of. `anyway`: also outside of the window, and on a frozen host."""
+    may lose sight of. `anyway`: also outside of the window, and on a frozen host.
+    `accept` names what fails the scan and may go live all the same."""
 
     root: Path
     here: Target
@@ -35,6 +36,7 @@ class DeployOptions:
     env: EnvFrom | None = None
     orphan: tuple[str, ...] = ()
     anyway: bool = False
+    accept: tuple[str, ...] = ()
     backup: Callable[[Run], list[AnyStep]] | None = None
     name: str | None = None
     git: Git | None = None

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from opslib.run.record import HostRecord
     from opslib.ui import Ui
 
-_MARKS = {
+MARKS = {
     "loses data": ("✗", "bold red"),
     "breaks": ("✗", "bold red"),
     "exposes": ("✗", "red"),
@@ -41,7 +41,7 @@ def found(ui: Ui, host: HostRecord) -> Mapping[str, str]:
     """env.check: a line for each finding, the worst first, and below it what to do."""
     findings = host.result.get("findings", [])
     for one in findings:
-        mark, style = _MARKS[one["cost"]]
+        mark, style = MARKS[one["cost"]]
         place = f"{one['file']}:{one['line']}" if one["line"] else one["file"]
         ui.say(f"{place}: {one['what']}", mark=f"{mark} ", mark_style=style)
         ui.say(f"    {one['fix']}", "dim")

@@ -21,7 +21,8 @@ CHANGING = {
 HERE = {"cron.install", "cron.remove", "env.init", "host.trust"}  # they change this machine only, and take no lock
 LOOKING = {
     "deploy.promote", "deploy.abort", "build.sizes", "migrate.status", "releases", "ps", "logs", "backup.coverage", "backup.list", "backup.show", "backup.verify", "backup.key",
-    "cron.show", "cron.catchup", "env.check", "host.check", "signals.test",
+    "cron.show", "cron.catchup", "env.check", "host.check", "scan.all", "scan.config", "scan.db", "scan.diff", "scan.report",
+    "signals.test",
 }  # fmt: skip
 
 
@@ -107,7 +108,7 @@ def test_listing_imports_nothing_heavy(project, args):
     loaded = set(project.inv(*args).out.split("\n")[0].split(" "))
     assert not loaded & {"fabric", "paramiko", "rich", "msgspec", "dotenv", "cryptography"}
     assert {name for name in loaded if name.startswith("opslib.")} == {
-        "opslib.tasks", *(f"opslib.tasks.{name}" for name in ("_spec", "_task", "_backup_proof", "_backup_stores", "backup", "build", "cron", "deploy", "env", "host", "migrate", "restore", "signals"))
+        "opslib.tasks", *(f"opslib.tasks.{name}" for name in ("_spec", "_task", "_backup_proof", "_backup_stores", "backup", "build", "cron", "deploy", "env", "host", "migrate", "restore", "scan", "signals"))
     }  # fmt: skip
 
 
