@@ -60,7 +60,8 @@ def finding(ui: Ui, one: Mapping[str, Any]) -> None:
     mark, style = MARKS[one["cost"]]
     place = f"{one['file']}:{one['line']}" if one["line"] else one["file"]
     ui.say(f"{place + ': ' if place else ''}{one['what']}", mark=f"{mark} ", mark_style=style)
-    ui.say(f"    {one['fix']}", "dim")
+    if one["fix"]:
+        ui.say(f"    {one['fix']}", "dim")
 
 
 def _others(result: Mapping[str, Any]) -> str:
@@ -68,9 +69,12 @@ def _others(result: Mapping[str, Any]) -> str:
     words = {"due": "fail later, when they are older", "no fix": "have no fix", "ignored": "are ignored",
              "minor": "are of a severity that fails nothing"}  # fmt: skip
     told = [f"{verdicts.count(verdict)} {text}" for verdict, text in words.items() if verdict in verdicts]
-    return f"{result['failing'] or 'nothing'} {'fail' if result['failing'] > 1 else 'fails'} the scan" + (
-        f"; {', '.join(told)}" if told else ""
-    )
+    failing, unknown = result["failing"], result["failed"]
+    if unknown:
+        told.append(f"of {unknown} {'image' if unknown == 1 else 'images'} nobody knows what is in them")
+    if failing or not unknown:
+        told.insert(0, f"{failing or 'nothing'} {'fail' if failing > 1 else 'fails'} the scan")
+    return "; ".join(told)
 
 
 def _scanner(scanner: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 
-from . import engine, faults, images, registry, scanners, servers, stores
+from . import browser, engine, faults, images, registry, scanners, servers, stores
 from .shell import LABEL, PREFIX, LabError, lines_to_stderr, one_at_a_time, run, say
 
 FIRST_SERVER = "one"
@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         sub = add(program.name, _store, f"only see to the {program.what}")
         sub.set_defaults(program=program)
     add("scan", _scan, "only see to Trivy, built from its Go module, and what writes databases for it")
+    add("browser", _browser, "only see to Chromium, for the tests of pages")
     add("registry", _registry, "engine and an image registry, on the same loopback port here and on each server", yes)
     add("status", _status, "what is there")
     down = add("down", _down, "remove every server, volume and network of the lab")
@@ -100,6 +101,11 @@ def _store(options: argparse.Namespace) -> None:
 
 def _scan(options: argparse.Namespace) -> None:
     scanners.ensure()
+    _status(options)
+
+
+def _browser(options: argparse.Namespace) -> None:
+    browser.ensure()
     _status(options)
 
 
