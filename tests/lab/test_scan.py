@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import socket
 import subprocess
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -261,3 +264,59 @@ def test_an_image_that_only_the_server_has(shop: Shop, lab: dict[str, Any], tmp_
         subprocess.run(
             [*ssh, f"docker image rm {shop.name}-there:1; rm -rf {shop.name}"], check=False, capture_output=True
         )
+
+
+TRIVY = pytest.mark.parametrize("shop", [pytest.param("trivy", marks=pytest.mark.full)], indirect=True)
+"""What a stand-in would prove nothing about."""
+
+
+@TRIVY
+def test_in_a_container(shop: Shop, tmp_path: Path) -> None:
+    image = f"{shop.name}-scanner:1"
+    shutil.copy(shop.programs / "trivy", tmp_path / "trivy")
+    (tmp_path / "Dockerfile").write_text(
+        f'FROM {shop.images}debian:bookworm-slim\nCOPY trivy /usr/bin/trivy\nENTRYPOINT ["trivy"]\n'
+    )
+    shop.host(f"on: container, image: '{image}'")
+    assert "is not there" in shop.inv("scan", code=1)["error"]["what"]
+    shop.docker("build", "-q", "-t", image, str(tmp_path))
+    found = shop.inv("scan", code=3)
+    assert verdicts(found)["CVE-2026-0001"] == "fails"
+    assert [one["rule"] for one in found["result"]["findings"]] == ["secret-private-key"]
+
+
+@TRIVY
+def test_by_a_server(shop: Shop, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words = [
+        "server",
+        "--listen",
+        f"127.0.0.1:{port}",
+        "--cache-dir",
+        str(shop.cache),
+        "--skip-db-update",
+        "--token",
+        "t0ken",
+    ]
+    process = subprocess.Popen([shop.programs / "trivy", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    shop.write(".env", "TRIVY_TOKEN=t0ken\n")
+    try:
+        until = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except OSError:
+                assert time.monotonic() < until
+                time.sleep(0.1)
+        scan = f"server: 'http://127.0.0.1:{port}', token: '${{TRIVY_TOKEN}}'"
+        shop.host(scan, cache=tmp_path / "no database")
+        found = shop.inv("scan", code=3)
+        assert verdicts(found)["CVE-2026-0001"] == "fails"
+        shop.write(".env", "TRIVY_TOKEN=another\n")
+        assert "could not be scanned" in shop.inv("scan", code=1)["error"]["what"]
+    finally:
+        process.kill()
+        process.wait()
+        (shop.root / ".env").unlink()
