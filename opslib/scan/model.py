@@ -39,7 +39,8 @@ class Vulnerability:
 @dataclass(frozen=True, slots=True)
 class Report:
     """What one report says. A secret's finding never has the secret; its `file` is a path in the image. `os` is
-    "debian 12.5", "" for an image without one, `ended` whether nobody mends it any more. `packages`: how many were
+    "debian 12.5", "" for an image without one, `ended` whether nobody mends it any more, `unlisted` whether the scanner
+    does not know this release. `packages`: how many were
     looked at, None where the report does not say. `database`: when what the scanner knows was put together, where the
     report says it."""
 
@@ -47,6 +48,7 @@ class Report:
     findings: tuple[Finding, ...] = ()
     os: str = ""
     ended: bool = False
+    unlisted: bool = False
     packages: int | None = None
     database: datetime | None = None
 

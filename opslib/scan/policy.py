@@ -104,11 +104,14 @@ def _of(entry: Ignore, rule: str, what: str, fix: str) -> Finding:
     return Finding(rule, "hardening", what, fix, entry.file, entry.line)
 
 
-def ended(reports: Mapping[str, Report]) -> list[Finding]:
-    """Images on a system that nobody mends any more: what is found in them tomorrow has no fix."""
-    return [
-        Finding("base-ended", "exposes", f"{image}: {report.os} has reached its end of life, nobody mends it any more",
-                "build on a release that is maintained")
-        for image, report in reports.items()
-        if report.ended
-    ]  # fmt: skip
+def systems(reports: Mapping[str, Report]) -> list[Finding]:
+    """Images on a system that nobody mends any more, and on one of which the scanner may know nothing at all."""
+    found = []
+    for image, report in reports.items():
+        if report.ended:
+            what = f"{image}: {report.os} has reached its end of life, nobody mends it any more"
+            found.append(Finding("base-ended", "exposes", what, "build on a release that is maintained"))
+        if report.unlisted:
+            what = f"{image}: the scanner does not know {report.os}, so nothing may be found there"
+            found.append(Finding("base-unknown", "exposes", what, "a newer scanner, or a release that it knows"))
+    return found

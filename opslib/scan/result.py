@@ -26,10 +26,9 @@ def result(
     reports = {one.subject.name: one.report for one in outcomes if one.report is not None}
     merged = policy.merged(reports)
     judged = policy.judge(merged, rules, first)
-    every = _findings(reports)
+    every = [*_findings(reports), *policy.systems(reports)]
     findings = [
         *(one for one in every if policy.ignoring(one, rules) is None),
-        *policy.ended(reports),
         *policy.stale(rules, [*(one for one, _ in merged), *every], whole=whole and len(reports) == len(outcomes)),
     ]
     return {

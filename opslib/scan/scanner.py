@@ -68,8 +68,11 @@ class Scanner:
 
     @property
     def env(self) -> Env:
-        """What it is told without anybody seeing it, and what grype has no option for."""
+        """What it is told without anybody seeing it, what grype has no option for, and what older versions of Trivy do
+        not know: as options those would end them."""
         told: dict[str, str | Secret] = {}
+        if self.kind == "trivy":
+            told["TRIVY_DISABLE_TELEMETRY"] = told["TRIVY_SKIP_VERSION_CHECK"] = "true"
         if self.settings.token is not None:
             told["TRIVY_TOKEN"] = self.settings.token
         if self.kind == "grype":

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from opslib.command import bash, command
@@ -18,11 +18,12 @@ from opslib.scan import grype, grype_report, trivy, trivy_report
 from opslib.scan.images import Subject, same_machine
 from opslib.scan.model import Damaged, Report, counted
 from opslib.scan.scanner import Scanner
-from opslib.target.base import Target
+from opslib.target.base import BLOCK, Target
 from opslib.target.docker import docker, mount
-from opslib.target.transfer import relay, stream_out
+from opslib.target.transfer import relay
 
 AT_ONCE = 4
+_UNLISTED = "not on the EOL list"  # Trivy's only word for a release of a system of which its database may know nothing
 SAVE = 3600.0  # seconds that an image may take from one machine to the other
 
 
@@ -104,7 +105,7 @@ def _scan(scanner: Scanner, subject: Subject, file: Path, began: float) -> Outco
     part = file.with_suffix(".part")
     try:
         with brought(scanner, subject) as archive:
-            write(scanner, subject, archive, part)
+            said = write(scanner, subject, archive, part)
         report = (trivy_report if scanner.kind == "trivy" else grype_report).read(part)
     except Damaged as error:
         part.replace(file.with_suffix(".damaged"))
@@ -119,11 +120,12 @@ def _scan(scanner: Scanner, subject: Subject, file: Path, began: float) -> Outco
         part.unlink(missing_ok=True)
         return ended(error=f"the report cannot be written here: {error.strerror}")
     part.replace(file)
-    return ended(report)
+    return ended(replace(report, unlisted=_UNLISTED in said))
 
 
-def write(scanner: Scanner, subject: Subject, archive: str, file: Path, form: trivy.Bill | None = None) -> None:
-    """The report, or the bill of materials in this form, as it comes into the file. Raises CommandFailed."""
+def write(scanner: Scanner, subject: Subject, archive: str, file: Path, form: trivy.Bill | None = None) -> str:
+    """The report, or the bill of materials in this form, as it comes into the file; returns what the scanner says
+    beside it. Raises CommandFailed."""
     inside = "/image.tar" if archive and scanner.inside else archive
     if scanner.kind == "grype":
         words = grype.image(subject.ref, known=subject.at is not None, archive=inside, form=form)
@@ -132,8 +134,19 @@ def write(scanner: Scanner, subject: Subject, archive: str, file: Path, form: tr
     else:
         words = trivy.image(scanner, subject.ref, archive=inside)
     mounts = (mount("bind", archive, inside, readonly=True),) if archive and scanner.inside else ()
-    with open(file, "wb") as out:
-        stream_out(scanner.at, scanner.call(*words, mounts=mounts), out.write)
+    asked = scanner.call(*words, mounts=mounts)
+    process = scanner.at.start(asked)
+    try:
+        with open(file, "wb") as out:
+            while got := process.read(BLOCK):
+                out.write(got)
+    except BaseException:
+        scanner.at.abandon(process)
+        raise
+    ended = scanner.at.finish(process)
+    if not ended.ok:
+        raise scanner.at.failure(asked, ended)
+    return ended.stderr
 
 
 @contextmanager

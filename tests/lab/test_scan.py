@@ -285,6 +285,18 @@ def test_in_a_container(shop: Shop, tmp_path: Path) -> None:
 
 
 @TRIVY
+def test_a_release_that_it_does_not_know_is_no_clean_one(shop: Shop) -> None:
+    recipe = (
+        f"FROM {shop.images}debian:bookworm-slim\nRUN echo 99.1 >/etc/debian_version; sed -i s/12/99/ /etc/os-release\n"
+    )
+    words = ["docker", "build", "-q", "-t", f"{shop.name}-new:1", "-"]
+    subprocess.run(words, input=recipe, text=True, check=True, capture_output=True)
+    shop.host()
+    found = shop.inv("scan", "--image", f"{shop.name}-new:1", code=3)["result"]
+    assert (found["vulnerabilities"], [one["rule"] for one in found["findings"]]) == ([], ["base-unknown"])
+
+
+@TRIVY
 def test_by_a_server(shop: Shop, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

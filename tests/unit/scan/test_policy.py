@@ -11,7 +11,7 @@ from opslib.findings import Finding
 from opslib.scan.first_seen import FirstSeen
 from opslib.scan.ignores import Ignore
 from opslib.scan.model import Report, Vulnerability
-from opslib.scan.policy import Rules, ended, failing, ignoring, judge, merged, stale
+from opslib.scan.policy import Rules, failing, ignoring, judge, merged, stale, systems
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=timezone.utc)
 DAY = 86400.0
@@ -94,9 +94,11 @@ def test_entries_that_do_nothing_are_named() -> None:
 
 
 def test_a_base_that_has_ended_is_named_and_fails() -> None:
-    found = ended({"api": Report(os="debian 10.13", ended=True), "web": Report(os="debian 12.5")})
-    assert [one.what.split(":")[0] for one in found] == ["api"]
-    assert failing([], [*found, Finding("x", "hardening", "", "")]) == 1
+    reports = {"api": Report(os="debian 10.13", ended=True), "web": Report(os="debian 12.5")}
+    found = systems({**reports, "new": Report(os="debian 99", unlisted=True)})
+    assert [(one.rule, one.what.split(":")[0]) for one in found] == [("base-ended", "api"), ("base-unknown", "new")]
+    assert failing([], [*found, Finding("x", "hardening", "", "")]) == 2
+    assert ignoring(found[1], Rules(NOW, ignores=[ignore("base-unknown")])) is not None
 
 
 def test_ages_begin_when_it_is_first_seen_and_again_when_it_was_long_gone() -> None:
