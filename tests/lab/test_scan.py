@@ -127,6 +127,10 @@ def shop(
         made.docker("network", "rm", network)
 
 
+TRIVY = pytest.mark.parametrize("shop", [pytest.param("trivy", marks=pytest.mark.full)], indirect=True)
+"""What a stand-in would prove nothing about."""
+
+
 def verdicts(record: dict[str, Any]) -> dict[str, str]:
     return {one["id"]: one["verdict"] for one in record["result"]["vulnerabilities"]}
 
@@ -164,6 +168,7 @@ def test_what_is_in_an_image_is_found_judged_and_kept(shop: Shop) -> None:
     }
 
 
+@TRIVY
 def test_what_was_not_scanned_is_never_clean(shop: Shop, tmp_path: Path) -> None:
     shop.host()
     absent = shop.inv("scan", "--image", f"{shop.name}-absent:1", code=1)
@@ -263,10 +268,6 @@ def test_an_image_that_only_the_server_has(shop: Shop, lab: dict[str, Any], tmp_
         subprocess.run(
             [*ssh, f"docker image rm {shop.name}-there:1; rm -rf {shop.name}"], check=False, capture_output=True
         )
-
-
-TRIVY = pytest.mark.parametrize("shop", [pytest.param("trivy", marks=pytest.mark.full)], indirect=True)
-"""What a stand-in would prove nothing about."""
 
 
 @TRIVY
