@@ -13,7 +13,7 @@ BILLS: dict[Bill, str] = {"cyclonedx": "cdx.json", "spdx-json": "spdx.json"}
 
 _OFFLINE = ("--skip-db-update", "--skip-java-db-update", "--offline-scan")
 # The environment is empty, and no file of the folder is read: nothing but these words says what is reported.
-_ALL = ("--severity", ",".join(SEVERITIES).upper(), "--exit-code", "0", "--ignorefile", "/nothing")
+_ALL = ("--severity", ",".join(SEVERITIES).upper(), "--exit-code", "0", "--ignorefile", "/dev/null")
 
 
 def image(scanner: Scanner, ref: str, *, archive: str = "") -> list[str]:

@@ -66,6 +66,9 @@ def results(entries: list[dict[str, Any]], looks: str) -> list[dict[str, Any]]:
 
 
 def image(cache: Path) -> dict[str, Any]:
+    ignored = option("--ignorefile")
+    if ignored and not Path(ignored).exists():
+        fatal(f"flag error: unable to convert flags to options: ignore file not found: {ignored}")
     if option("--timeout").endswith("ms") or option("--timeout") == "0s":
         fatal("image scan error: context deadline exceeded")
     archive = option("--input")

@@ -37,7 +37,7 @@ def test_trivy_reports_everything_whatever_fails() -> None:
     words = trivy.image(scanner(fail_on={"critical": 0.0}), "sha256:1")
     assert " ".join(words) == (
         "image --format json --list-all-pkgs --scanners vuln,secret --severity CRITICAL,HIGH,MEDIUM,LOW,UNKNOWN "
-        "--exit-code 0 --ignorefile /nothing --no-progress --timeout 600s --image-src docker,remote sha256:1"
+        "--exit-code 0 --ignorefile /dev/null --no-progress --timeout 600s --image-src docker,remote sha256:1"
     )
     offline = " ".join(
         trivy.image(scanner(offline=True, cache="/c", scanners=("vuln", "misconfig")), "x", archive="/t/a.tar")
