@@ -1,5 +1,5 @@
-"""Scanning images: several at once, by one cache, each layer read once, and every report either understood or a
-failure."""
+"""Scanning images by one cache, each layer read once, several at once where the scanner can; and every report is either
+understood or a failure."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from opslib.target.docker import docker, mount
 from opslib.target.transfer import relay
 
 AT_ONCE = 4
+_BUSY = "in use by another process"  # the cache or the database, after 5 s of waiting for it
 _UNLISTED = "not on the EOL list"  # Trivy's only word for a release of a system of which its database may know nothing
 SAVE = 3600.0  # seconds that an image may take from one machine to the other
 
@@ -68,10 +69,16 @@ def scan_all(scanner: Scanner, subjects: Sequence[Subject], folder: Path, told: 
         def work(at: int) -> None:
             outcomes[at] = _told(scanner, subjects[at], folder / files[at], told)
 
-        for error in each(wave, work, AT_ONCE):
+        for error in each(wave, work, at_once(scanner)):
             if error is not None:
                 raise error
     return [outcomes[at] for at in range(len(subjects))]
+
+
+def at_once(scanner: Scanner) -> int:
+    """How many scans the scanner bears at once. Trivy locks its cache for as long as a scan takes, and gives up after
+    5 s of waiting for another (seen with 0.74); a server does neither."""
+    return 1 if scanner.kind == "trivy" and scanner.settings.server is None else AT_ONCE
 
 
 def _names(images: Sequence[str]) -> list[str]:
@@ -105,7 +112,7 @@ def _scan(scanner: Scanner, subject: Subject, file: Path, began: float) -> Outco
     part = file.with_suffix(".part")
     try:
         with brought(scanner, subject) as archive:
-            said = write(scanner, subject, archive, part)
+            said = _patiently(scanner, subject, archive, part, began)
         report = (trivy_report if scanner.kind == "trivy" else grype_report).read(part)
     except Damaged as error:
         part.replace(file.with_suffix(".damaged"))
@@ -121,6 +128,16 @@ def _scan(scanner: Scanner, subject: Subject, file: Path, began: float) -> Outco
         return ended(error=f"the report cannot be written here: {error.strerror}")
     part.replace(file)
     return ended(replace(report, unlisted=_UNLISTED in said))
+
+
+def _patiently(scanner: Scanner, subject: Subject, archive: str, part: Path, began: float) -> str:
+    """`write`, and again where somebody else's scan has the cache."""
+    while True:
+        try:
+            return write(scanner, subject, archive, part)
+        except CommandFailed as error:
+            if _BUSY not in error.stderr or time.monotonic() - began > scanner.settings.timeout:
+                raise
 
 
 def write(scanner: Scanner, subject: Subject, archive: str, file: Path, form: trivy.Bill | None = None) -> str:

@@ -1,12 +1,16 @@
-"""Scans of images that share a base: `inv scan` beside Trivy by hand, one image after the other and several at once;
-and reading a large report. The database is a small one of the bench's own: what is measured is reading images."""
+"""Scans of images that share a base: `inv scan`, also by a Trivy server, beside Trivy by hand, one image after the other
+(several at once fail: Trivy locks its cache); and reading a large report. The database is a small one of the bench's own: what is measured is reading images."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Callable
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -15,10 +19,10 @@ from .place import BIN, Place
 
 IMAGES = 14
 OWN = 4 * MIB  # bytes of each image that no other has
-# $1 Trivy's folder, $2 how many at once, then images: what a script of one's own does.
-_BY_HAND = r"""cache=$1 n=$2; shift 2
-printf '%s\n' "$@" | xargs -P "$n" -I{} trivy image --quiet --format json --scanners vuln,secret --skip-db-update \
-  --skip-java-db-update --offline-scan --image-src docker --cache-dir "$cache" --output /dev/null {}"""
+# $1 Trivy's folder, then images: what a script of one's own does.
+_BY_HAND = """cache=$1; shift
+for image; do trivy image --quiet --format json --scanners vuln,secret --skip-db-update --skip-java-db-update \
+  --offline-scan --image-src docker --cache-dir "$cache" --output /dev/null "$image" || exit; done"""
 # The real one, with the lines that say which layers it reads.
 _TOLD = """#!/bin/bash
 exec {trivy} --debug "$@" 2> >(grep -F 'Missing diff ID' >>{told} || true)
@@ -39,7 +43,6 @@ def measured(place: Place, sizes: Sizes) -> list[Row]:
     services = {f"s{at}": {"image": name} for at, name in enumerate(names)}
     (folder / "compose.yml").write_text(json.dumps({"name": "bench-scan", "services": services}))
     (folder / "hosts").mkdir(exist_ok=True)
-    (folder / "hosts/local.yml").write_text(f"scan: {{cache: {folder / 'cache'}, offline: true, on: local}}\n")
     told = folder / "told"
     bin = folder / "bin"
     bin.mkdir(exist_ok=True)
@@ -58,36 +61,41 @@ def measured(place: Place, sizes: Sizes) -> list[Row]:
 
         return measure
 
-    def ours() -> float:
+    def ours(server: str = "") -> float:
+        settings = f"cache: {folder / 'cache'}, offline: true, on: local{server}"
+        (folder / "hosts/local.yml").write_text(f"scan: {{{settings}}}\n")
         return call([BIN / "inv", "scan"], cwd=folder, env=path).seconds
 
-    def hand(at_once: int) -> Callable[[], float]:
-        words = ["bash", "-c", _BY_HAND, "scan", folder / "cache", str(at_once), *names]
-        return lambda: call(words, env=path).seconds
+    def hand() -> float:
+        return call(["bash", "-c", _BY_HAND, "scan", folder / "cache", *names], env=path).seconds
+
+    def served() -> float:
+        with _server(programs["trivy"], folder / "cache") as address:
+            return ours(f", server: {address}")
 
     try:
         say(f"scans of {IMAGES} images of one base")
         found = rounds(sizes.runs, {
             "opslib": cold("opslib", ours),
-            "one by one": cold("one by one", hand(1)),
-            "four at once": cold("four at once", hand(4)),
+            "server": cold("server", served),
+            "hand": cold("hand", hand),
         })  # fmt: skip
         ours()
-        warm = rounds(sizes.runs, {"opslib": ours, "one by one": hand(1)})
+        warm = rounds(sizes.runs, {"opslib": ours, "hand": hand})
     finally:
         call([place.docker, "image", "rm", "-f", *names])
     most = {name: max(counts) for name, counts in layers.items()}
 
-    def row(what: str, of: Rounds, peer: str, words: str) -> Row:
-        times = seconds(of.median("opslib")), f"{words}: {seconds(of.median(peer))}"
-        return Row(what, *times, "", of.ratios("opslib", peer), sizes.runs)
+    def row(what: str, of: Rounds, ours: str = "opslib") -> Row:
+        peer = f"`trivy image`, one by one: {seconds(of.median('hand'))}"
+        return Row(what, seconds(of.median(ours)), peer, "", of.ratios(ours, "hand"), sizes.runs)
 
     return [
-        row(f"`inv scan`, {IMAGES} images of one base, cold", found, "one by one", "`trivy image`, one by one"),
-        row("the same", found, "four at once", "`xargs -P 4 trivy image`"),
-        Row("layers that were looked through", str(most["opslib"]), f"{most['one by one']}; {most['four at once']}",
+        row(f"`inv scan`, {IMAGES} images of one base, cold", found),
+        row("the same by a Trivy server, four at once", found, "server"),
+        Row("layers that were looked through", f"{most['opslib']}; by a server {most['server']}", str(most["hand"]),
             f"{IMAGES + 1}, each once", (), sizes.runs),
-        row("`inv scan` again", warm, "one by one", "`trivy image`, one by one"),
+        row("`inv scan` again", warm),
         _reading(place, folder, sizes.runs),
     ]  # fmt: skip
 
@@ -108,6 +116,29 @@ def _reading(place: Place, folder: Path, runs: int) -> Row:
     peak = f"{ran['json'].peak / 1e6:.0f} MB of memory"
     peer = f"`json.load`: {seconds(found.median('json'))}, {peak}"
     return Row("a report of 200 MB", seconds(found.median("opslib")), peer, "", found.ratios("opslib", "json"), runs)
+
+
+@contextmanager
+def _server(program: str, cache: Path) -> Iterator[str]:
+    """A Trivy server on the loopback that answers; its address."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words = [program, "server", "--listen", f"127.0.0.1:{port}", "--cache-dir", str(cache), "--skip-db-update"]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except OSError:
+                if time.monotonic() > until:
+                    raise BenchError("the Trivy server does not answer") from None
+                time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _built(place: Place, folder: Path) -> list[str]:

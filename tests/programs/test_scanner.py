@@ -32,6 +32,8 @@ version*) echo '{"Version": "0.74.0", "VulnerabilityDB": {"UpdatedAt": "2026-11-
 *killed:1) kill -9 $$ ;;
 *absent:1) printf '{"Schema'; printf '2026\tFATAL\tFatal error\trun error: image scan error: unable to find the image\n' >&2; exit 1 ;;
 *slow:1) sleep 60 ;;
+*busy:1) if [ -e "$HOME/free" ]; then echo '{"SchemaVersion": 2}'; exit; fi; touch "$HOME/free"
+  printf '2026\tFATAL\tFatal error\trun error: cache may be in use by another process: timeout\n' >&2; exit 1 ;;
 *) exit 91 ;;
 esac
 """
@@ -83,6 +85,17 @@ def test_grype_in_its_place_and_none_at_all(here: Target, tmp_path: Path) -> Non
     with pytest.raises(OpsError, match="there is no Trivy and no grype on this machine") as error:
         find(here, here, Scan())
     assert "install Trivy" in (error.value.next or "")
+
+
+def test_a_cache_that_somebody_else_has_is_waited_for(
+    here: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (one,) = scan_all(find(here, here, Scan()), [Subject("busy:1")], tmp_path, here)
+    assert (one.error, one.report is not None) == ("", True)
+    (tmp_path / "free").unlink()
+    (one,) = scan_all(find(here, here, Scan(timeout=0.0)), [Subject("busy:1")], tmp_path, here)
+    assert "in use by another process" in one.error
 
 
 def test_names_of_reports_do_not_meet(here: Target, tmp_path: Path) -> None:
