@@ -1,5 +1,6 @@
-"""Scans of images that share a base: `inv scan`, also by a Trivy server, beside Trivy by hand, one image after the other
-(several at once fail: Trivy locks its cache); and reading a large report. The database is a small one of the bench's own: what is measured is reading images."""
+"""Scans of images that share a base: `inv scan`, also by a Trivy server, beside Trivy by hand, one image after the
+other (several at once fail: Trivy locks its cache); and reading a large report. Trivy's database is a small one of the
+bench's own: what is measured is reading images."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ IMAGES = 14
 OWN = 4 * MIB  # bytes of each image that no other has
 # $1 Trivy's folder, then images: what a script of one's own does.
 _BY_HAND = """cache=$1; shift
-for image; do trivy image --quiet --format json --scanners vuln,secret --skip-db-update --skip-java-db-update \
+for image; do trivy image --no-progress --format json --scanners vuln,secret --skip-db-update --skip-java-db-update \
   --offline-scan --image-src docker --cache-dir "$cache" --output /dev/null "$image" || exit; done"""
 # The real one, with the lines that say which layers it reads.
 _TOLD = """#!/bin/bash
