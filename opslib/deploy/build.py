@@ -7,10 +7,8 @@ from typing import Any
 
 import msgspec
 
-from opslib.compose import references
 from opslib.compose.project import Project, parse_project
-from opslib.compose.recognise import recognise_project
-from opslib.compose.wanted import moved, resolved
+from opslib.compose.wanted import moved
 from opslib.deploy import keep, place, sources
 from opslib.deploy.advice import advise
 from opslib.deploy.options import BuildOptions, in_place
@@ -23,7 +21,7 @@ from opslib.images.info import ImageInfo, images_of
 from opslib.run.step import AnyStep, Recovery, Run, Step
 from opslib.settings.decode import nearest
 from opslib.settings.model import Build
-from opslib.state import releases
+from opslib.state import project as projects
 from opslib.target.base import Target
 
 Memo = dict[str, Any]
@@ -96,14 +94,8 @@ def chosen(project: Project, named: tuple[str, ...], host: str) -> list[str]:
 def project_here(target: Target, options: BuildOptions) -> tuple[Project, Config]:
     """The project as its compose files here have it, under the name that it has on the host; and as Compose resolved
     it."""
-    root, host = options.root.resolve(), target.host
-    last = releases.current(releases.read(target))
-    named = references.project_name(root, host.compose)
-    name = host.project or (last.project if last else recognise_project(target, host, named))
-    env = host.env_file or (".env" if (root / ".env").is_file() else None)
-    here = target if in_place(target, root) else options.here
-    config, _ = resolved(here, name, host.compose, env, root=str(root))
-    return parse_project(config, root=str(root), files=host.compose, env_file=env), config
+    here = target if in_place(target, options.root) else options.here
+    return projects.project_here(target, here, options.root)
 
 
 def _build_there(

@@ -27,7 +27,7 @@ class DeployOptions:
     files came with it. `pushes` is what the run has pushed to registries, `builds` what it has built here, `once` what
     its hosts have asked about this machine. `strategy` in place of the host file's. `orphan` names data that services
     may lose sight of, `ignore` rules of lint that the compose files break on purpose. `anyway`: also outside of the
-    window, and on a frozen host."""
+    window, and on a frozen host. `accept` names what fails the scan and may go live all the same."""
 
     root: Path
     here: Target
@@ -36,6 +36,7 @@ class DeployOptions:
     env: EnvFrom | None = None
     orphan: tuple[str, ...] = ()
     anyway: bool = False
+    accept: tuple[str, ...] = ()
     backup: Callable[[Run], list[AnyStep]] | None = None
     name: str | None = None
     git: Git | None = None

@@ -9,6 +9,7 @@ from opslib.deploy.images import build_step, pin_step, ship_step
 from opslib.deploy.look import survey
 from opslib.deploy.options import DeployOptions
 from opslib.deploy.release_steps import adopt_step, prune_step, record_step, seal_step
+from opslib.deploy.scanned import scan_step
 from opslib.deploy.seen import Seen
 from opslib.deploy.strategies import hold, roll
 from opslib.deploy.strategies.steps import check, chosen
@@ -41,6 +42,7 @@ def steps(run: Run, options: DeployOptions) -> list[AnyStep]:
         build_step(seen, options),
         ship_step(seen, options),
         pin_step(seen),
+        scan_step(seen, options),
         record_step(seen),
         *(_on_a_swarm(seen) if seen.swarm is not None else _with_compose(seen, options)),
         seal_step(seen),
@@ -76,6 +78,7 @@ RECOVERIES: dict[str, Recovery] = {
     "build": Recovery(),
     "images": Recovery(),
     "tag": Recovery(),
+    "scan": Recovery(),
     "record": Recovery(undo=keep.failed),
     "secrets": Recovery(),
     "databases": Recovery(undo=swarm.either(switch.back)),

@@ -37,7 +37,9 @@ def carry_out(task: Task, targets: Sequence[Target], *, beside: Sequence[Target]
     return record
 
 
-def look_on(name: str, targets: Sequence[Target], look: Callable[[Run], object]) -> Record:
+def look_on(
+    name: str, targets: Sequence[Target], look: Callable[[Run], object], *, beside: Sequence[Target] = ()
+) -> Record:
     """The same for what only reads: no lock, no log, no journal. `look` fills the run's `result`."""
     record = Record(name, now())
     began = time.monotonic()
@@ -53,7 +55,7 @@ def look_on(name: str, targets: Sequence[Target], look: Callable[[Run], object])
             entry.seconds = round(time.monotonic() - since, 3)
             entry.round_trips = target.round_trips
 
-    with interruptible([Interrupt(targets)]):
+    with interruptible([Interrupt([*targets, *beside])]):
         errors = each(list(zip(targets, record.hosts, strict=True)), work)
     for entry, error in zip(record.hosts, errors, strict=True):
         _note(entry, error, alone=len(targets) == 1)

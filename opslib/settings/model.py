@@ -18,6 +18,7 @@ from opslib.settings.health import HealthSpec
 from opslib.settings.keep import Count, Keep
 from opslib.settings.kinds import SourceSpec
 from opslib.settings.registry import Registry
+from opslib.settings.scanning import Scan
 from opslib.settings.stores import StoreSpec
 from opslib.settings.units import Address, Parse, Reserve
 from opslib.settings.window import Window, window, windows
@@ -200,6 +201,7 @@ class Host(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     wait: Seconds = 0.0
     registry: Registry | None = None
     build: Build = Build()
+    scan: Scan = Scan()
     deploy: Deploy = Deploy()
     migrate: Migrate | None = None
     backup: Backup = Backup()

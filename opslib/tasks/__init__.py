@@ -19,14 +19,15 @@ from opslib.tasks.host import TASKS as HOST
 from opslib.tasks.lint import TASKS as LINT
 from opslib.tasks.migrate import TASKS as MIGRATE
 from opslib.tasks.restore import TASKS as RESTORE
+from opslib.tasks.scan import TASKS as SCAN
 from opslib.tasks.signals import TASKS as SIGNALS
 
 if TYPE_CHECKING:
     from opslib import Hooks
 
 _GROUPS = {
-    "deploy": DEPLOY, "env": ENV, "build": BUILD, "migrate": MIGRATE, "backup": BACKUP, "restore": RESTORE,
-    "cron": CRON, "host": HOST, "signals": SIGNALS,
+    "deploy": DEPLOY, "env": ENV, "build": BUILD, "scan": SCAN, "migrate": MIGRATE, "backup": BACKUP,
+    "restore": RESTORE, "cron": CRON, "host": HOST, "signals": SIGNALS,
 }  # fmt: skip
 
 

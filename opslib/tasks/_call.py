@@ -137,7 +137,7 @@ class Call:
         self.show = show
         targets, unreached = self._connect()
         self.ui.begin("", self.names)
-        return self._whole(look_on(self.task, targets, look), unreached)
+        return self._whole(look_on(self.task, targets, look, beside=self.connections.beside), unreached)
 
     def here(
         self,

@@ -42,6 +42,7 @@ _ENV = "When the env file was changed on the server: here or there, whose counts
         "orphan": "Volumes, folders or services whose data may be left unseen (commas between)",
         "ignore": "Rules of inv lint that the compose files break on purpose (commas between)",
         "anyway": "Also outside of the window of the host file, and on a frozen host",
+        "accept": "Of what fails the scan: ids that may go live (commas between); all, also unscanned",
         "freeze": "Deploy nothing, and let nobody else, for this reason",
         "unfreeze": "Deploy nothing, and let others do it again",
         "batch": "How many hosts switch at once, a number or 25%, in place of the host files'",
@@ -57,6 +58,7 @@ def deploy(
     orphan: str | None = None,
     ignore: str | None = None,
     anyway: bool = False,
+    accept: str | None = None,
     freeze: str | None = None,
     unfreeze: bool = False,
     batch: str | None = None,
@@ -91,8 +93,8 @@ def deploy(
     here = call.this_machine()
     given_up = tuple(orphan.split(",")) if orphan is not None else ()
     options = DeployOptions(
-        call.root, here, redeploy, build, _env(env), given_up, anyway, backup=backup_first(call),
-        strategy=how, ignore=meant,
+        call.root, here, redeploy, build, _env(env), given_up, anyway, _accepted(call, accept),
+        backup=backup_first(call), strategy=how, ignore=meant,
     )  # fmt: skip
     wanted = hooked(call, lambda run: steps(run, options), RECOVERIES)
     return call.carry_out(wanted, show=released, rollout=order, live=live)
@@ -229,6 +231,18 @@ def _env(given: str | None) -> EnvFrom | None:
     if given not in choices:
         raise BadSettings(f"--env {given!r}: expected here or there")
     return choices[given]
+
+
+def _accepted(call: Call, given: str | None) -> tuple[str, ...]:
+    """What was typed. Raises BadSettings where no host has a gate that would look at it."""
+    from opslib.errors import BadSettings
+
+    if given is None:
+        return ()
+    names = tuple(name.strip() for name in given.split(",") if name.strip())
+    if not names or not any(host.scan.gate for host in call.hosts):
+        raise BadSettings("--accept names what fails the scan of `scan: {gate: true}`", left="everything")
+    return names
 
 
 def _strategy(given: str | None, words: str) -> Strategy | None:

@@ -18,6 +18,7 @@ from . import (
     memory,
     peers,
     report,
+    scans,
     shipping,
     starts,
     stores,
@@ -44,6 +45,7 @@ BENCHES: dict[str, Callable[[Place, Sizes], list[Row]]] = {
     "strategies": strategies.measured,
     "fleet": fleet.measured,
     "stores": stores.measured,
+    "scan": scans.measured,
     "memory": memory.peaks,
 }
 FULL = {"runs": 5, "size": 1 << 30, "volume": 5 << 30, "files": 200_000}

@@ -136,6 +136,12 @@ class Place:
         """The program of the lab's S3 server, "" where there is none."""
         return self._lab("s3")["s3"] or ""
 
+    @cached_property
+    def scanner(self) -> dict[str, str]:
+        """The lab's Trivy, and what writes databases for it. Raises BenchError where they cannot be had."""
+        found: dict[str, str] = self._lab("scan")["scan"]
+        return found
+
     def inv(self, cwd: Path, *words: str, environ: Mapping[str, str] = {}) -> Ran:
         """Run a task."""
         return call([BIN / "inv", *words], cwd=cwd, env={**self.environment, **environ})

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 
-from . import engine, faults, images, registry, servers, stores
+from . import browser, engine, faults, images, registry, scanners, servers, stores
 from .shell import LABEL, PREFIX, LabError, lines_to_stderr, one_at_a_time, run, say
 
 FIRST_SERVER = "one"
@@ -57,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     for program in stores.PROGRAMS:
         sub = add(program.name, _store, f"only see to the {program.what}")
         sub.set_defaults(program=program)
+    add("scan", _scan, "only see to Trivy, built from its Go module, and what writes databases for it")
+    add("browser", _browser, "only see to Chromium, for the tests of pages")
     add("registry", _registry, "engine and an image registry, on the same loopback port here and on each server", yes)
     add("status", _status, "what is there")
     down = add("down", _down, "remove every server, volume and network of the lab")
@@ -94,6 +96,16 @@ def _images(options: argparse.Namespace) -> None:
 
 def _store(options: argparse.Namespace) -> None:
     options.program.ensure()
+    _status(options)
+
+
+def _scan(options: argparse.Namespace) -> None:
+    scanners.ensure()
+    _status(options)
+
+
+def _browser(options: argparse.Namespace) -> None:
+    browser.ensure()
     _status(options)
 
 
@@ -151,6 +163,7 @@ def _status(options: argparse.Namespace, only: str = "") -> None:
     refs = sorted(images.present()) if found else []
     reachable = servers.listed() if found else []
     programs, store = {one.name: one.path() for one in stores.PROGRAMS}, registry.facts() if found else None
+    scanner = scanners.facts()
     if options.json:
         facts = {
             "engine": found.facts() if found else None,
@@ -159,12 +172,14 @@ def _status(options: argparse.Namespace, only: str = "") -> None:
             "servers": [server.facts() for server in reachable],
             **{name: str(path) if path else None for name, path in programs.items()},
             "registry": store,
+            "scan": scanner,
         }
         print(json.dumps(facts, indent=2))
         return
     if not only:
         for one in stores.PROGRAMS:
             say(f"{one.what}: {programs[one.name] or f'not there: scripts/lab {one.name}'}")
+        say(f"Trivy: {scanner['trivy'] or 'not there: scripts/lab scan'}")
     if found is None:
         say("engine: none answers")
         return

@@ -28,7 +28,8 @@ HERE = {
 LOOKING = {
     "deploy.promote", "deploy.abort", "build.sizes", "migrate.status", "releases", "ps", "logs", "lint",
     "backup.coverage", "backup.list", "backup.show", "backup.verify", "backup.key",
-    "cron.show", "cron.catchup", "env.check", "env.diff", "host.check", "signals.test",
+    "cron.show", "cron.catchup", "env.check", "env.diff", "host.check", "scan.all", "scan.config", "scan.db",
+    "scan.diff", "scan.report", "signals.test",
 }  # fmt: skip
 
 
@@ -114,7 +115,7 @@ def test_listing_imports_nothing_heavy(project, args):
     loaded = set(project.inv(*args).out.split("\n")[0].split(" "))
     assert not loaded & {"fabric", "paramiko", "rich", "msgspec", "dotenv", "cryptography"}
     assert {name for name in loaded if name.startswith("opslib.")} == {
-        "opslib.tasks", *(f"opslib.tasks.{name}" for name in ("_spec", "_task", "_backup_proof", "_backup_stores", "backup", "build", "cron", "deploy", "env", "host", "lint", "migrate", "restore", "signals"))
+        "opslib.tasks", *(f"opslib.tasks.{name}" for name in ("_spec", "_task", "_backup_proof", "_backup_stores", "backup", "build", "cron", "deploy", "env", "host", "lint", "migrate", "restore", "scan", "signals"))
     }  # fmt: skip
 
 

@@ -34,6 +34,7 @@ def test_every_task_is_in_the_table_with_what_it_says_of_itself(tmp_path: Path) 
             "build": "build.all",
             "migrate": "migrate.up",
             "restore": "restore.all",
+            "scan": "scan.all",
         }.get(name, name)
         for name in rows
     }
