@@ -1,5 +1,5 @@
-"""The examples that are folders to copy: each copied, deployed, used, broken and restored; with `--full` on this machine
-and over SSH at once, else on one of the two."""
+"""The examples that are folders to copy: each copied, deployed, used, broken and restored. With `--full` on this machine
+and over SSH at once, else on one of the two, and one of them not."""
 
 from __future__ import annotations
 
@@ -319,7 +319,7 @@ def test_vocabulo_gets_its_data_from_a_dump_and_back_from_a_backup(copy: Copy) -
         assert place.get("QUIZ_PORT", "/stats") == (200, counts)
 
 
-@pytest.mark.parametrize("copy", ["research-dashboard"], indirect=True)
+@pytest.mark.parametrize("copy", [pytest.param("research-dashboard", marks=pytest.mark.full)], indirect=True)
 def test_research_dashboard_shows_its_six_collections(copy: Copy) -> None:
     hosts = ",".join(place.host for place in copy.places)
     copy.inv("deploy", "--host", hosts)

@@ -256,6 +256,7 @@ def test_mysqldump(stand: Stand, good: dict[str, Any], dumps: dict[str, bytes], 
     assert stand.seen() == good
 
 
+@pytest.mark.full
 def test_what_mongodump_wrote(stand: Stand, good: dict[str, Any], dumps: dict[str, bytes], tmp_path: Path) -> None:
     """Archives of its own, folders, and archives of these; of all databases and of one."""
     (tmp_path / "x.sql").write_bytes(gzip.compress(dumps["archive"]))

@@ -296,6 +296,7 @@ def sqlite_file(trial: Every, made: str) -> str:
     return next(name for name in names if name.startswith("sqlite.uploads"))
 
 
+@pytest.mark.full
 def test_tables_of_mariadb(trial: Every, made: str) -> None:
     trial.mysql("insert into log values (4711)")
     newer = trial.mysql_held()
@@ -322,6 +323,7 @@ def test_tables_of_mariadb(trial: Every, made: str) -> None:
     assert trial.running() == ALL
 
 
+@pytest.mark.full
 def test_collections(trial: Every, made: str) -> None:
     good = trial.mongo_held()
     trial.mongo("""client.blog.orders.insert_one({"_id": 8}); shop["-o'd.d c"].insert_one({"_id": 2})""")

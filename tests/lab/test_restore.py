@@ -329,6 +329,7 @@ def inside(trial: Trial) -> list[str]:
     return sorted(done.stdout.split())
 
 
+@pytest.mark.full
 def test_the_line_is_cut(faulty: Trial) -> None:
     good, made = faulty.seen(), faulty.backup()
     faulty.ruin()
