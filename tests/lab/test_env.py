@@ -234,15 +234,15 @@ def test_killed_between_two_steps_and_the_task_that_follows(site: Site, when: st
     assert_settled(site)
 
 
-@pytest.mark.parametrize("seen", [pytest.param("rotating", marks=pytest.mark.full), "armed.*"])
+@pytest.mark.parametrize("seen", [pytest.param("rotating", marks=pytest.mark.full), "watching.*"])
 def test_killed_while_the_database_is_told_and_services_start(site: Site, seen: str) -> None:
-    """`rotating` is the intent, before the database knows; a watchdog is armed when it does."""
+    """`rotating` is the intent, before the database knows; a watchdog says that it is up when it does."""
     old = here(site)
     rotate = site.start("env.rotate", "DB_PASSWORD")
     until(lambda: site.inside(f"ls {site.folder}/.opslib/{seen}") != "", 60, "it did not come so far")
     rotate.kill()
     ended(rotate, -signal.SIGKILL)
-    if seen == "armed.*":
+    if seen == "watching.*":
         until(lambda: not takes(site, old) and logs_in(site), 90, "the server did not go on by itself")
     assert "half done" in site.inv("deploy", "--yes", "--wait", "2m")
     assert here(site) == old
