@@ -198,7 +198,7 @@ def test_each_host_of_a_fleet_has_its_own(site):
     assert {"/ping/a", "/ping/b/1"} <= set(heard), "each host is for itself"
     site.project.write("hosts/b.yml", (site.project.root / "hosts/b.yml").read_text() + "depoly: {}\n")
     done, heard = site.inv("backup.all", "--host", "a,b", "--signal")
-    assert {"/ping/a", "/ping/b/2"} <= set(heard)
+    assert {"/ping/a", "/ping/b/2"} <= set(heard), done.out + done.err
 
 
 def test_signals_that_fail_fail_nothing(site):
