@@ -10,14 +10,18 @@ while ((SECONDS < AFTER)) && [[ -e $O/armed.$ID ]]; do sleep 1; done
 for ((try = 0; try < 30; try++)); do
   flock 8
   [[ -e $O/armed.$ID ]] || break
+  # From here no command of that run begins any more, should its controller come back.
+  printf 'watchdog %s\nthe watchdog of %s, which puts services back\n' "$ID" "$ID" >"$O/lock"
   flock -w 60 9
   flock -u 9
   if TRY=$try timeout -k 5 300 bash "$O/armed.$ID" >>"$O/watchdog.log" 2>&1 </dev/null 8>&- 9>&-; then
     printf '{"fired":"%s"}\n' "$ID" >>"$O/run.log"
     mv -f "$O/armed.$ID" "$O/fired.$ID"
     sync "$O/run.log" "$O"
+    : >"$O/lock"
     break
   fi
+  : >"$O/lock"
   flock -u 8
   sleep 5
 done

@@ -93,6 +93,9 @@ class Target(ABC):
         """Wait for a started command and forget it. Raises as `Process.wait`."""
         try:
             return process.wait()
+        except HostLost:
+            self.lose()  # so that whoever undoes gets a line and the lock anew
+            raise
         finally:
             process.close()
             with self._guard:

@@ -4,7 +4,7 @@
 # WAIT (seconds to wait for the lock).
 # Prints: N, then "waiting HOLDER" when somebody has the lock, then "ready", "held HOLDER" or "busy".
 # Reads: "h" (answered with "h") at least every 30 s, "q" to release. Silence or an end of file means that the
-# controller is gone: every command of the run is ended, and only then is the lock free.
+# controller is gone: no command of the run begins any more, every one is ended, and only then is the lock free.
 exec 2>/dev/null
 trap '' PIPE
 printf '%s\n' "$N"
@@ -38,9 +38,12 @@ while IFS= read -r -t 30 line; do
   esac
 done
 
-for f in "$O"/procs/*; do
-  p=${f##*/} # which may be another program's by now, if its shell was killed: those of the run have its lock open
-  [[ /proc/$p/fd/9 -ef $O/busy ]] && kill -TERM "$p"
+: >"$O/lock" # first: what the controller sends when it is back must not begin any more
+for ((i = 0; i < 40; i++)); do
+  for f in "$O"/procs/*; do
+    p=${f##*/} # which may be another program's by now, if its shell was killed: those of the run have its lock open
+    [[ /proc/$p/fd/9 -ef $O/busy ]] && kill -TERM "$p"
+  done
+  flock -w 1 9 && break
 done
-flock -w 40 9
 exit 1

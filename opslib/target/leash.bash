@@ -17,7 +17,7 @@ if [[ $ID ]]; then
   flock -s 9
   IFS= read -r holder <"$O/lock"
   if [[ $holder != "$ID" ]]; then
-    printf 'the lock of this run is gone\n\n%s 4\n' "$N" >&4
+    printf '\n%s gone\n' "$N" >&4
     exit 4
   fi
   : >"$O/procs/$$"

@@ -96,12 +96,19 @@ class Process:
                 self._out.clear()
             code = self._pipe.exit_code(_GRACE if self._killed else 10.0)
             self._pipe.close()
-            stderr, codes = self._report()
+            stderr, codes, gone = self._report()
             if self._killed == "cancelled":
                 raise Cancelled(f"interrupted: {self._cmd.masked()}", host=self._host)
             if self._killed is not None:
                 raise CommandFailed(
                     f"{self._killed}: {self._cmd.masked()}", host=self._host, codes=(124,), stderr=stderr
+                )
+            if gone:
+                raise HostLost(
+                    f"the server had taken this machine for gone and gave the lock up, so this did not begin: "
+                    f"{self._cmd.masked()}",
+                    host=self._host,
+                    next=AFTER_LOSS,
                 )
             if code is None:
                 raise HostLost(
@@ -163,16 +170,18 @@ class Process:
         del self._heads[stream]
         return bytes(head[found + len(self._marker) :])
 
-    def _report(self) -> tuple[str, tuple[int, ...]]:
+    def _report(self) -> tuple[str, tuple[int, ...], bool]:
+        """What it said, the exit code of each stage, and whether its run had no lock any more."""
         text = bytes(self._err).decode("utf-8", "replace")
         if "err" in self._heads:  # the shell itself did not come up: what it said is the reason
             text = bytes(self._heads["err"]).decode("utf-8", "replace")
         codes: tuple[int, ...] = ()
-        found = re.search(rf"\n{self._nonce}((?: \d+)+)\n", text)
+        found = re.search(rf"\n{self._nonce}( gone|(?: \d+)+)\n", text)
+        gone = found is not None and found.group(1) == " gone"
         if found:
-            codes = tuple(int(word) for word in found.group(1).split())
+            codes = () if gone else tuple(int(word) for word in found.group(1).split())
             text = text[: found.start()] + text[found.end() :]
-        return mask(text, self._cmd.secrets()).strip(), codes
+        return mask(text, self._cmd.secrets()).strip(), codes, gone
 
 
 CHATTER = 4096  # bytes kept of what a login shell printed, for the error when nothing else comes

@@ -26,7 +26,7 @@ DOCKERFILE = f"FROM IMAGESbusybox:1\nRUN dd if=/dev/urandom of=/large bs=1M coun
 def site(lab: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     assert COMPOSE != GATED
     images = lab["images_prefix"]
-    server = own_server(SERVER, "busybox,debian", "--store", "containerd")
+    server = own_server(SERVER, "busybox,postgres,debian", "--store", "containerd")
     with site_on(tmp_path_factory.mktemp("site"), images, server, compose=COMPOSE) as made:
         (made.root / "large").mkdir()
         (made.root / "large/Dockerfile").write_text(DOCKERFILE.replace("IMAGES", images))

@@ -331,8 +331,10 @@ def test_kill_9_of_the_controller_frees_the_lock_and_ends_its_commands(place: Pl
 def test_a_command_without_the_lock_of_its_run_does_nothing(target: Target) -> None:
     with locked(target, run="mine", holder="me"):
         target.holding(target.state, "another")
-        with pytest.raises(CommandFailed, match="lock of this run is gone"):
-            target.run(bash('touch "$1/done"', target.root))
+        with pytest.raises(HostLost, match="gave the lock up"):
+            target.run(bash('touch "$1/done"', target.root), check=False)
+        assert target.lost
+        target.reconnect()
     assert read_file(target, f"{target.root}/done") is None
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from opslib.run.record import Record
 from opslib.run.step import AnyStep, Recovery, Run, Step, recoveries
 from opslib.run.task import Task
 from opslib.state import journal
+from opslib.target import lock
 from opslib.target.base import Target
+from opslib.target.connect import connect
 from opslib.target.transfer import read_file
 from tests.conftest import Place
 
@@ -181,6 +184,54 @@ def test_a_watchdog_that_waits_acts_at_once_when_it_is_started_anew(target: Targ
     target.run(bash('timeout 60 bash "$@"', *words, limit=70))
     assert read_file(target, served) == b"back\n"
     watchdog.disarm(target, "R1")
+
+
+# $1 the .opslib folder: the shell that holds its lock
+_KEEPER = """for fd in /proc/[0-9]*/fd/8; do
+  [[ $fd -ef $1/lock ]] || continue
+  p=${fd#/proc/}; p=${p%%/*}
+  tr '\\0' ' ' </proc/$p/cmdline | grep -q watchdog || kill -9 "$p"
+done"""
+
+
+@pytest.mark.parametrize("fate", ["killed", "silent"])
+def test_a_run_that_the_server_took_for_gone_goes_no_further(
+    prepared: Target, monkeypatch: pytest.MonkeyPatch, fate: str
+) -> None:
+    """Its line comes back before it has noticed anything, and the watchdog has been there: it must not end as done."""
+    monkeypatch.setattr(lock, "BEAT", 1000.0)
+
+    def out_of_reach(run: Run, memo: object) -> None:
+        if fate == "killed":
+            outside = connect(prepared.host)
+            outside.run(bash(_KEEPER, run.target.state))
+            outside.close()
+        deadline = time.monotonic() + 60
+        while read_file(observer, f"{run.target.state}/served") is None:
+            assert time.monotonic() < deadline, "the watchdog did not act"
+            time.sleep(0.5)
+
+    def more(run: Run) -> list[AnyStep]:
+        *first, last, tidy = steps(run)
+        first[1] = Step("trouble", lambda run: {}, lambda run, memo: armed(run), lambda run, memo: disarm(run))
+        return [*first, Step("away", lambda run: {}, out_of_reach), last, tidy]
+
+    def armed(run: Run) -> None:
+        watchdog.arm(run, f"echo back >> {quote(run.target.state)}/served")
+
+    def disarm(run: Run) -> None:
+        watchdog.disarm(run.target, run.id)
+
+    observer = connect(prepared.host)
+    try:
+        record = carry_out(Task("test", more, known(), wait=90), [prepared])
+    finally:
+        observer.close()
+    assert not record.ok
+    assert "gave the lock up" in str(record.hosts[0].error), record.hosts[0].error
+    assert contents(prepared) == "old old"
+    assert read_file(prepared, path(prepared)) is None
+    assert carry(prepared).ok
 
 
 def test_forward_commit_finish(prepared: Target) -> None:
