@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from opslib.backup import chosen, mounts
+from opslib.backup import certificates, chosen, mounts
 from opslib.backup.databases import DATABASES
 from opslib.backup.found import Decision, Found, Server, Wishes, logins
 from opslib.backup.manifest import Kind
@@ -104,6 +104,8 @@ class _Finder:
             find_trees(self.target, self.stack, self.tools, self.wishes, self.engines, self.near, self.found)
         for spec in self.target.host.backup.sources:
             self._named(spec)
+        if "files" in self.kinds:
+            certificates.find(self.target, self.wishes, self.found)
         return self.found
 
     def _excluded(self, container: Container, seen: Seen | None) -> None:

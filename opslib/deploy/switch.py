@@ -17,7 +17,8 @@ from opslib.compose.stack import Container, look
 from opslib.compose.wanted import wanted
 from opslib.deploy import changes, keep, place
 from opslib.errors import OpsError
-from opslib.proxy import kinds
+from opslib.proxy import kinds, site_steps
+from opslib.proxy.place import of_project
 from opslib.run import watchdog
 from opslib.run.step import Run
 from opslib.settings.model import Deploy, Host
@@ -96,6 +97,8 @@ def ready_proxy(target: Target, project: Project) -> None:
     if proxy := kinds.of(target.host.deploy.proxy):
         proxy.check(project, target.host.name)
         proxy.ready(target, project)
+        if proxy.spec.sites:
+            site_steps.ready(target, of_project(target.host, target.root, project))
 
 
 def back(run: Run, before: Memo) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from opslib.compose.project import Project
 from opslib.compose.stack import Container, Stack
 from opslib.errors import BadSettings, OpsError
+from opslib.proxy.site import files
 from opslib.target.transfer import put_bytes
 
 if TYPE_CHECKING:
@@ -101,6 +102,11 @@ def write(target: Target, folder: str, texts: Mapping[str, str]) -> None:
 def is_ours(path: str, spec: Proxy, suffix: str) -> bool:
     """Whether a path below the project's folder is a file that the proxy is told by."""
     return is_one_of(path, spec, {f"opslib-{name}{suffix}" for name in spec.upstreams})
+
+
+def is_site(path: str, spec: Proxy) -> bool:
+    """Whether a path below the project's folder is one of the files of a site."""
+    return is_one_of(path, spec, {name for site in spec.sites for name in files(site)})
 
 
 def is_one_of(path: str, spec: Proxy, names: Collection[str]) -> bool:

@@ -158,7 +158,8 @@ class Nginx:
 
     def is_ours(self, path: str) -> bool:
         """As `ReverseProxy`."""
-        return mount.is_ours(path, self.spec, SUFFIX) or mount.is_one_of(path, self.spec, nginx_log.FILES)
+        ours = mount.is_ours(path, self.spec, SUFFIX) or mount.is_site(path, self.spec)
+        return ours or mount.is_one_of(path, self.spec, nginx_log.FILES)
 
 
 def script() -> str:

@@ -19,6 +19,7 @@ from opslib.settings.keep import Count, Keep
 from opslib.settings.kinds import SourceSpec
 from opslib.settings.registry import Registry
 from opslib.settings.scanning import Scan
+from opslib.settings.sites import Certbot, Site
 from opslib.settings.stores import StoreSpec
 from opslib.settings.units import Address, Parse, Reserve
 from opslib.settings.window import Window, window, windows
@@ -55,7 +56,8 @@ ProxyKind = Literal["nginx", "traefik", "host-nginx"]
 class Proxy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What stands in front, and is told where requests go. `folder` is where it reads that from: a folder of the
     project that the `service` mounts, or an absolute one where nginx runs on the machine itself, called by `command`.
-    `upstreams` are the services behind it with the port that each listens on; `api` is the port of Traefik's API."""
+    `upstreams` are the services behind it with the port that each listens on; `api` is the port of Traefik's API.
+    `sites` are those that opslib writes for nginx."""
 
     kind: ProxyKind = "nginx"
     service: str = ""
@@ -63,6 +65,7 @@ class Proxy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     upstreams: dict[str, Port]
     api: Port | None = None
     command: Words | None = None
+    sites: tuple[Site, ...] = ()
 
     def __post_init__(self) -> None:
         on_host = self.kind == "host-nginx"
@@ -78,6 +81,16 @@ class Proxy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             (units.absolute_path if on_host else units.project_path)(self.folder)
         except ValueError as error:
             raise ValueError(f"`folder`: {error}, found {self.folder!r}") from None
+        if self.sites and self.kind == "traefik":
+            raise ValueError("`sites` are nginx's; Traefik has routers, and gets certificates by itself")
+        for site in self.sites:
+            for service in (site.service, *site.paths.values()):
+                if service not in self.upstreams:
+                    raise ValueError(f"`sites`: {site.name} leads to {service}, which is none of `upstreams`")
+        domains = [one for site in self.sites for one in site.domains]
+        for one in domains:
+            if domains.count(one) > 1:
+                raise ValueError(f"`sites`: {one} is named twice")
 
 
 class Tolerance(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -205,6 +218,7 @@ class Host(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     deploy: Deploy = Deploy()
     migrate: Migrate | None = None
     backup: Backup = Backup()
+    certbot: Certbot = Certbot()
 
     @property
     def is_local(self) -> bool:

@@ -11,6 +11,7 @@ from invoke.collection import Collection
 
 from opslib.tasks.backup import TASKS as BACKUP
 from opslib.tasks.build import TASKS as BUILD
+from opslib.tasks.certbot import TASKS as CERTBOT
 from opslib.tasks.cron import TASKS as CRON
 from opslib.tasks.deploy import OTHERS
 from opslib.tasks.deploy import TASKS as DEPLOY
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 _GROUPS = {
     "deploy": DEPLOY, "env": ENV, "build": BUILD, "scan": SCAN, "migrate": MIGRATE, "backup": BACKUP,
-    "restore": RESTORE, "cron": CRON, "host": HOST, "signals": SIGNALS,
+    "restore": RESTORE, "certbot": CERTBOT, "cron": CRON, "host": HOST, "signals": SIGNALS,
 }  # fmt: skip
 
 

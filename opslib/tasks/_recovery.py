@@ -24,16 +24,19 @@ class Recoveries(Mapping[str, Recovery]):
         from opslib.backup.drill import steps as drill
         from opslib.backup.offsite import pull, remove
         from opslib.backup.restore import steps as restore
+        from opslib.certbot import issue
+        from opslib.certbot import remove as certificates
         from opslib.deploy import build, env_push, gate, push
         from opslib.deploy import steps as deploy
         from opslib.deploy.bare import steps as bare
         from opslib.deploy.rotate import steps as rotate
         from opslib.host import swarm
         from opslib.migrate import steps as migrate
+        from opslib.proxy import site_steps
 
         found: dict[str, Recovery] = {}
         deploying = (build, gate, push, env_push, rotate, deploy, bare)
-        for part in (*deploying, migrate, take, drill, pull, remove, restore, swarm):
+        for part in (*deploying, migrate, take, drill, pull, remove, restore, swarm, issue, certificates, site_steps):
             found.update(part.RECOVERIES)
         return {**found, **self._instead}
 

@@ -220,7 +220,20 @@ def logs(
     return call.look(look)
 
 
-TASKS = (deploy, promote, abort)
+@task("deploy.proxy", changes=True)
+def proxy(call: Call) -> Record:
+    """Write nginx's sites from the host file, and reload.
+
+    Tested first; the old ones come back where nginx does not take them. A site of somebody's own is never overwritten:
+    the difference is shown.
+    """
+    from opslib.proxy.site_steps import steps
+    from opslib.tasks._show_certbot import proxied
+
+    return call.carry_out(steps, show=proxied)
+
+
+TASKS = (deploy, promote, abort, proxy)
 OTHERS = (releases, rollback, ps, logs)
 
 

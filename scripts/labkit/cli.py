@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 
-from . import browser, engine, faults, images, registry, scanners, servers, stores
+from . import acme, browser, engine, faults, images, registry, scanners, servers, stores
 from .shell import LABEL, PREFIX, LabError, lines_to_stderr, one_at_a_time, run, say
 
 FIRST_SERVER = "one"
@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     add("scan", _scan, "only see to Trivy, built from its Go module, and what writes databases for it")
     add("browser", _browser, "only see to Chromium, for the tests of pages")
     add("registry", _registry, "engine and an image registry, on the same loopback port here and on each server", yes)
+    add("acme", _acme, "engine, an ACME server with its name server, and certbot's image", yes)
     add("status", _status, "what is there")
     down = add("down", _down, "remove every server, volume and network of the lab")
     down.add_argument("--all", action="store_true", help="also the images, and stop the engine if the lab started it")
@@ -115,6 +116,12 @@ def _registry(options: argparse.Namespace) -> None:
     _status(options)
 
 
+def _acme(options: argparse.Namespace) -> None:
+    engine.ensure(options.yes)
+    acme.ensure()
+    _status(options)
+
+
 def _server(options: argparse.Namespace) -> None:
     engine.ensure(options.yes)
     if options.down:
@@ -163,7 +170,7 @@ def _status(options: argparse.Namespace, only: str = "") -> None:
     refs = sorted(images.present()) if found else []
     reachable = servers.listed() if found else []
     programs, store = {one.name: one.path() for one in stores.PROGRAMS}, registry.facts() if found else None
-    scanner = scanners.facts()
+    scanner, authority = scanners.facts(), acme.facts() if found else None
     if options.json:
         facts = {
             "engine": found.facts() if found else None,
@@ -173,6 +180,7 @@ def _status(options: argparse.Namespace, only: str = "") -> None:
             **{name: str(path) if path else None for name, path in programs.items()},
             "registry": store,
             "scan": scanner,
+            "acme": authority,
         }
         print(json.dumps(facts, indent=2))
         return
@@ -190,6 +198,7 @@ def _status(options: argparse.Namespace, only: str = "") -> None:
         own = [ref for ref in refs if ref in {image.ref for image in images.IMAGES}]
         say(f"images: {' '.join(own) or 'none'}")
         say(f"registry: {store['address'] if store else 'not started: scripts/lab registry'}")
+        say(f"ACME: {authority['server'] if authority else 'not started: scripts/lab acme'}")
     for at in [server for server in reachable if only in ("", server.name)]:
         say(f"server {at.name}: {at.state}, {at.user}@{at.address} port {at.port}, {at.store} image store")
         say(f"  ssh -i {at.key} -o UserKnownHostsFile={at.known_hosts} -p {at.port} {at.user}@{at.address}")

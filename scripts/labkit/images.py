@@ -29,6 +29,7 @@ class Image:
     official: bool = True  # a registry has an image of this name that can be used instead
     registry: str = ""  # its reference there, if that is another
     preloaded: bool = True  # the first server has it from the start
+    up: bool = True  # `scripts/lab up` makes it; else what needs it does
     real: str = ""  # the environment variable that names the real program, or a folder of them, for a stand-in
 
     @property
@@ -45,6 +46,8 @@ PYTHON = Image("python", "3.11-slim", 40)
 BUSYBOX = Image("busybox", "1", 10)
 SERVER = Image("server", "1", 60, official=False, preloaded=False)
 REGISTRY = Image("registry", "lab", 25, official=False, preloaded=False)
+CERTBOT = Image("certbot", "2.1", 40, official=False, preloaded=False, up=False)
+ACME = Image("acme", "2.4", 25, official=False, preloaded=False, up=False)
 # In the order in which they are made: every recipe begins with the first.
 IMAGES = (
     DEBIAN,
@@ -59,10 +62,13 @@ IMAGES = (
     Image("qdrant", "v1.15.4", 15, registry="qdrant/qdrant:v1.15.4", preloaded=False, real="OPSLIB_QDRANT_BINARY"),
     SERVER,
     REGISTRY,
+    CERTBOT,
+    ACME,
 )
+UP = tuple(image for image in IMAGES if image.up)
 
 
-def ensure(images: Iterable[Image] = IMAGES) -> None:
+def ensure(images: Iterable[Image] = UP) -> None:
     """Make what is missing or was made from another recipe; nothing to do takes no time."""
     there = present()
     made = False

@@ -17,6 +17,7 @@ CHANGING = {
     "deploy.up", "build.all", "build.push", "migrate.up", "migrate.down", "migrate.seed", "rollback",
     *(f"{done}.{name}" for done in ("backup", "restore") for name in ("all", *ENGINES, "sqlite", "volumes", "files")),
     "backup.prune", "backup.drill", "backup.push", "backup.pull", "restore.undo", "host.swarm", "env.push", "env.rotate",
+    "deploy.proxy", "certbot.issue", "certbot.renew", "certbot.revoke", "certbot.delete",
 }  # fmt: skip
 HERE = {
     "cron.install",
@@ -29,7 +30,7 @@ LOOKING = {
     "deploy.promote", "deploy.abort", "build.sizes", "migrate.status", "releases", "ps", "logs", "lint",
     "backup.coverage", "backup.list", "backup.show", "backup.verify", "backup.key",
     "cron.show", "cron.catchup", "env.check", "env.diff", "host.check", "scan.all", "scan.config", "scan.db",
-    "scan.diff", "scan.report", "signals.test",
+    "scan.diff", "scan.report", "signals.test", "certbot.status",
 }  # fmt: skip
 
 
@@ -115,7 +116,7 @@ def test_listing_imports_nothing_heavy(project, args):
     loaded = set(project.inv(*args).out.split("\n")[0].split(" "))
     assert not loaded & {"fabric", "paramiko", "rich", "msgspec", "dotenv", "cryptography"}
     assert {name for name in loaded if name.startswith("opslib.")} == {
-        "opslib.tasks", *(f"opslib.tasks.{name}" for name in ("_spec", "_task", "_backup_proof", "_backup_stores", "backup", "build", "cron", "deploy", "env", "host", "lint", "migrate", "restore", "scan", "signals"))
+        "opslib.tasks", *(f"opslib.tasks.{name}" for name in ("_spec", "_task", "_backup_proof", "_backup_stores", "backup", "build", "certbot", "cron", "deploy", "env", "host", "lint", "migrate", "restore", "scan", "signals"))
     }  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""Certificates by ACME: got, renewed, watched as they are served, revoked."""

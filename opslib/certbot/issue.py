@@ -1,0 +1,258 @@
+"""A certificate got or renewed, by steps: the site, a look whether the names lead here, certbot, and what is shown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opslib.certbot import answer, around, disk, limits, ports, reachable, renewal, served
+from opslib.certbot.certificate import DUE, Certificate
+from opslib.certbot.disk import Disk
+from opslib.certbot.run import certbot, issue_words, server_words, shell
+from opslib.certbot.wanted import Wanted, chosen
+from opslib.compose.recognise import recognise_project
+from opslib.errors import BadSettings, OpsError
+from opslib.proxy import site_steps
+from opslib.proxy.place import webroot_of
+from opslib.run.record import Record, failed
+from opslib.run.step import AnyStep, Run, Step, recoveries
+
+Memo = dict[str, Any]
+REAL = "https://acme-v02.api.letsencrypt.org/directory"
+STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
+SKEW = 300.0  # seconds of the host's clock: from there on TLS and times of certificates go wrong
+ROOM = 1024  # KiB that certbot needs: keys, certificates, its log
+# The folders of the accounts, aside: certbot makes a new one.
+_ASIDE = 'to=$1/accounts.gone-$2; mkdir -p "$to" && for f in "$1"/accounts/*; do mv "$f" "$to/" || exit; done'
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Which certificates, and how. `root`: the project here, where `certbot: ca:` is."""
+
+    root: Path
+    domain: str | None = None
+    staging: bool = False
+    dry_run: bool = False
+    force: bool = False
+    unchecked: bool = False
+    renew: bool = False
+
+    def ca(self, run: Run) -> Path | None:
+        """The CA to trust beside those that everybody trusts."""
+        return ca_file(run, self.root)
+
+
+def ca_file(run: Run, root: Path) -> Path | None:
+    """The file of `certbot: ca:`. Raises BadSettings where there is none."""
+    named = run.target.host.certbot.ca
+    if named is None:
+        return None
+    if not (root / named).is_file():
+        raise BadSettings(f"certbot.ca: there is no {root / named}", host=run.host, left="everything")
+    return root / named
+
+
+def steps(run: Run, options: Options) -> list[AnyStep]:
+    """Everything up to the certificate that is shown. Raises BadSettings, and OpsError where it could only fail."""
+    host = run.target.host
+    wanted = chosen(host, options.domain)
+    options.ca(run)
+    if options.staging and host.certbot.server:
+        raise BadSettings("--staging is Let's Encrypt's, and the host file names another `certbot: server:`",
+                          host=run.host, left="everything")  # fmt: skip
+    around.refuse(around.look(run.target, recognise_project(run.target, host)), wanted, host)
+    sites = [one.name for one in wanted if one.site]
+    made: list[AnyStep] = []
+    if sites and not options.renew:
+        made += site_steps.steps(run)
+    made.append(_certificates(wanted, options))
+    if options.dry_run:
+        return made
+    if sites and not options.renew:
+        made.append(_live(sites))
+    return [*made, _shown(wanted, options), renewal.step()]
+
+
+def judge(record: Record) -> None:
+    """The certificate on the disk is not the success: what is shown is. So is a hook that failed an error."""
+    for host in record.hosts:
+        told = [text for one in host.result.get("certificates", []) for text in one.get("problems", [])]
+        hooks = host.result.get("hooks", [])
+        if host.ok and (told or hooks):
+            what = "certbot has done its part, and yet:\n    " + "\n    ".join([*hooks, *told])
+            failed(host, OpsError(what, left="the certificates on the disk, which are good",
+                                  next=f"mend it, then inv certbot.renew --host {host.host} shows whether it is")
+                   .on(host.host))  # fmt: skip
+
+
+def _certificates(wanted: Sequence[Wanted], options: Options) -> Step[Memo]:
+    def look(run: Run) -> Memo | None:
+        found = disk.look(run.target)
+        refuse_host(run, found)
+        due = {}
+        for one in wanted:
+            for twin in found.twins(one.name):
+                run.note(f"{twin} is there beside {one.name}: certbot was once called without --cert-name. "
+                         f"inv certbot.delete --domain {twin}, when nothing serves it", warning=True)  # fmt: skip
+            if why := _due(run, one, found, options):
+                due[one.name] = why
+        run.facts["disk"] = found
+        return {"due": due, "dry": options.dry_run} if due else None
+
+    def do(run: Run, memo: Memo) -> str:
+        asked = [one for one in wanted if one.name in memo["due"]]
+        _prove_names(run, asked, options)
+        for one in asked:
+            _one(run, one, options)
+        run.changed = not options.dry_run
+        return ", ".join(memo["due"]) + (" would be given" if options.dry_run else "")
+
+    return Step("certificates", look, do, show=lambda memo: "; ".join(f"{n}: {w}" for n, w in memo["due"].items()))
+
+
+def refuse_host(run: Run, found: Disk) -> None:
+    """Raises OpsError where the clock or the disk of the host would make certbot fail after it has asked."""
+    skew = found.now - time.time()
+    if abs(skew) > SKEW:
+        raise OpsError(
+            f"the clock of the host is {abs(skew) / 3600:.1f} h {'ahead' if skew > 0 else 'behind'}: certificates "
+            "would look ended, or not begun", host=run.host, left="everything: the ACME server was not asked",
+            next="sudo timedatectl set-ntp true there",
+        )  # fmt: skip
+    if found.free < ROOM:
+        raise OpsError(
+            f"{found.free} KiB are free in {run.target.host.certbot.directory}, and certbot needs {ROOM}: a new "
+            "certificate would be lost half way", host=run.host,
+            left="everything: the ACME server was not asked", next="free some space there",
+        )  # fmt: skip
+
+
+def _due(run: Run, one: Wanted, found: Disk, options: Options) -> str:
+    """Why certbot is asked for it; "" where what is there does."""
+    kept = found.kept.get(one.name)
+    have = kept.certificate if kept else None
+    if options.renew:
+        if kept is None or have is None:
+            raise OpsError(f"there is no certificate {one.name} to renew", host=run.host, left="everything",
+                           next=f"inv certbot.issue --host {run.host}")  # fmt: skip
+    elif options.dry_run:
+        return "tried, nothing is kept"
+    elif have is None or kept is None:
+        return "there is none yet"
+    elif not have.covers(one.domains):
+        return f"other names: now {', '.join(have.names)}"
+    elif kept.renewal.get("server", "") not in ("", _server(run, options)):
+        if options.staging:
+            raise BadSettings(f"{one.name} has a certificate of {kept.renewal['server']}: one for trying would take "
+                              "its place", host=run.host, left="everything", next="--dry-run tries it")  # fmt: skip
+        return f"from another ACME server than {kept.renewal['server']}"
+    if options.force:
+        return "as --force says"
+    left = have.left(found.now)
+    return f"{have.days(found.now)} days left" if left < DUE else ""
+
+
+def _server(run: Run, options: Options) -> str:
+    return run.target.host.certbot.server or (STAGING if options.staging else REAL)
+
+
+def _prove_names(run: Run, asked: Sequence[Wanted], options: Options) -> None:
+    """Whatever can be known before the ACME server is asked. Raises OpsError."""
+    challenge = run.target.host.certbot.challenge[0]
+    if challenge == "standalone" and (holder := ports.holder(run.target, 80)):
+        raise OpsError(f"certbot has to answer on port 80 by itself, and {holder} has it", host=run.host,
+                       left="everything", next="stop that for a minute, or `certbot: challenge: webroot`")  # fmt: skip
+    if challenge != "webroot" or options.unchecked:
+        return
+    domains = [name for one in asked for name in one.domains]
+    try:
+        for unsure in reachable.check(run, domains):
+            run.note(unsure, warning=True)
+    except OpsError as error:
+        if holder := ports.holder(run.target, 80):
+            error.what += f"\n    port 80 of the server: {holder}"
+            error.message = error.text()
+        raise
+
+
+def _one(run: Run, one: Wanted, options: Options) -> None:
+    """Have certbot get or renew it. Raises OpsError, after it was written down for the limits."""
+    host, webroot = run.target.host, webroot_of(run.target.host, run.target.root)
+    if not (options.staging or options.dry_run):
+        limits.refuse(run, one.domains)
+    words = _words(run, one, options, webroot)
+    text, good = _call(run, words, webroot)
+    if not good and answer.UNKNOWN_ACCOUNT in text:
+        run.note("the ACME server does not know the account of this host any more: a new one is made", warning=True)
+        run.target.run(shell(host, _ASIDE, host.certbot.directory, time.strftime("%Y%m%dT%H%M%S")))
+        text, good = _call(run, words, webroot)
+    names = [name.domain for name in answer.failed_names(text)]
+    if not (options.staging or options.dry_run):
+        limits.note(run, one.name, one.domains, names, good)
+    if not good:
+        left = f"{one.name}'s certificate as it was, and what nginx shows"
+        error = answer.failure(text, run.host, left)
+        if "port 80 of the host is taken" in error.what and (holder := ports.holder(run.target, 80)):
+            error.what = f"port 80 of the host is taken by {holder}"
+            error.message = error.text()
+        raise error
+    if hooks := answer.failed_hooks(text):
+        run.result.setdefault("hooks", []).extend(f"{one.name}: {hook}" for hook in hooks)
+
+
+def _words(run: Run, one: Wanted, options: Options, webroot: str) -> list[str]:
+    host = run.target.host
+    if options.renew:
+        words = ["renew", "--non-interactive", "--cert-name", one.name, "--no-random-sleep-on-renew"]
+        words += ["--force-renewal"]  # whether it is due has been decided here
+        return [*words, *host.certbot.options, *(["--dry-run"] if options.dry_run else [])]
+    words = issue_words(host, one.name, one.domains, webroot)
+    found: Disk = run.facts["disk"]
+    if options.force or found.certificate(one.name) is not None:
+        words = [word if word != "--keep-until-expiring" else "--force-renewal" for word in words]
+    if options.staging:
+        words += ["--staging"]
+    elif not server_words(host) and not options.dry_run:
+        words += ["--server", REAL]  # not that of a renewal file which was made for trying
+    return [*words, "--dry-run"] if options.dry_run else words
+
+
+def _call(run: Run, words: Sequence[str], webroot: str) -> tuple[str, bool]:
+    """All that certbot prints, and whether it ended well."""
+    done = run.target.run(certbot(run.target.host, webroot, *words), check=False)
+    return f"{done.text}\n{done.ended.stderr}", done.ended.ok
+
+
+def _live(sites: Collection[str]) -> Step[Memo]:
+    """The sites show what is on the disk now."""
+    inner = site_steps.site_step((), ())
+
+    def look(run: Run) -> Memo | None:
+        return None if run.plan else site_steps.site_step(sites, ()).look(run)
+
+    def do(run: Run, memo: Memo) -> object:
+        return site_steps.site_step(sites, ()).do(run, memo)
+
+    return Step("site with its certificate", look, do, inner.undo, show=inner.show)
+
+
+def _shown(wanted: Sequence[Wanted], options: Options) -> Step[Memo]:
+    def look(run: Run) -> Memo | None:
+        return None if run.plan else {}
+
+    def do(run: Run, memo: Memo) -> str:
+        found = disk.look(run.target)
+        have: dict[str, Certificate] = {n: k.certificate for n, k in found.kept.items() if k.certificate}
+        run.result["certificates"] = served.prove(run, wanted, have, options.ca(run))
+        bad = [one["name"] for one in run.result["certificates"] if one["problems"]]
+        return f"not as it should be: {', '.join(bad)}" if bad else "what is shown is what is on the disk"
+
+    return Step("shown", look, do)
+
+
+_NONE = Options(Path())
+RECOVERIES = recoveries(_certificates((), _NONE), _live(()), _shown((), _NONE), renewal.step())
