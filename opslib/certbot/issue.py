@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from opslib.certbot import answer, around, disk, limits, ports, reachable, renewal, served
-from opslib.certbot.certificate import DUE, Certificate
+from opslib.certbot.certificate import DUE
 from opslib.certbot.disk import Disk
 from opslib.certbot.run import certbot, issue_words, server_words, shell
 from opslib.certbot.wanted import Wanted, chosen
@@ -241,15 +241,23 @@ def _live(sites: Collection[str]) -> Step[Memo]:
 
 
 def _shown(wanted: Sequence[Wanted], options: Options) -> Step[Memo]:
+    def check(run: Run) -> served.Check:
+        found = disk.look(run.target)
+        have = {name: kept.certificate for name, kept in found.kept.items() if kept.certificate}
+        return served.Check(wanted, have, options.ca(run), trust=not options.staging)
+
     def look(run: Run) -> Memo | None:
-        return None if run.plan else {}
+        if run.plan:
+            return None
+        run.facts["check"] = check(run)
+        run.result["certificates"] = run.facts["check"].look(run)
+        bad = [one["name"] for one in run.result["certificates"] if one["problems"]]
+        return {"names": bad} if bad else None
 
     def do(run: Run, memo: Memo) -> str:
-        found = disk.look(run.target)
-        have: dict[str, Certificate] = {n: k.certificate for n, k in found.kept.items() if k.certificate}
-        run.result["certificates"] = served.prove(run, wanted, have, options.ca(run))
+        run.result["certificates"] = run.facts["check"].mend(run, memo["names"])
         bad = [one["name"] for one in run.result["certificates"] if one["problems"]]
-        return f"not as it should be: {', '.join(bad)}" if bad else "what is shown is what is on the disk"
+        return f"not as it should be: {', '.join(bad)}" if bad else "after a reload"
 
     return Step("shown", look, do)
 

@@ -94,7 +94,9 @@ def cron_line(folder: str, project: str) -> str:
 def renew_text(host: Host, root: str, folder: str) -> str:
     """What cron calls. It prints, and cron mails, only what went wrong. nginx reloads each time: so a reload that
     failed is tried again."""
-    words = program(host, webroot_of(host, root), ["renew", "--no-random-sleep-on-renew", "--quiet"])
+    words = program(
+        host, webroot_of(host, root), ["renew", "--no-random-sleep-on-renew", "--quiet", *host.certbot.options]
+    )
     log = shlex.quote(f"{folder}/renew.log")
     return (
         f"{_HEAD}export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +45,10 @@ def shown(target: Target, domains: Sequence[str], ca: Path | None) -> tuple[list
     return found, missed
 
 
-def problems(disk: Certificate | None, found: Sequence[tuple[str, Served]], now: float) -> list[str]:
-    """What is wrong with what is shown, in words."""
+def problems(
+    disk: Certificate | None, found: Sequence[tuple[str, Served]], now: float, *, trust: bool = True
+) -> list[str]:
+    """What is wrong with what is shown, in words. `trust`: whether it has to be trusted."""
     told = []
     for name, one in found:
         where = f"{name} at {one.at}"
@@ -54,7 +57,7 @@ def problems(disk: Certificate | None, found: Sequence[tuple[str, Served]], now:
                         f"which has {disk.days(now)} days left")  # fmt: skip
         elif one.certificate.ends <= now:
             told.append(f"{where} shows a certificate that has ended {-one.certificate.days(now)} days ago")
-        elif not one.trusted:
+        elif trust and not one.trusted:
             told.append(f"{where} shows a certificate that browsers do not trust: {one.why}")
     return told
 
@@ -65,30 +68,39 @@ def _which(one: Certificate, now: float) -> str:
     return f"one of {one.issuer} with {one.days(now)} days left"
 
 
-def prove(run: Run, wanted: Sequence[Wanted], disk: dict[str, Certificate], ca: Path | None) -> list[dict[str, Any]]:
-    """See that each is shown, and have the proxy reload where it is not. Returns for each what is wrong, if anything
-    is."""
-    results = []
-    for one in wanted:
-        certificate = disk.get(one.name)
-        told = _told(run, one, certificate, ca)
-        said = ""
-        if told and certificate is not None:
-            said = reload(run, one)
-            end = time.monotonic() + PATIENCE
-            while (told := _told(run, one, certificate, ca)) and not said and time.monotonic() < end:
-                time.sleep(0.3)
-        now = time.time()
-        results.append({
-            "name": one.name, "domains": list(one.domains), "problems": [*([said] if said and told else []), *told],
-            "disk": certificate.as_json(now) if certificate else None,
-        })  # fmt: skip
-    return results
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What is to be shown: `disk` has the certificates by their names; `ca` as in `ca_file`; `trust`: as somebody who
+    checks would take it."""
 
+    wanted: Sequence[Wanted]
+    disk: Mapping[str, Certificate]
+    ca: Path | None
+    trust: bool = True
 
-def _told(run: Run, one: Wanted, certificate: Certificate | None, ca: Path | None) -> list[str]:
-    found, missed = shown(run.target, one.domains, ca)
-    return missed + problems(certificate, found, time.time())
+    def look(self, run: Run) -> list[dict[str, Any]]:
+        """For each what is wrong with what is shown, if anything is."""
+        now, found = time.time(), []
+        for one in self.wanted:
+            have = self.disk.get(one.name)
+            seen, missed = shown(run.target, one.domains, self.ca)
+            told = missed + problems(have, seen, now, trust=self.trust)
+            found.append({"name": one.name, "domains": list(one.domains), "problems": told,
+                          "disk": have.as_json(now) if have else None})  # fmt: skip
+        return found
+
+    def mend(self, run: Run, bad: Collection[str]) -> list[dict[str, Any]]:
+        """Have the proxies of these reload, and look again until what is shown is right."""
+        said = {one.name: reload(run, one) for one in self.wanted if one.name in bad}
+        end = time.monotonic() + (0 if any(said.values()) else PATIENCE)
+        found = self.look(run)
+        while any(one["problems"] for one in found) and time.monotonic() < end:
+            time.sleep(0.3)
+            found = self.look(run)
+        for one in found:
+            if one["problems"] and said.get(one["name"]):
+                one["problems"].insert(0, said[one["name"]])
+        return found
 
 
 def reload(run: Run, one: Wanted) -> str:

@@ -14,6 +14,7 @@ from opslib.compose.stack import look as look_at_stack
 from opslib.errors import BadSettings, OpsError
 from opslib.proxy import first_certificate
 from opslib.proxy.directives import Directive, parse
+from opslib.proxy.host_nginx import included
 from opslib.proxy.place import Place, of_stack, webroot_of
 from opslib.proxy.site import PREFIX, certificate_of, files, whose
 from opslib.run.step import AnyStep, Run, Step, recoveries
@@ -167,8 +168,7 @@ def refuse_broken(seen: Seen, at: Place) -> None:
                        + "\n    ".join(said[-3:]), host=at.host.name,
                        left="everything: nginx goes on with what it has read before", next=again(at))  # fmt: skip
     inside = at.inside(at.folder, "where its sites are")
-    dump = "\n".join(line[1:] for line in seen.get("dump", []))
-    if not re.search(rf"(?m)^[^#\n]*\binclude\s+[\"']?{re.escape(inside)}/", dump):
+    if not included([line[1:] for line in seen.get("dump", [])], inside):
         raise BadSettings(f"the configuration of nginx includes nothing from {inside}", host=at.host.name,
                           left="everything", next=f"`include {inside}/*.conf;` in its http block")  # fmt: skip
 

@@ -120,20 +120,20 @@ class Secure(Site):
         """The certificate that nginx shows."""
         anybody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
-        with socket.create_connection((self.address, 443), timeout=10) as line:
-            with anybody.wrap_socket(line, server_hostname=name or self.domains[0]) as tls:
-                return from_der(tls.getpeercert(binary_form=True) or b"")
+        line = socket.create_connection((self.address, 443), timeout=10)
+        with anybody.wrap_socket(line, server_hostname=name or self.domains[0]) as tls:
+            return from_der(tls.getpeercert(binary_form=True) or b"")
 
     def get(self, path: str = "/color") -> str:
         """What a client that trusts the ACME server's CA gets."""
         careful = ssl.create_default_context(cafile=self.acme["root"])
-        with socket.create_connection((self.address, 443), timeout=10) as line:
-            with careful.wrap_socket(line, server_hostname=self.domains[0]) as tls:
-                tls.sendall(f"GET {path} HTTP/1.0\r\nHost: {self.domains[0]}\r\n\r\n".encode())
-                said = b""
-                while got := tls.recv(65536):
-                    said += got
-                return said.decode().partition("\r\n\r\n")[2].strip()
+        line = socket.create_connection((self.address, 443), timeout=10)
+        with careful.wrap_socket(line, server_hostname=self.domains[0]) as tls:
+            tls.sendall(f"GET {path} HTTP/1.0\r\nHost: {self.domains[0]}\r\n\r\n".encode())
+            said = b""
+            while got := tls.recv(65536):
+                said += got
+            return said.decode().partition("\r\n\r\n")[2].strip()
 
     def as_root(self, script: str) -> str:
         """What a shell text prints on the server, as root."""
@@ -160,4 +160,3 @@ class Secure(Site):
 docker ps -aq -f $l | xargs -r docker rm -fv >/dev/null; docker network ls -q -f $l | xargs -r docker network rm >/dev/null
 rm -rf {self.certs} {self.folder}; crontab -u deploy -r 2>/dev/null; true"""
         self.as_root(script)
-

@@ -83,7 +83,9 @@ def test_from_a_deploy_to_https(site: Secure) -> None:
     assert len(one["disk"]["chain"]) == 1 and one["by"] == "webroot"
     # what cron will call, as the login user; forced, as it is not due
     script = f"{site.folder}/.opslib/certbot/renew"
-    site.as_root(f"su deploy -c 'sed s/--quiet/--quiet\\ --force-renewal\\ --no-verify-ssl/ {script} >/tmp/now; bash /tmp/now'")
+    site.as_root(
+        f"su deploy -c 'sed s/--quiet/--quiet\\ --force-renewal\\ --no-verify-ssl/ {script} >/tmp/now; bash /tmp/now'"
+    )
     until(lambda: site.shown().serial != shown.serial, 20, "nginx goes on with the old one")
     assert site.json("certbot.status")["ok"]
 
@@ -108,7 +110,9 @@ def test_renewed_and_shown_or_else_it_failed(secure: Secure) -> None:
 def test_a_hook_that_fails_is_no_success(secure: Secure) -> None:
     site = secure
     hook = f"{site.certs}/renewal-hooks/deploy/fails"
-    site.as_root(f"mkdir -p $(dirname {hook}); printf '#!/bin/sh\\necho no luck >&2\\nexit 1\\n' >{hook}; chmod 755 {hook}")
+    site.as_root(
+        f"mkdir -p $(dirname {hook}); printf '#!/bin/sh\\necho no luck >&2\\nexit 1\\n' >{hook}; chmod 755 {hook}"
+    )
     record = site.json("certbot.renew", "--force", code=1)
     assert "fails" in record["error"]["what"] and "1" in record["error"]["what"], record["error"]
     disk = from_pem(site.on_disk())
@@ -129,7 +133,9 @@ def test_names_that_lead_elsewhere(secure: Secure) -> None:
     before = site.shown().serial
     record = site.json("certbot.issue", "--unchecked", code=1)
     said = record["error"]["what"]
-    assert "did not prove 2 of the names" in said and three[2] in said and three[1] in said and f"{three[0]}:" not in said
+    assert (
+        "did not prove 2 of the names" in said and three[2] in said and three[1] in said and f"{three[0]}:" not in said
+    )
     assert site.shown().serial == before
     last = site.as_root(f"tail -n 1 {site.folder}/.opslib/certbot/asked.jsonl")
     assert three[1] in last and '"ok":false' in last
@@ -150,7 +156,9 @@ def test_the_challenge_is_kept_from_the_world(secure: Secure) -> None:
         site.configure(domains=site.domains[0], more="  challenge: standalone\n")
     finally:
         site.inside("docker rm -f squatter")
-        site.inside(f"docker start $(docker ps -aq -f label=com.docker.compose.project={site.name} -f label=com.docker.compose.service=nginx)")
+        site.inside(
+            f"docker start $(docker ps -aq -f label=com.docker.compose.project={site.name} -f label=com.docker.compose.service=nginx)"
+        )
         until(lambda: site.container("nginx"), 20, "nginx does not run again")
 
 
@@ -171,7 +179,9 @@ def test_a_site_of_somebody_s_own_stays(secure: Secure) -> None:
         site.as_root(f"cat >{file} <<'END'\n{before}\nEND")
     site.configure()
     text = (site.root / "hosts/there.yml").read_text()
-    (site.root / "hosts/there.yml").write_text(text.replace("service: web}]", "service: web, body: 5MB, headers: {X-It: 'a b'}}]"))
+    (site.root / "hosts/there.yml").write_text(
+        text.replace("service: web}]", "service: web, body: 5MB, headers: {X-It: 'a b'}}]")
+    )
     assert "client_max_body_size 5000000" in site.inv("deploy.proxy", "--plan")
     site.inv("deploy.proxy")
     assert "client_max_body_size 5000000" in site.as_root(f"cat {file}") and site.get() == "blue"

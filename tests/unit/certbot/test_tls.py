@@ -54,11 +54,18 @@ class Authority:
         if told:
             at = x509.UniformResourceIdentifier
             more += [
-                (x509.AuthorityInformationAccess([x509.AccessDescription(AuthorityInformationAccessOID.OCSP, at("http://x/ocsp"))]), False),
+                (
+                    x509.AuthorityInformationAccess(
+                        [x509.AccessDescription(AuthorityInformationAccessOID.OCSP, at("http://x/ocsp"))]
+                    ),
+                    False,
+                ),
                 (x509.CRLDistributionPoints([x509.DistributionPoint([at("http://x/crl")], None, None, None)]), False),
             ]
         one = self.sign(x509.Name([]), key.public_key(), days, more)
-        private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
         return one.public_bytes(serialization.Encoding.PEM) + self.pem(), private
 
     def pem(self) -> bytes:
@@ -116,7 +123,9 @@ def test_what_a_server_shows(authority: Authority, shows: Any, tmp_path: Path) -
     assert good.trusted and good.certificate.serial == read(pem).serial and good.certificate.names == ("a.test",)
     assert read(pem).chain == ("Test CA",) and good.certificate.issuer == "Test CA"
     unknown = tls.from_here("a.test", "127.0.0.1", None, port)
-    assert not unknown.trusted and "self-signed" in unknown.why and unknown.certificate.serial == good.certificate.serial
+    assert (
+        not unknown.trusted and "self-signed" in unknown.why and unknown.certificate.serial == good.certificate.serial
+    )
     other = tls.from_here("b.test", "127.0.0.1", ca, port)
     assert not other.trusted and "b.test" in other.why, "a name that it is not for"
 
@@ -127,6 +136,7 @@ def test_nobody_there_and_no_tls() -> None:
     with pytest.raises(Unreached, match="refused"):
         tls.from_here("a.test", "127.0.0.1", None, port)
     with socket.create_server(("127.0.0.1", 0)) as plain:
+
         def answer() -> None:
             line, _ = plain.accept()
             line.recv(100)
@@ -134,7 +144,7 @@ def test_nobody_there_and_no_tls() -> None:
             line.close()
 
         threading.Thread(target=answer, daemon=True).start()
-        with pytest.raises(Unreached, match="no TLS there|hung up"):
+        with pytest.raises(Unreached, match=r"no TLS there|hung up"):
             tls.from_here("a.test", "127.0.0.1", None, plain.getsockname()[1])
 
 
@@ -143,11 +153,21 @@ def test_what_is_wrong_with_what_is_shown(authority: Authority) -> None:
     now = NOW.timestamp()
     assert served.problems(disk, [("a.test", Served(disk, "1.2.3.4", "here", True))], now) == []
     told = served.problems(disk, [("a.test", Served(old, "1.2.3.4", "here", True))], now)
-    assert told == ["a.test at 1.2.3.4 shows one of Test CA with 5.0 days left, not the one on the disk, which has 60.0 days left"]
+    assert told == [
+        "a.test at 1.2.3.4 shows one of Test CA with 5.0 days left, not the one on the disk, which has 60.0 days left"
+    ]
     first = read(first_certificate.make(["a.test"])[0])
-    assert "shows the first one, which is not real" in served.problems(disk, [("a.test", Served(first, "x", "here", False))], now)[0]
-    assert served.problems(old, [("a.test", Served(old, "x", "here", False, "expired"))], now + 6 * 86400)[0].endswith("has ended 1.0 days ago")
-    assert "do not trust: no root" in served.problems(disk, [("a.test", Served(disk, "x", "here", False, "no root"))], now)[0]
+    assert (
+        "shows the first one, which is not real"
+        in served.problems(disk, [("a.test", Served(first, "x", "here", False))], now)[0]
+    )
+    assert served.problems(old, [("a.test", Served(old, "x", "here", False, "expired"))], now + 6 * 86400)[0].endswith(
+        "has ended 1.0 days ago"
+    )
+    assert (
+        "do not trust: no root"
+        in served.problems(disk, [("a.test", Served(disk, "x", "here", False, "no root"))], now)[0]
+    )
 
 
 def test_ages_are_shares_of_a_lifetime(authority: Authority) -> None:
@@ -176,7 +196,12 @@ def test_a_certificate_that_was_taken_back(authority: Authority, taken: bool) ->
         return made.sign(authority.key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 
     def listed(key: Any) -> bytes:
-        made = x509.CertificateRevocationListBuilder().issuer_name(authority.name).last_update(when).next_update(NOW + timedelta(days=1))
+        made = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(authority.name)
+            .last_update(when)
+            .next_update(NOW + timedelta(days=1))
+        )
         if taken:
             entry = x509.RevokedCertificateBuilder().serial_number(leaf.serial_number).revocation_date(when).build()
             made = made.add_revoked_certificate(entry)

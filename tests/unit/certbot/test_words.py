@@ -14,7 +14,9 @@ from opslib.errors import BadSettings, Locked, OpsError
 from opslib.settings.model import Deploy, Host, Proxy
 from opslib.settings.sites import Certbot, Site
 
-PROXY = Proxy(service="web", folder="up", upstreams={"api": 1}, sites=(Site(domains=("a.org", "www.a.org"), service="api"),))
+PROXY = Proxy(
+    service="web", folder="up", upstreams={"api": 1}, sites=(Site(domains=("a.org", "www.a.org"), service="api"),)
+)
 
 
 def host(**more: Any) -> Host:
@@ -24,7 +26,9 @@ def host(**more: Any) -> Host:
 def test_certbot_in_its_container_and_on_the_host() -> None:
     shown = certbot(host(image="c:1"), "/p/acme", "renew").masked()
     assert shown.startswith("docker run --rm --init --label opslib=1 --name opslib-certbot-")
-    assert "-v /etc/letsencrypt:/etc/letsencrypt -v /p/acme:/p/acme --entrypoint certbot c:1 renew --config-dir" in shown
+    assert (
+        "-v /etc/letsencrypt:/etc/letsencrypt -v /p/acme:/p/acme --entrypoint certbot c:1 renew --config-dir" in shown
+    )
     own = host(command=("sudo", "-n", "certbot"))
     assert certbot(own, "/p/acme", "renew").masked() == "sudo -n certbot renew"
     assert shell(own, "ls", "x").masked() == "sudo -n sh -c ls sh x"
@@ -85,9 +89,15 @@ def test_the_names_that_failed_and_why() -> None:
     ("text", "what"),
     [
         ("x\nurn:ietf:params:acme:error:rateLimited :: too many certificates (5) already issued", "rate limit"),
-        ("An unexpected error occurred:\nurn:ietf:params:acme:error:accountDoesNotExist :: x", "does not know the account"),
+        (
+            "An unexpected error occurred:\nurn:ietf:params:acme:error:accountDoesNotExist :: x",
+            "does not know the account",
+        ),
         ("OSError: [Errno 28] No space left on device", "the disk of the certificates is full"),
-        ("requests.exceptions.SSLError: certificate verify failed: certificate has expired", "look at the clock|not trusted"),
+        (
+            "requests.exceptions.SSLError: certificate verify failed: certificate has expired",
+            "look at the clock|not trusted",
+        ),
         ("docker: Bind for 0.0.0.0:80 failed: port is already allocated.", "port 80 of the host is taken"),
         ("something new", "certbot failed"),
     ],
@@ -99,12 +109,16 @@ def test_other_ends_of_certbot(text: str, what: str) -> None:
 
 def test_a_second_certbot_is_a_lock_and_a_hook_that_failed_is_seen() -> None:
     assert isinstance(answer.failure("Another instance of Certbot is already running.", "h", ""), Locked)
-    said = "Congratulations!\nHook 'deploy-hook' reported error code 1\nHook 'deploy-hook' ran with error output:\n no\n"
+    said = (
+        "Congratulations!\nHook 'deploy-hook' reported error code 1\nHook 'deploy-hook' ran with error output:\n no\n"
+    )
     assert answer.failed_hooks(said) == ["Hook 'deploy-hook' reported error code 1"]
     assert answer.failed_hooks("Hook 'deploy-hook' ran with output:\n fine") == []
 
 
-def asked(at: float, ok: bool = True, failed: tuple[str, ...] = (), domains: tuple[str, ...] = ("a.org",)) -> dict[str, Any]:
+def asked(
+    at: float, ok: bool = True, failed: tuple[str, ...] = (), domains: tuple[str, ...] = ("a.org",)
+) -> dict[str, Any]:
     return {"at": at, "ok": ok, "failed": list(failed), "domains": sorted(domains)}
 
 
@@ -113,7 +127,9 @@ def test_rate_limits_are_counted() -> None:
     four = [asked(now - 100 * one) for one in range(1, 5)]
     assert limits.look(four, ["a.org"], now) == (["4 of 5 certificates with exactly these names in 7 days"], None)
     _, full = limits.look([*four, asked(now - 50)], ["a.org"], now)
-    assert full and full.startswith("5 of 5 certificates with exactly these names in 7 days; the next one is free at 1970-01-19")
+    assert full and full.startswith(
+        "5 of 5 certificates with exactly these names in 7 days; the next one is free at 1970-01-19"
+    )
     assert limits.look([asked(now - 8 * 86400)] * 9, ["a.org"], now) == ([], None)
     wrong = [asked(now - 60, ok=False, failed=("www.a.org",)) for _ in range(5)]
     assert "5 of 5 failures of www.a.org in an hour" in (limits.look(wrong, ["a.org", "www.a.org"], now)[1] or "")
@@ -131,7 +147,9 @@ def test_what_a_look_at_the_names_means() -> None:
     assert "neither from here nor from the server" in reachable.judge([Seen("a.org", "::1", None, None)], [], "h")[0]
     for seen, gone in (([Seen("a.org", "9.9.9.9", "Apache answers 404", "")], []), ([], ["b.org"]),
                        ([Seen("a.org", "9.9.9.9", None, "Apache answers 404")], [])):  # fmt: skip
-        with pytest.raises(OpsError, match=r"would not find its answer.*\n    (a.org leads to 9.9.9.9: Apache|b.org has no address)"):
+        with pytest.raises(
+            OpsError, match=r"would not find its answer.*\n    (a.org leads to 9.9.9.9: Apache|b.org has no address)"
+        ):
             reachable.judge(seen, gone, "h")
     assert reachable.answered(200, "abc\n", "nginx", "abc") == ""
 
@@ -164,9 +182,13 @@ def test_who_renews_and_who_gets_certificates_by_itself() -> None:
     with pytest.raises(OpsError, match="traefik in container p-traefik-1 has the ports 80 and 443"):
         around.refuse(seen, wanted.all_of(host()), host())
     elsewhere = around.read(sections(AROUND), host(directory="/srv/certs"), "proj")
-    assert [one.what for one in elsewhere.renewers][0] == "cron, by opslib's line", "the system's are for its own folder"
+    assert next(one.what for one in elsewhere.renewers) == "cron, by opslib's line", (
+        "the system's are for its own folder"
+    )
     under_systemd = around.read(sections(AROUND.replace("# systemd\n", "# systemd\nyes\n")), host(), "proj")
-    assert "cron, by /etc/cron.d/certbot" not in [one.what for one in under_systemd.renewers], "it leaves it to the timer"
+    assert "cron, by /etc/cron.d/certbot" not in [one.what for one in under_systemd.renewers], (
+        "it leaves it to the timer"
+    )
 
 
 def test_what_is_read_of_a_disk() -> None:
@@ -182,4 +204,6 @@ def test_the_line_of_cron() -> None:
     assert 0 <= int(minute) < 60 and len(hours.split(",")) == 2
     assert rest == "* * * bash /p/.opslib/certbot/renew # opslib certbot proj"
     assert "tell 0" in renewal.reload_text(host(), "/p", "proj")
-    assert renewal.reload_text(Host(name="h", path="/p", certbot=Certbot(reload=("systemctl", "reload", "x"))), "/p", "p").endswith("systemctl reload x\n")
+    assert renewal.reload_text(
+        Host(name="h", path="/p", certbot=Certbot(reload=("systemctl", "reload", "x"))), "/p", "p"
+    ).endswith("systemctl reload x\n")

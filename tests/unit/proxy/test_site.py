@@ -75,7 +75,9 @@ def test_where_nginx_has_things() -> None:
     assert at.paths(site, True).certificate == "/certs/live/example.com/fullchain.pem"
     assert at.paths(site, False).key == "/etc/nginx/up/opslib-site-example.com.key"
     assert at.paths(site, True).webroot == "/acme"
-    with pytest.raises(BadSettings, match="service web does not mount /srv/certs, where its certificates are") as raised:
+    with pytest.raises(
+        BadSettings, match="service web does not mount /srv/certs, where its certificates are"
+    ) as raised:
         place(directory="/srv/certs").paths(site, True)
     assert 'volumes: ["/srv/certs:/srv/certs:ro"]' in str(raised.value.next)
     with pytest.raises(BadSettings, match=r"does not mount \./elsewhere"):
@@ -111,7 +113,10 @@ def test_a_site_of_somebody_s_own_is_never_overwritten() -> None:
     refuse_others(at, found(seen), {name: ours}, seen)
     with pytest.raises(OpsError, match="was changed by hand, and is not overwritten") as raised:
         refuse_others(at, {name: ours.replace("60s", "90s")}, {name: ours}, seen)
-    assert "-        proxy_read_timeout 90s;" in raised.value.what and "+        proxy_read_timeout 60s;" in raised.value.what
+    assert (
+        "-        proxy_read_timeout 90s;" in raised.value.what
+        and "+        proxy_read_timeout 60s;" in raised.value.what
+    )
     other = "|# configuration file /etc/nginx/conf.d/mine.conf:\n|server {\n|  server_name www.x.org example.com;\n|}\n"
     with pytest.raises(OpsError, match=r"mine.conf serves example.com already") as raised:
         refuse_others(at, {}, {name: ours}, sections(GOOD + INCLUDES + other))
