@@ -6,6 +6,7 @@ cannot see its own public address; and this machine may have no IPv6, or be kept
 
 from __future__ import annotations
 
+import errno
 import http.client
 import re
 import secrets
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 SECONDS = 8.0
 FOLDER = ".well-known/acme-challenge"
 _REDIRECTS = 3
+_NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _PUT = """umask 022; mkdir -p -- "$1/$2" && printf '%s' "$4" >"$1/$2/$3" """
 # $1 the path, then pairs of an address and a name. No curl: bash and a port.
 _ASK = r"""path=$1; shift
@@ -44,10 +46,13 @@ while (($#)); do
 done"""
 
 
+SILENT = "nobody answers on port 80"
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """How one address of one name answered; `here` and `there` say from where: "" is the nonce, else what came instead;
-    None: nobody could be asked from there."""
+    None: it cannot be asked from there, as where this machine has no IPv6."""
 
     name: str
     address: str
@@ -56,12 +61,12 @@ class Seen:
 
     @property
     def good(self) -> bool:
-        """Whether somebody got the nonce, and nobody another answer from this machine's side of the world."""
-        return self.here == "" or (self.here is None and self.there == "")
+        """Whether somebody got the nonce, and nobody another answer on this side of the server."""
+        return self.here == "" or (self.here in (None, SILENT) and self.there == "")
 
     @property
     def unknown(self) -> bool:
-        """Whether nobody could reach it at all."""
+        """Whether nobody can tell."""
         return self.here is None and self.there is None
 
 
@@ -100,7 +105,7 @@ def judge(seen: Sequence[Seen], nowhere: Sequence[str], host: str) -> list[str]:
     unsure = [f"{one.name} at {one.address} could be reached neither from here nor from the server" for one in seen
               if one.unknown]  # fmt: skip
     return unsure + [f"{one.name} at {one.address} was reached from the server alone" for one in seen
-                     if one.here is None and one.there == ""]  # fmt: skip
+                     if one.here != "" and one.there == ""]  # fmt: skip
 
 
 def from_here(name: str, address: str, path: str, nonce: str) -> str | None:
@@ -109,8 +114,8 @@ def from_here(name: str, address: str, path: str, nonce: str) -> str | None:
     for _ in range(_REDIRECTS):
         try:
             status, location, body, server = _get(name, address, path, secure)
-        except OSError:
-            return None
+        except OSError as error:
+            return None if ":" in address and error.errno in _NO_WAY else SILENT
         except http.client.HTTPException:
             return "what answers there speaks no HTTP"
         to = urlsplit(location)

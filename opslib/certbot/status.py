@@ -12,6 +12,7 @@ from opslib.certbot.around import Around
 from opslib.certbot.certificate import LATE, Certificate
 from opslib.certbot.disk import Disk, Kept
 from opslib.certbot.issue import SKEW, ca_file
+from opslib.certbot.tls import Served
 from opslib.certbot.wanted import Wanted, all_of
 from opslib.compose.recognise import recognise_project
 from opslib.errors import BadSettings, OpsError, Unhealthy
@@ -100,7 +101,7 @@ def _said(kept: Kept | None, key: str) -> str:
     return kept.renewal.get(key, "") if kept else ""
 
 
-def _ages(run: Run, one: Wanted, have: Certificate | None, shown: Sequence[tuple[str, served.Served]],
+def _ages(run: Run, one: Wanted, have: Certificate | None, shown: Sequence[tuple[str, Served]],
           now: float) -> list[Finding]:  # fmt: skip
     """A certificate that is late, once: as it is shown where it is shown."""
     certificates = [each.certificate for _, each in shown if not each.certificate.itself] or ([have] if have else [])

@@ -37,15 +37,22 @@ def inside(project: Project, spec: Proxy, host: str, there: str, reads: str) -> 
     """The folder inside the container. Raises BadSettings where the proxy does not mount it: then it is to be `there`,
     and `reads` says how it is read."""
     folder = posixpath.normpath(f"{project.root}/{spec.folder}")
-    copies = re.compile(rf"{re.escape(project.root)}/\.opslib/releases/[^/]+/compose(?=/)")  # of a rollback in place
     for mount in project.services[spec.service].mounts:
-        source = copies.sub(project.root, posixpath.normpath(mount.source)) if mount.source else ""
+        source = moved(project, mount.source, project.root) if mount.source else ""
         if mount.type == "bind" and _holds(folder, source):
             return posixpath.normpath(mount.target + folder[len(source) :])
     raise BadSettings(
         f"service {spec.service} does not mount {spec.folder}", host=host, left="everything",
         next=f'volumes: ["./{posixpath.normpath(spec.folder)}:{there}:ro"] in the compose file, and {reads}',
     )  # fmt: skip
+
+
+def moved(project: Project, source: str, root: str) -> str:
+    """A folder that a service mounts, as it is called where the project's folder is `root`: the project may have been
+    read elsewhere, and of a rollback in place parts are in the folder of its release."""
+    copies = re.compile(rf"{re.escape(project.root)}/\.opslib/releases/[^/]+/compose(?=/)")
+    plain = copies.sub(project.root, posixpath.normpath(source))
+    return f"{root}{plain[len(project.root) :]}" if plain.startswith(f"{project.root}/") else plain
 
 
 def outside(container: Container, inside: str) -> str:

@@ -103,8 +103,8 @@ def of_project(host: Host, root: str, project: Project) -> Place:
     assert spec is not None
     if spec.kind == "host-nginx":
         return Place(host, spec, project.name, root, posixpath.normpath(spec.folder), None)
-    mounts = project.services[spec.service].mounts
-    pairs = tuple((posixpath.normpath(one.source), one.target) for one in mounts if one.type == "bind" and one.source)
+    pairs = tuple((mount.moved(project, one.source, root), posixpath.normpath(one.target))
+                  for one in project.services[spec.service].mounts if one.type == "bind" and one.source)  # fmt: skip
     return Place(host, spec, project.name, root, posixpath.normpath(f"{root}/{spec.folder}"), pairs)
 
 

@@ -15,12 +15,13 @@ from opslib.errors import BadSettings, OpsError
 from opslib.proxy import first_certificate
 from opslib.proxy.directives import Directive, parse
 from opslib.proxy.host_nginx import included
-from opslib.proxy.place import Place, of_stack, webroot_of
+from opslib.proxy.place import Place, of_project, of_stack, webroot_of
 from opslib.proxy.site import PREFIX, certificate_of, files, whose
 from opslib.run.step import AnyStep, Run, Step, recoveries
 from opslib.target.transfer import put_bytes
 
 if TYPE_CHECKING:
+    from opslib.compose.project import Project
     from opslib.settings.sites import Site
     from opslib.target.base import Target
 
@@ -134,6 +135,13 @@ def certificates(target: Target, at: Place, names: Collection[str]) -> None:
             pem, private = first_certificate.make(site.domains)
             put_bytes(target, private, f"{at.folder}/{key}", mode=0o600)
             put_bytes(target, pem, f"{at.folder}/{certificate}", mode=0o644)
+
+
+def check(target: Target, project: Project) -> None:
+    """Before anything is changed: whether nginx has what its sites need. Raises BadSettings."""
+    at = of_project(target.host, target.root, project)
+    for site in at.spec.sites:
+        at.paths(site, True)
 
 
 def ready(target: Target, at: Place) -> None:

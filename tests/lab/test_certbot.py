@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,12 +27,10 @@ def acme() -> dict[str, Any]:
     return lab_acme()
 
 
-@pytest.fixture(scope="module")
-def site(lab: dict[str, Any], acme: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
-    """Deployed, with no certificate but its own yet."""
-    server = own_server(SERVER, "nginx,busybox,certbot:2.1")
+def secured(server: str, lab: dict[str, Any], acme: dict[str, Any], root: Path) -> Iterator[Secure]:
+    """Deployed on a server of that name, with no certificate but its own yet."""
     before = os.environ.get("OPSLIB_SSH_CONFIG")
-    made = Secure(tmp_path_factory.mktemp("secure"), lab["images_prefix"], server, acme)
+    made = Secure(root, lab["images_prefix"], own_server(server, "nginx,busybox,certbot:2.1"), acme)
     try:
         made.inv("deploy", "--yes")
         yield made
@@ -40,6 +39,11 @@ def site(lab: dict[str, Any], acme: dict[str, Any], tmp_path_factory: pytest.Tem
         os.environ.pop("OPSLIB_SSH_CONFIG")
         if before is not None:
             os.environ["OPSLIB_SSH_CONFIG"] = before
+
+
+@pytest.fixture(scope="module")
+def site(lab: dict[str, Any], acme: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
+    yield from secured(SERVER, lab, acme, tmp_path_factory.mktemp("secure"))
 
 
 @pytest.fixture
@@ -139,31 +143,6 @@ def test_names_that_lead_elsewhere(secure: Secure) -> None:
     assert site.shown().serial == before
     last = site.as_root(f"tail -n 1 {site.folder}/.opslib/certbot/asked.jsonl")
     assert three[1] in last and '"ok":false' in last
-
-
-def test_the_challenge_is_kept_from_the_world(secure: Secure) -> None:
-    """nginx listens on a port that is not the one that the world asks: another program has port 80."""
-    site = secure
-    site.inside(f"docker stop -t 1 {site.container('nginx')}")
-    taken = site.as_root("setsid python3 -m http.server 80 >/dev/null 2>&1 & echo $!") if has(site, "python3") else ""
-    taken = taken or site.inside(
-        f"docker run -d --name squatter -p 80:8000 {site.images}busybox:1 httpd -f -p 8000 -h /etc"
-    )
-    try:
-        assert taken
-        error = site.json("certbot.issue", "--force", code=1)["error"]
-        assert "does not run" in error["what"]
-        site.configure(domains=site.domains[0], more="  challenge: standalone\n")
-    finally:
-        site.inside("docker rm -f squatter")
-        site.inside(
-            f"docker start $(docker ps -aq -f label=com.docker.compose.project={site.name} -f label=com.docker.compose.service=nginx)"
-        )
-        until(lambda: site.container("nginx"), 20, "nginx does not run again")
-
-
-def has(site: Secure, program: str) -> bool:
-    return bool(site.inside(f"command -v {program}"))
 
 
 def test_a_site_of_somebody_s_own_stays(secure: Secure) -> None:

@@ -13,7 +13,7 @@ from opslib.deploy import switch
 from opslib.deploy.strategies import canary, hold, roll
 from opslib.deploy.strategies.choose import Split
 from opslib.errors import BadSettings
-from opslib.proxy import kinds
+from opslib.proxy import kinds, site_steps
 from opslib.run import watchdog
 from opslib.run.step import Run
 from opslib.settings.model import Deploy, Strategy
@@ -52,6 +52,7 @@ def check(run: Run, strategy: Strategy, project: Project, stack: Stack, recreate
             )  # fmt: skip
         return
     proxy.check(project, run.host)
+    site_steps.check(run.target, project)
     own = [word for word in recreate.get(proxy.spec.service, ()) if not word.startswith("depends on ")]
     if not own:  # one that is recreated may be what mends it
         proxy.refuse_broken(run.target, project, stack)

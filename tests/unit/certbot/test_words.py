@@ -146,9 +146,11 @@ def test_what_a_look_at_the_names_means() -> None:
     assert alone == ["a.org at 1.2.3.4 was reached from the server alone"], "a firewall that lets only some in"
     assert "neither from here nor from the server" in reachable.judge([Seen("a.org", "::1", None, None)], [], "h")[0]
     for seen, gone in (([Seen("a.org", "9.9.9.9", "Apache answers 404", "")], []), ([], ["b.org"]),
-                       ([Seen("a.org", "9.9.9.9", None, "Apache answers 404")], [])):  # fmt: skip
+                       ([Seen("a.org", "9.9.9.9", None, "Apache answers 404")], []),
+                       ([Seen("a.org", "9.9.9.9", reachable.SILENT, None)], [])):  # fmt: skip
         with pytest.raises(
-            OpsError, match=r"would not find its answer.*\n    (a.org leads to 9.9.9.9: Apache|b.org has no address)"
+            OpsError,
+            match=r"would not find its answer.*\n    (a.org leads to 9.9.9.9: (Apache|nobody)|b.org has no address)",
         ):
             reachable.judge(seen, gone, "h")
     assert reachable.answered(200, "abc\n", "nginx", "abc") == ""
