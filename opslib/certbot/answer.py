@@ -13,6 +13,7 @@ from opslib.errors import Locked, OpsError
 
 _DOMAIN = re.compile(r"Domain:\s*(\S+)\s*\n\s*Type:\s*(\S+)\s*\n\s*Detail:\s*(.+(?:\n(?!\s*Domain:)[^\n]+)*)")
 _HOOK = re.compile(r"(?m)^.*(?:[Hh]ook).*(?:reported error code|returned error code|exited with).*$")
+_HOOK_SAID = re.compile(r"(?m)^.*[Hh]ook.* ran with error output:\n((?:[ \t]+.*\n?)+)")
 _TYPES = {
     "connection": "it could not reach the name",
     "dns": "it does not find the name in DNS",
@@ -69,7 +70,9 @@ def failed_names(text: str) -> list[Failed]:
 
 def failed_hooks(text: str) -> list[str]:
     """What certbot says of hooks that did not end well."""
-    return list(dict.fromkeys(" ".join(one[0].split()) for one in _HOOK.finditer(text)))
+    said = [" ".join(one[1].split()) for one in _HOOK_SAID.finditer(text)]
+    failed = list(dict.fromkeys(" ".join(one[0].split()) for one in _HOOK.finditer(text)))
+    return [f"{one} ({'; '.join(dict.fromkeys(said))})" if said else one for one in failed]
 
 
 def failure(text: str, host: str, left: str) -> OpsError:

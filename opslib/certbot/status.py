@@ -86,6 +86,8 @@ def _one(run: Run, one: Wanted, found: Disk, seen: Around,
     if answer == "revoked":
         told.append(Finding("certificate-revoked", "breaks", f"{one.name}: the ACME server has revoked it",
                             f"inv certbot.issue --force --host {run.host}"))  # fmt: skip
+    if have is None and one.site:  # what is shown is the first one, and that is all there is to say
+        told = []
     told += _ages(run, one, have, shown, now)
     return {
         "name": one.name, "domains": list(one.domains), "site": one.site,

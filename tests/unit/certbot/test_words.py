@@ -112,7 +112,7 @@ def test_a_second_certbot_is_a_lock_and_a_hook_that_failed_is_seen() -> None:
     said = (
         "Congratulations!\nHook 'deploy-hook' reported error code 1\nHook 'deploy-hook' ran with error output:\n no\n"
     )
-    assert answer.failed_hooks(said) == ["Hook 'deploy-hook' reported error code 1"]
+    assert answer.failed_hooks(said) == ["Hook 'deploy-hook' reported error code 1 (no)"]
     assert answer.failed_hooks("Hook 'deploy-hook' ran with output:\n fine") == []
 
 
