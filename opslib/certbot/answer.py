@@ -28,6 +28,7 @@ _KNOWN = (
      "wait until the time that it names; --staging is for trying"),
     ("too many certificates", "the ACME server has had enough for now (rate limit)",
      "wait until the time that it names; --staging is for trying"),
+    ("anti-replay nonce", "the ACME server takes none of the nonces that it gives", "run it again in a while"),
     ("badNonce", "the ACME server takes none of the nonces that it gives", "run it again in a while"),
     ("No space left on device", "the disk of the certificates is full", "free some space there, and run it again"),
     ("Read timed out", "the ACME server is too slow to answer", "run it again in a while"),
@@ -94,5 +95,7 @@ def failure(text: str, host: str, left: str) -> OpsError:
 def _last(text: str, word: str) -> str:
     """The lines that say it, or the last ones."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and "Ask for help" not in line]
-    told = [line for line in lines if word and word.lower() in line.lower()]
+    lines = [line for line in lines if "warnings.warn(" not in line and "InsecureRequestWarning" not in line]
+    found = [at for at, line in enumerate(lines) if word and word.lower() in line.lower()]
+    told = [line for at in found for line in lines[at : at + (2 if lines[at].endswith(":") else 1)]]
     return "\n    ".join(line[:400] for line in (told[-2:] or lines[-3:] or ["it printed nothing"]))

@@ -11,7 +11,7 @@ from typing import Any
 from opslib.certbot import answer, around, disk, limits, ports, reachable, renewal, served
 from opslib.certbot.certificate import DUE
 from opslib.certbot.disk import Disk
-from opslib.certbot.run import certbot, issue_words, server_words, shell
+from opslib.certbot.run import ask, issue_words, server_words, shell
 from opslib.certbot.wanted import Wanted, chosen
 from opslib.compose.recognise import recognise_project
 from opslib.errors import BadSettings, OpsError
@@ -185,11 +185,11 @@ def _one(run: Run, one: Wanted, options: Options) -> None:
     if not (options.staging or options.dry_run):
         limits.refuse(run, one.domains)
     words = _words(run, one, options, webroot)
-    text, good = _call(run, words, webroot)
+    text, good = ask(run.target, webroot, *words)
     if not good and answer.UNKNOWN_ACCOUNT in text:
         run.note("the ACME server does not know the account of this host any more: a new one is made", warning=True)
         run.target.run(shell(host, _ASIDE, host.certbot.directory, time.strftime("%Y%m%dT%H%M%S")))
-        text, good = _call(run, words, webroot)
+        text, good = ask(run.target, webroot, *words)
     names = [name.domain for name in answer.failed_names(text)]
     if not (options.staging or options.dry_run):
         limits.note(run, one.name, one.domains, names, good)
@@ -209,7 +209,9 @@ def _words(run: Run, one: Wanted, options: Options, webroot: str) -> list[str]:
     if options.renew:
         words = ["renew", "--non-interactive", "--cert-name", one.name, "--no-random-sleep-on-renew"]
         words += ["--force-renewal"]  # whether it is due has been decided here
-        return [*words, *host.certbot.options, *(["--dry-run"] if options.dry_run else [])]
+        # the test of a renewal would go to Let's Encrypt's staging server, whatever the renewal file says
+        dry = ["--dry-run", *server_words(host)] if options.dry_run else []
+        return [*words, *host.certbot.options, *dry]
     words = issue_words(host, one.name, one.domains, webroot)
     found: Disk = run.facts["disk"]
     if options.force or found.certificate(one.name) is not None:
@@ -219,12 +221,6 @@ def _words(run: Run, one: Wanted, options: Options, webroot: str) -> list[str]:
     elif not server_words(host) and not options.dry_run:
         words += ["--server", REAL]  # not that of a renewal file which was made for trying
     return [*words, "--dry-run"] if options.dry_run else words
-
-
-def _call(run: Run, words: Sequence[str], webroot: str) -> tuple[str, bool]:
-    """All that certbot prints, and whether it ended well."""
-    done = run.target.run(certbot(run.target.host, webroot, *words), check=False)
-    return f"{done.text}\n{done.ended.stderr}", done.ended.ok
 
 
 def _live(sites: Collection[str]) -> Step[Memo]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from opslib.certbot import answer, disk
-from opslib.certbot.run import certbot, server_words
+from opslib.certbot.run import ask
 from opslib.certbot.wanted import all_of
 from opslib.errors import BadSettings
 from opslib.proxy import site_steps
@@ -52,14 +52,17 @@ def _gone(asked: Sequence[str], how: How, reason: str) -> Step[Memo]:
 
     def do(run: Run, memo: Memo) -> str:
         host, webroot = run.target.host, webroot_of(run.target.host, run.target.root)
+        kept = disk.look(run.target).kept
         for name in memo["names"]:
             words = ["delete", "--non-interactive", "--cert-name", name]
             if how == "revoke":
                 words = ["revoke", "--non-interactive", "--cert-name", name, "--reason", reason,
-                         "--delete-after-revoke", *server_words(host), *host.certbot.options]  # fmt: skip
-            done = run.target.run(certbot(host, webroot, *words), check=False)
-            if not done.ended.ok:
-                raise answer.failure(f"{done.text}\n{done.ended.stderr}", run.host, f"{name}'s certificate")
+                         "--delete-after-revoke", *host.certbot.options]  # fmt: skip
+                if server := kept[name].renewal.get("server"):  # who gave it, whatever the host file says by now
+                    words += ["--server", server]
+            said, good = ask(run.target, webroot, *words)
+            if not good:
+                raise answer.failure(said, run.host, f"{name}'s certificate")
             run.changed = True
         run.result.update(gone=memo["names"], how=how)
         return ", ".join(memo["names"])

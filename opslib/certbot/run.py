@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from opslib.target.process import new_nonce
 
 if TYPE_CHECKING:
     from opslib.settings.model import Host
+    from opslib.target.base import Target
 
 LONG = 900.0  # seconds: DNS plugins wait for minutes
 
@@ -32,6 +34,27 @@ def program(host: Host, webroot: str, words: Sequence[str], name: str = "") -> l
     flags += ["-v", f"{spec.directory}:{spec.directory}", "-v", f"{webroot}:{webroot}"]
     flags += ["-p", "80:80"] if spec.challenge[0] == "standalone" else []
     return [*host.docker, "run", *flags, "--entrypoint", "certbot", spec.image, *words, *_folders(host)]
+
+
+def log_file(host: Host) -> str:
+    """Where its log is on the host."""
+    return (
+        "/var/log/letsencrypt/letsencrypt.log"
+        if not _folders(host)
+        else f"{host.certbot.directory}/logs/letsencrypt.log"
+    )
+
+
+def ask(target: Target, webroot: str, *words: str) -> tuple[str, bool]:
+    """Call it: all that it printed, and whether it ended well. Where it did not, what its log says of the ACME server
+    comes behind: certbot 2.1 on Python 3.11 fails a second time over the ACME server's error, and prints that one."""
+    host = target.host
+    done = target.run(certbot(host, webroot, *words), check=False)
+    said = f"{done.text}\n{done.ended.stderr}"
+    if not done.ended.ok:
+        tail = target.run(shell(host, 'tail -n 80 "$1"', log_file(host)), check=False).text
+        said += "".join(f"\n{line}" for line in tail.splitlines() if re.match(r"(\w+\.)*\w*(Error|Exception)\b", line))
+    return said, done.ended.ok
 
 
 def _folders(host: Host) -> list[str]:
