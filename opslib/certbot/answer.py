@@ -46,7 +46,6 @@ _KNOWN = (
     ("An unexpected error occurred", "the ACME server has failed, or its answer is not understood",
      "run it again in a while"),
 )  # fmt: skip
-UNKNOWN_ACCOUNT = _KNOWN[0][0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +73,11 @@ def failed_hooks(text: str) -> list[str]:
     said = [" ".join(one[1].split()) for one in _HOOK_SAID.finditer(text)]
     failed = list(dict.fromkeys(" ".join(one[0].split()) for one in _HOOK.finditer(text)))
     return [f"{one} ({'; '.join(dict.fromkeys(said))})" if said else one for one in failed]
+
+
+def no_account(text: str) -> bool:
+    """Whether the ACME server does not know the account, or the host has lost it."""
+    return _KNOWN[0][0] in text or re.search(r"Account at .* does not exist", text) is not None
 
 
 def failure(text: str, host: str, left: str) -> OpsError:

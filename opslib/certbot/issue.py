@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from opslib.certbot import answer, around, disk, limits, ports, reachable, renewal, served
 from opslib.certbot.certificate import DUE
@@ -25,8 +26,10 @@ REAL = "https://acme-v02.api.letsencrypt.org/directory"
 STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
 SKEW = 300.0  # seconds of the host's clock: from there on TLS and times of certificates go wrong
 ROOM = 1024  # KiB that certbot needs: keys, certificates, its log
-# The folders of the accounts, aside: certbot makes a new one.
-_ASIDE = 'to=$1/accounts.gone-$2; mkdir -p "$to" && for f in "$1"/accounts/*; do mv "$f" "$to/" || exit; done'
+# The accounts at an ACME server, aside: certbot makes a new one.
+_ASIDE = (
+    '[ ! -e "$1/accounts/$2" ] || { mkdir -p "$1/accounts.gone-$3" && mv "$1/accounts/$2" "$1/accounts.gone-$3/"; }'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +189,12 @@ def _one(run: Run, one: Wanted, options: Options) -> None:
         limits.refuse(run, one.domains)
     words = _words(run, one, options, webroot)
     text, good = ask(run.target, webroot, *words)
-    if not good and answer.UNKNOWN_ACCOUNT in text:
+    if not good and answer.no_account(text):
         run.note("the ACME server does not know the account of this host any more: a new one is made", warning=True)
-        run.target.run(shell(host, _ASIDE, host.certbot.directory, time.strftime("%Y%m%dT%H%M%S")))
-        text, good = ask(run.target, webroot, *words)
+        at = urlsplit(_server(run, options)).netloc
+        run.target.run(shell(host, _ASIDE, host.certbot.directory, at, time.strftime("%Y%m%dT%H%M%S")))
+        # not `renew`, which would ask for the old one
+        text, good = ask(run.target, webroot, *_words(run, one, replace(options, renew=False, force=True), webroot))
     names = [name.domain for name in answer.failed_names(text)]
     if not (options.staging or options.dry_run):
         limits.note(run, one.name, one.domains, names, good)
