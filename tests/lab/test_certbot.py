@@ -182,3 +182,21 @@ def test_certificates_are_in_a_backup(secure: Secure) -> None:
     assert re.search(r"certificates", str(result)), result
     files = secure.inside(f"cd {secure.folder}/backups/{result['set']} && ls").split()
     assert any("certificates" in one for one in files) and any("nginx-sites" in one or "nginx" in one for one in files)
+    # and they come back
+    before = secure.on_disk()
+    secure.as_root(f"rm -rf {secure.certs}/live {secure.certs}/archive")
+    secure.inv("restore.files", "--file", "latest", "--yes")
+    assert secure.on_disk() == before and secure.json("certbot.status")["ok"]
+
+
+@pytest.mark.full
+def test_what_is_shown_is_seen_through_the_line(secure: Secure) -> None:
+    """Where the names lead nowhere from here, the server shows it to itself."""
+    for one in secure.domains:
+        secure.lead(one)
+    status = secure.json("certbot.status")
+    (one,) = status["result"]["certificates"]
+    assert {each["seen"] for each in one["served"]} == {"there"} and {each["trusted"] for each in one["served"]} == {
+        True
+    }
+    assert one["served"][0]["serial"] == secure.shown().serial
