@@ -176,7 +176,9 @@ def _prove_names(run: Run, asked: Sequence[Wanted], options: Options) -> None:
         for unsure in reachable.check(run, domains):
             run.note(unsure, warning=True)
     except OpsError as error:
-        if holder := ports.holder(run.target, 80):
+        spec, holder = run.target.host.deploy.proxy, ports.holder(run.target, 80)
+        ours = spec is not None and spec.service and f"-{spec.service}-" in holder
+        if holder and not ours:
             error.what += f"\n    port 80 of the server: {holder}"
             error.message = error.text()
         raise

@@ -42,6 +42,8 @@ def statuses(ui: Ui, host: HostRecord) -> Mapping[str, str]:
 
 def _row(one: Mapping[str, Any]) -> list[str]:
     disk, shown = one["disk"], one["served"]
+    if one["site"] and disk is None and shown:
+        return [one["name"], ", ".join(one["domains"]), "none", "the first one", "no", "", "", ""]
     serials = {each["serial"] for each in shown}
     days = f"{min(each['days'] for each in shown)} days" if shown else "nobody answers"
     same = "" if not disk or serials <= {disk["serial"]} else ", another one"
