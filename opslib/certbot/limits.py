@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from opslib.errors import OpsError
 from opslib.state import lines
@@ -55,7 +56,11 @@ def look(asked: Iterable[dict[str, Any]], domains: Sequence[str], now: float) ->
 
 
 def refuse(run: Run, domains: Sequence[str]) -> None:
-    """Warn before a limit. Raises OpsError where the ACME server would refuse."""
+    """Warn before a limit. Raises OpsError where the ACME server would refuse. Those of other ACME servers than Let's
+    Encrypt's nobody knows."""
+    server = run.target.host.certbot.server
+    if server is not None and not (urlsplit(server).hostname or "").endswith(".letsencrypt.org"):
+        return
     warnings, full = look(read(run), domains, time.time())
     if full:
         raise OpsError(f"the rate limit is reached: {full}", host=run.host, left="everything: it was not asked",

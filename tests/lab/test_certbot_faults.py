@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import time
@@ -177,6 +178,12 @@ def test_port_80_is_taken(secure: Secure) -> None:
     try:
         error = site.json("certbot.issue", "--force", code=1)["error"]
         assert re.search(r"(nc|squatter|sshd).* \(process \d+\) has it", error["what"]), error
+        # When it is free certbot answers by itself; that nobody shows the certificate is told all the same.
+        site.inside("pkill -x squatter || pkill -x nc; true")
+        error = site.json("certbot.issue", "--force", code=1)["error"]
+        assert "nobody answers on port 443" in error["what"] and "did not prove" not in error["what"]
+        found = from_pem(site.on_disk())
+        assert found is not None and found.names == (site.domains[0],)
     finally:
         site.inside("pkill -x squatter || pkill -x nc; true")
         site.as_root(f"docker start {nginx}")
@@ -234,3 +241,15 @@ def test_a_proxy_that_gets_its_own_is_left_alone(secure: Secure) -> None:
     finally:
         site.as_root(f"docker rm -f tr; docker rmi traefik:v3.1; docker start {nginx}")
         until(lambda: site.container("nginx"), 20, "nginx does not come back")
+
+
+def test_the_limits_of_let_s_encrypt_are_counted(secure: Secure) -> None:
+    """It is not asked: nothing of this leaves the lab."""
+    site, now = secure, int(time.time())
+    entry = {"name": "x", "domains": sorted(site.domains), "failed": [], "ok": True, "server": "letsencrypt"}
+    lines = "\n".join(json.dumps({"at": now - 60 * one, **entry}) for one in range(5))
+    site.as_root(f"cat >>{site.folder}/.opslib/certbot/asked.jsonl <<'END'\n{lines}\nEND")
+    text = (site.root / "hosts/there.yml").read_text()
+    (site.root / "hosts/there.yml").write_text(re.sub(r"(?m)^  server: .*\n", "", text))
+    error = site.json("certbot.issue", code=1)["error"]
+    assert "5 of 5 certificates with exactly these names in 7 days" in error["what"] and "not asked" in error["left"]
