@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from opslib.certbot import answer, around, disk, limits, ports, reachable, renewal, served
+from opslib.certbot import answer, around, before, disk, limits, ports, reachable, renewal, served
 from opslib.certbot.certificate import DUE
 from opslib.certbot.disk import Disk
 from opslib.certbot.run import ask, issue_words, server_words, shell
@@ -24,8 +24,6 @@ from opslib.run.step import AnyStep, Run, Step, recoveries
 Memo = dict[str, Any]
 REAL = "https://acme-v02.api.letsencrypt.org/directory"
 STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
-SKEW = 300.0  # seconds of the host's clock: from there on TLS and times of certificates go wrong
-ROOM = 1024  # KiB that certbot needs: keys, certificates, its log
 # The accounts at an ACME server, aside: certbot makes a new one.
 _ASIDE = (
     '[ ! -e "$1/accounts/$2" ] || { mkdir -p "$1/accounts.gone-$3" && mv "$1/accounts/$2" "$1/accounts.gone-$3/"; }'
@@ -46,17 +44,7 @@ class Options:
 
     def ca(self, run: Run) -> Path | None:
         """The CA to trust beside those that everybody trusts."""
-        return ca_file(run, self.root)
-
-
-def ca_file(run: Run, root: Path) -> Path | None:
-    """The file of `certbot: ca:`. Raises BadSettings where there is none."""
-    named = run.target.host.certbot.ca
-    if named is None:
-        return None
-    if not (root / named).is_file():
-        raise BadSettings(f"certbot.ca: there is no {root / named}", host=run.host, left="everything")
-    return root / named
+        return before.ca_file(run, self.root)
 
 
 def steps(run: Run, options: Options) -> list[AnyStep]:
@@ -95,7 +83,7 @@ def judge(record: Record) -> None:
 def _certificates(wanted: Sequence[Wanted], options: Options) -> Step[Memo]:
     def look(run: Run) -> Memo | None:
         found = disk.look(run.target)
-        refuse_host(run, found)
+        before.refuse_host(run, found)
         due = {}
         for one in wanted:
             for twin in found.twins(one.name):
@@ -115,23 +103,6 @@ def _certificates(wanted: Sequence[Wanted], options: Options) -> Step[Memo]:
         return ", ".join(memo["due"]) + (" would be given" if options.dry_run else "")
 
     return Step("certificates", look, do, show=lambda memo: "; ".join(f"{n}: {w}" for n, w in memo["due"].items()))
-
-
-def refuse_host(run: Run, found: Disk) -> None:
-    """Raises OpsError where the clock or the disk of the host would make certbot fail after it has asked."""
-    skew = found.now - time.time()
-    if abs(skew) > SKEW:
-        raise OpsError(
-            f"the clock of the host is {abs(skew) / 3600:.1f} h {'ahead' if skew > 0 else 'behind'}: certificates "
-            "would look ended, or not begun", host=run.host, left="everything: the ACME server was not asked",
-            next="sudo timedatectl set-ntp true there",
-        )  # fmt: skip
-    if found.free < ROOM:
-        raise OpsError(
-            f"{found.free} KiB are free in {run.target.host.certbot.directory}, and certbot needs {ROOM}: a new "
-            "certificate would be lost half way", host=run.host,
-            left="everything: the ACME server was not asked", next="free some space there",
-        )  # fmt: skip
 
 
 def _due(run: Run, one: Wanted, found: Disk, options: Options) -> str:

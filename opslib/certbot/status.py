@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from opslib.certbot import around, disk, revocation, served
 from opslib.certbot.around import Around
+from opslib.certbot.before import SKEW, ca_file
 from opslib.certbot.certificate import LATE, Certificate
 from opslib.certbot.disk import Disk, Kept
-from opslib.certbot.issue import SKEW, ca_file
 from opslib.certbot.tls import Served
 from opslib.certbot.wanted import Wanted, all_of
 from opslib.compose.recognise import recognise_project
