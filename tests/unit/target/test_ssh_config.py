@@ -122,6 +122,26 @@ def test_hops_in_the_order_of_ssh(config: Path) -> None:
     assert all(x.proxy_jump == () for x in found.proxy_jump)
 
 
+def test_hops_that_a_host_file_names(config: Path) -> None:
+    config.write_text(
+        "Host goal\n  User u\n  ProxyJump elsewhere\n  ProxyCommand nc %h %p\n"
+        "Host first\n  HostName 10.0.0.1\n  User f\n  IdentityFile /etc/hostname\n  ProxyJump entry\n"
+    )
+    found = resolve("goal", ["first", "x@second:2200"])
+    me = getpass.getuser()
+    assert way(found) == [f"{me}@entry:22", "f@10.0.0.1:22", "x@second:2200"]
+    assert found.proxy_jump[1].identity_files == (Path("/etc/hostname"),)
+    assert found.proxy_command is None
+    for program in ("ssh", "ssh-copy-id"):  # the second knows no -J
+        assert "-o ProxyJump=first,x@second:2200 u@goal" in found.command(program)
+    straight = resolve("goal", [])
+    assert (way(straight), straight.proxy_command) == ([], None)
+    assert "ProxyJump=none" in straight.command()
+    assert "ProxyJump" not in resolve("goal").command()
+    with pytest.raises(BadSettings, match="circles: goal -> goal"):
+        resolve("goal", ["goal"])
+
+
 def test_proxy_command(config: Path) -> None:
     config.write_text(
         "Host a\n  HostName 10.0.0.1\n  ProxyCommand nc -X %% %r %h %p ${HOME}\nHost b\n  ProxyCommand none\n"
