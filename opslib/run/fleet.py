@@ -14,7 +14,7 @@ from opslib.run.record import HostRecord, Record, failed, now, unforeseen
 from opslib.run.step import Run
 from opslib.run.task import Task
 from opslib.run.together import all_or_none
-from opslib.run.workers import Interrupt, each, interruptible
+from opslib.run.workers import AT_ONCE, Interrupt, each, interruptible
 from opslib.target.base import Target
 
 
@@ -38,9 +38,11 @@ def carry_out(task: Task, targets: Sequence[Target], *, beside: Sequence[Target]
 
 
 def look_on(
-    name: str, targets: Sequence[Target], look: Callable[[Run], object], *, beside: Sequence[Target] = ()
-) -> Record:
-    """The same for what only reads: no lock, no log, no journal. `look` fills the run's `result`."""
+    name: str, targets: Sequence[Target], look: Callable[[Run], object], *, beside: Sequence[Target] = (),
+    at_once: int = AT_ONCE,
+) -> Record:  # fmt: skip
+    """The same for what only reads: no lock, no log, no journal. `look` fills the run's `result`; `at_once`: at so many
+    hosts."""
     record = Record(name, now())
     began = time.monotonic()
     record.hosts = [HostRecord(target.host.name) for target in targets]
@@ -56,7 +58,7 @@ def look_on(
             entry.round_trips = target.round_trips
 
     with interruptible([Interrupt([*targets, *beside])]):
-        errors = each(list(zip(targets, record.hosts, strict=True)), work)
+        errors = each(list(zip(targets, record.hosts, strict=True)), work, at_once)
     for entry, error in zip(record.hosts, errors, strict=True):
         _note(entry, error, alone=len(targets) == 1)
     record.seconds = time.monotonic() - began

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from opslib.errors import BadSettings, NeedsYes, OpsError
 from opslib.run.record import HostRecord, Record, failed, now, unforeseen
+from opslib.run.workers import AT_ONCE
 from opslib.settings.load import FLAGS, LOCAL, bare_local, load_host
 from opslib.settings.select import select_hosts
 from opslib.tasks._connections import Connections
@@ -130,14 +131,18 @@ class Call:
         )  # fmt: skip
         return self._whole(carry_out(task, targets, beside=self.connections.beside), unreached)
 
-    def look(self, look: Callable[[Run], object], *, show: Show | None = None) -> Record:
-        """Look at all hosts that can be reached; those that cannot are in the record."""
+    def look(
+        self, look: Callable[[Run], object], *, show: Show | None = None, at_once: int = AT_ONCE
+    ) -> Record:  # fmt: skip
+        """Look at all hosts that can be reached, so many at once; those that cannot are in the record."""
         from opslib.run.fleet import look_on
 
         self.show = show
         targets, unreached = self._connect()
         self.ui.begin("", self.names)
-        return self._whole(look_on(self.task, targets, look, beside=self.connections.beside), unreached)
+        return self._whole(
+            look_on(self.task, targets, look, beside=self.connections.beside, at_once=at_once), unreached
+        )
 
     def here(
         self,
