@@ -22,9 +22,10 @@ file() { # its lines, each behind a blank: none is taken for a section's
 engine() {
   local line
   part info
-  docker info --format '{{json .}}' 2>&1 | while IFS= read -r line; do
-    [[ $line == '{'* ]] && printf '%s\n' "$line" || printf '\n# said\n %s\n' "$line"
-  done
+  { timeout 15 "${D[@]}" info --format '{{json .}}' 2>&1 || { (($? != 124)) || echo 'no answer within 15 s'; }; } |
+    while IFS= read -r line; do
+      [[ $line == '{'* ]] && printf '%s\n' "$line" || printf '\n# said\n %s\n' "$line"
+    done
 }
 containers() {
   local l=com.docker.compose. one line dir
@@ -37,7 +38,7 @@ containers() {
     dir=${line##*$'\t'}
     printf '%s]\n %s\n' "${line%$'\t'*}" "$dir"
     [[ -z $dir ]] || seen[$dir]=1
-  done < <(docker ps -a --no-trunc --format "$one"$'\t'"{{.Label \"${l}project.working_dir\"}}")
+  done < <(timeout 15 "${D[@]}" ps -a --no-trunc --format "$one"$'\t'"{{.Label \"${l}project.working_dir\"}}")
   ((${#seen[@]} == 0)) || { # as the kernel sees them: a label may name a symlink
     part folders
     printf ' %s\n' "${!seen[@]}"
@@ -140,7 +141,7 @@ privileged() {
     [[ $line != ENABLED=* ]] || printf 'ufw %s\n' "${line#*=}"
   done </etc/ufw/ufw.conf
   has iptables && printf 'iptables\n' && for p in INPUT DOCKER-USER; do iptables -w 2 -S "$p"; done
-  has nft && printf 'nft\n' && nft list chains
+  has nft && printf 'nft\n' && file <(nft list chains)
   part certificates
   [[ ! -e /etc/cron.d/certbot ]] || printf 'cron\n'
   [[ -r /etc/letsencrypt/live || ! -d /etc/letsencrypt ]] || printf 'hidden\n'

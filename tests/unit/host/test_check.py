@@ -70,6 +70,7 @@ def test_all_is_well():
         ("# updates", "# frozen\n x\n# updates", "freeze", "hardening", "by whom cannot be read", "--unfreeze"),
         (INFO, "", "docker", "breaks", "Docker is not installed there", "apt-get install docker.io"),
         (INFO, "# said\n permission denied", "docker", "breaks", "user deploy may not use Docker", "usermod -aG docker deploy"),
+        (INFO, "# said\n no answer within 15 s", "docker", "breaks", "does not answer: no answer within 15 s", "docker info"),
         ("Up 3 days (healthy)", "Up 3 days (unhealthy)", "project", "breaks", "api: its health check fails", "inv logs --host prod --service api"),
         ('"running","Up 3 days (healthy)"', '"exited","Exited (3) 2 hours ago"', "project", "breaks", "api: it has ended with exit code 3", "inv logs"),
         ('"running","Up 3 days (healthy)"', '"restarting","Restarting (1) 5 seconds ago"', "project", "breaks", "api: it is restarting", "inv logs"),

@@ -1,0 +1,178 @@
+"""`inv host.check` of many hosts beside pyinfra and Ansible, which run the same bash text there.
+
+The hosts are as many ports of one sshd on the bench's server: 30 servers need more memory than a look does.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+import statistics
+import venv
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .measure import BenchError, Rounds, Row, Sizes, call, rounds, say, seconds
+from .place import BIN, CHECKOUT, Place
+
+HOSTS, FEW = (1, 10, 30), (1, 3)
+FIRST_PORT = 2301
+TIMES = 3  # 30 hosts may take as many times as long as one
+END = "# end"  # the look's last line
+TASKS = "import opslib\n\nns = opslib.namespace()\n"
+_SSH = """Host {name}
+  HostName {address}
+  Port {port}
+  User {user}
+  IdentityFile {key}
+  IdentitiesOnly yes
+  UserKnownHostsFile {known}
+"""
+# What Ansible needs of Python on the server is more than there is, but for `raw`. Its connections are new in each
+# round, like everybody's.
+_ANSIBLE = """[defaults]
+inventory = {folder}/inventory.ini
+forks = {forks}
+host_key_checking = True
+[ssh_connection]
+ssh_args = -F {config} -o ControlMaster=no -o ControlPath=none
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The folder of a project with as many hosts, and what each tool needs to know of them."""
+
+    folder: Path
+    count: int
+    look: str
+
+
+def measured(place: Place, sizes: Sizes) -> list[Row]:
+    """The same look at 1, 10 and 30 hosts by each, in turn."""
+    counts = HOSTS if sizes.runs > 1 else FEW
+    programs = _programs(place)
+    address = _listen(place, max(counts))
+    rows: list[Row] = []
+    found: dict[int, Rounds] = {}
+    for count in counts:
+        fleet = _fleet(place, address, count)
+        things = _things(place, programs, fleet)
+        say(f"{count} host{'s' * (count > 1)}")
+        rounds(1, things)  # whatever has no bytecode yet is compiled
+        found[count] = rounds(sizes.runs, things)
+        rows += _rows(found[count], count, sizes.runs)
+    one, many = found[counts[0]].seconds["opslib"], found[counts[-1]].seconds["opslib"]
+    peer = f"one host, {TIMES} times: {seconds(TIMES * statistics.median(one))}"
+    ratios = tuple(all_ / first / TIMES for first, all_ in zip(one, many, strict=True))
+    last = Row(f"the same, {counts[-1]} hosts", seconds(statistics.median(many)), peer, "< 1", ratios, sizes.runs)
+    return [*rows, last]
+
+
+def _rows(found: Rounds, count: int, runs: int) -> list[Row]:
+    text = f"`inv host.check`, {count} host{'s' * (count > 1)}"
+    peers = [name for name in found.seconds if name != "opslib"]
+    return [
+        Row(text if peer == peers[0] else "the same", seconds(found.median("opslib")),
+            f"{peer}: {seconds(found.median(peer))}", "< 1", found.ratios("opslib", peer), runs)
+        for peer in peers
+    ]  # fmt: skip
+
+
+def _things(place: Place, programs: Path, fleet: Fleet) -> dict[str, Callable[[], float]]:
+    folder = fleet.folder
+    words = ("host.check", "--host", "@all", "--json", "--fail-on", "loses-data")
+
+    def ours() -> float:
+        ran = place.inv(folder, *words, environ={"OPSLIB_SSH_CONFIG": str(folder / "ssh_config")})
+        if sum(bool(one["result"]["looked_at"]) for one in json.loads(ran.out)["hosts"]) != fleet.count:
+            raise BenchError(f"not all hosts were looked at: {ran.out[-2000:]}")
+        return ran.seconds
+
+    def peer(argv: list[str], environ: Mapping[str, str] = {}) -> Callable[[], float]:
+        def run() -> float:
+            ran = call(["sh", "-c", 'exec "$@" 2>&1', "sh", *argv], cwd=folder, env={**place.environment, **environ})
+            if ran.out.count(END) < fleet.count:
+                raise BenchError(f"not all hosts were looked at by {argv[0]}: {ran.out[-2000:]}")
+            return ran.seconds
+
+        return run
+
+    ansible = {"ANSIBLE_CONFIG": str(folder / "ansible.cfg"), "ANSIBLE_HOME": str(folder / "ansible")}
+    version = _versions(programs)
+    raw = f"{{% raw %}}{fleet.look}{{% endraw %}}"  # else it takes Docker's templates for its own
+    return {
+        "opslib": ours,
+        f"pyinfra {version['pyinfra']}": peer(
+            [str(programs / "bin/pyinfra"), "-y", "inventory.py", "exec", "--", fleet.look]
+        ),
+        f"Ansible {version['ansible-core']}": peer(
+            [str(programs / "bin/ansible"), "all", "-m", "raw", "-a", raw], ansible
+        ),
+    }
+
+
+def _listen(place: Place, count: int) -> str:
+    """The address at which the bench's server answers at so many ports."""
+    _ = place.server
+    container = place.facts["container"]
+    ports = [word for port in range(FIRST_PORT, FIRST_PORT + count) for word in ("-p", str(port))]
+    # MaxStartups: real hosts have an sshd each. Where one listens already, this one ends at once.
+    sshd = ["/usr/sbin/sshd", "-o", "MaxStartups=200:30:300", "-o", "PidFile=none", *ports]
+    call([place.docker, "exec", container, "bash", "-c", '"$@" || :', "bash", *sshd])
+    form = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
+    return call([place.docker, "inspect", "--format", form, container]).out.split()[0]
+
+
+def _fleet(place: Place, address: str, count: int) -> Fleet:
+    folder = place.path / "checks"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "hosts").mkdir(parents=True)
+    (folder / "tasks.py").write_text(TASKS)
+    key = Path(place.facts["known_hosts"]).read_text().split(" ", 1)[1]
+    config, known, peers = [], [], []
+    for number in range(count):
+        name, port = f"h{number:02}", FIRST_PORT + number
+        facts = {"address": address, "port": port, "user": place.facts["user"], "key": place.facts["key"]}
+        config.append(_SSH.format(**facts, name=name, known=folder / "known_hosts"))
+        known.append(f"[{address}]:{port} {key}")
+        data = {"ssh_hostname": address, "ssh_port": port, "ssh_user": facts["user"], "ssh_key": facts["key"]}
+        peers.append((name, {**data, "ssh_known_hosts_file": str(folder / "known_hosts")}))
+        (folder / f"hosts/{name}.yml").write_text(f"address: {name}\n")
+    (folder / "ssh_config").write_text("".join(config))
+    (folder / "known_hosts").write_text("".join(known))
+    (folder / "inventory.py").write_text(f"hosts = {peers!r}\n")
+    (folder / "inventory.ini").write_text("".join(f"{name}\n" for name, _ in peers))
+    (folder / "ansible.cfg").write_text(_ANSIBLE.format(folder=folder, forks=count, config=folder / "ssh_config"))
+    return Fleet(folder, count, _look())
+
+
+@functools.cache
+def _look() -> str:
+    """The look as a line for a shell."""
+    code = (
+        "import shlex; from opslib.host.look import look_command; from opslib.settings.model import Host; "
+        "print(shlex.join(look_command(Host(name='x', path='.'), 'x').stages[0].argv))"
+    )
+    return call([BIN / "python", "-c", code], cwd=CHECKOUT).out.rstrip("\n")
+
+
+def _programs(place: Place) -> Path:
+    """An environment with the peers."""
+    folder = place.path / "checkers"
+    if not (folder / "ready").exists():
+        say("pyinfra and Ansible from PyPI")
+        shutil.rmtree(folder, ignore_errors=True)
+        venv.create(folder, with_pip=True)
+        call([folder / "bin/pip", "install", "-q", "pyinfra", "ansible-core"])
+        call([folder / "bin/python", "-m", "compileall", "-q", folder / "lib"])
+        (folder / "ready").touch()
+    return folder
+
+
+def _versions(programs: Path) -> dict[str, str]:
+    code = "import importlib.metadata as m, sys; print(*map(m.version, sys.argv[1:]))"
+    names = ("pyinfra", "ansible-core")
+    return dict(zip(names, call([programs / "bin/python", "-c", code, *names]).out.split(), strict=True))
