@@ -87,8 +87,10 @@ class Ssh(Target):
             raise HostLost(f"{error.what}{self._why_lost}", host=error.host, next=error.next) from None
 
     def lose(self, *, silent: bool = False) -> None:
-        if not self._lost:  # before it is closed: then all of it has ended
-            self._why_lost = lost_on_the_way(self._settings.proxy_jump, _gone(self._connection, self._keeper), silent)
+        if not (self._lost or self._why_lost):  # before it is closed: then all of it has ended
+            self._why_lost = lost_on_the_way(
+                self._settings.proxy_jump, _gone(self._connection, self._keeper), silent=silent
+            )
         super().lose(silent=silent)
 
     @property

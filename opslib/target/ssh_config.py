@@ -104,12 +104,13 @@ def _resolve(address: str, seen: tuple[str, ...], instead: str | None = None) ->
     jump = instead or _first(options, "proxyjump", "none")
     if jump == "none":
         return settings if instead is None else replace(settings, proxy_command=None, jump=instead)
-    first, *others = jump.split(",")
+    names = jump.split(",")
     # Like ssh: only the first hop may have a way of its own, for the others it is the hop before them.
-    entry = _resolve(first, (*seen, address))
+    entry = _resolve(names[0], (*seen, address))
     hops = [*entry.proxy_jump, replace(entry, proxy_jump=())]
-    for other in others:
-        hops.append(replace(_resolve(other, (*seen, address)), proxy_jump=(), proxy_command=None))
+    for place, other in enumerate(names[1:], 1):
+        found = _resolve(other, (*seen, address))
+        hops.append(replace(found, proxy_jump=(), proxy_command=None, jump=",".join(names[:place])))
     return replace(settings, proxy_jump=tuple(hops), proxy_command=None, jump=instead or "")
 
 

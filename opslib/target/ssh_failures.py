@@ -76,7 +76,7 @@ def not_forwarded(code: int, settings: SshSettings, through: SshSettings, host_n
     )
 
 
-def lost_on_the_way(hops: Sequence[SshSettings], ended: SshSettings | None, silent: bool) -> str:
+def lost_on_the_way(hops: Sequence[SshSettings], ended: SshSettings | None, *, silent: bool) -> str:
     """What is added to the error of a line that broke, where it went through `hops`: which of them let go (`ended`), or
     that any of them may have, as nothing was heard any more (`silent`)."""
     if ended is not None:

@@ -1,6 +1,7 @@
 """`inv host.check` of many hosts beside pyinfra and Ansible, which run the same bash text there.
 
-The hosts are as many ports of one sshd on the bench's server: 30 servers need more memory than a look does.
+The hosts are as many ports of one sshd on the bench's server. What uses a server's own processor for long, apt and
+Docker's client, is waited for there in place of being done: 30 servers have 30 machines' processors, and this is one.
 """
 
 from __future__ import annotations
@@ -22,6 +23,11 @@ FIRST_PORT = 2301
 TIMES = 3  # 30 hosts may take as many times as long as one
 END = "# end"  # the look's last line
 TASKS = "import opslib\n\nns = opslib.namespace()\n"
+_SLOW = r"""mkdir -p /opt/bench && cd /opt/bench && docker info --format '{{json .}}' >info && cat >docker <<'E' &&
+#!/bin/bash
+case $1 in info) sleep 0.15; echo "$(</opt/bench/info)" ;; ps) sleep 0.05 ;; *) sleep 0.05; exit 1 ;; esac
+E
+printf '#!/bin/bash\nsleep 0.8; echo Listing...\n' >apt && chmod +x docker apt"""
 _SSH = """Host {name}
   HostName {address}
   Port {port}
@@ -120,7 +126,9 @@ def _listen(place: Place, count: int) -> str:
     container = place.facts["container"]
     ports = [word for port in range(FIRST_PORT, FIRST_PORT + count) for word in ("-p", str(port))]
     # MaxStartups: real hosts have an sshd each. Where one listens already, this one ends at once.
-    sshd = ["/usr/sbin/sshd", "-o", "MaxStartups=200:30:300", "-o", "PidFile=none", *ports]
+    options = ["MaxStartups=200:30:300", "PidFile=none", "SetEnv=PATH=/opt/bench:/usr/local/bin:/usr/bin:/bin"]
+    sshd = ["/usr/sbin/sshd", *(word for option in options for word in ("-o", option)), *ports]
+    call([place.docker, "exec", container, "bash", "-c", _SLOW])
     call([place.docker, "exec", container, "bash", "-c", '"$@" || :', "bash", *sshd])
     form = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
     return call([place.docker, "inspect", "--format", form, container]).out.split()[0]

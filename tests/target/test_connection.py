@@ -35,6 +35,7 @@ from opslib.target import ssh_keys
 from opslib.target.connect import connect as connect_to
 from opslib.target.connection import SshConnection, needs_person, open_connection
 from opslib.target.known_hosts import fingerprint, lookup
+from opslib.target.lock import locked
 from opslib.target.ssh_config import CONFIG_VARIABLE, of_host, resolve
 
 from .sshd import Sshd, free_port, new_key, public
@@ -90,13 +91,13 @@ def says(connection: SshConnection, command: str) -> str:
     return out.decode()
 
 
-def end_sessions(server: Sshd) -> None:
-    """End each session's process of the server; the listener stays."""
+def signal_sessions(server: Sshd, number: int = signal.SIGKILL) -> None:
+    """Send each session's process of the server a signal; by default it ends. The listener stays."""
     parents = [str(server.process_id)]
     for pid in (path.name for path in Path("/proc").iterdir() if path.name.isdigit()):
         with contextlib.suppress(OSError):
             if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1] in parents:
-                os.kill(int(pid), signal.SIGKILL)
+                os.kill(int(pid), number)
 
 
 # -- host keys
@@ -323,7 +324,7 @@ def test_a_lost_line_names_the_hop_that_let_go(
     hops = tuple(address(server.address) for server in servers[:2])
     target = connect_to(Host(name="prod", path=str(tmp_path), address=address(servers[2].address), jump=hops))
     process = target.start(command("sleep", "100"))
-    end_sessions(servers[lost])
+    signal_sessions(servers[lost])
     with pytest.raises(HostLost) as error:
         target.finish(process)
     named = [
@@ -335,6 +336,28 @@ def test_a_lost_line_names_the_hop_that_let_go(
     assert "look at the host" in str(error.value.next)
     target.reconnect()
     assert target.run(command("echo", "back")).text == "back"
+    target.close()
+
+
+@pytest.mark.full
+def test_a_hop_that_says_nothing_any_more_is_named(start: Start, known: Path, tmp_path: Path) -> None:
+    """Its kernel still answers, so only the keeper's heartbeats tell."""
+    hop, server = start(), start()
+    known.write_text(hop.known_line() + server.known_line())
+    jump = (address(hop.address),)
+    target = connect_to(Host(name="prod", path=str(tmp_path / "x"), address=address(server.address), jump=jump))
+
+    def work() -> None:
+        with locked(target, run="r1", holder="a"):
+            process = target.start(command("sleep", "100"))
+            signal_sessions(hop, signal.SIGSTOP)
+            target.finish(process)
+
+    with pytest.raises(HostLost) as error:
+        work()
+    assert error.value.what.endswith(f"nothing was heard any more by way of the hop 127.0.0.1 port {hop.port}")
+    assert error.value.host == "prod"
+    signal_sessions(hop)
     target.close()
 
 
