@@ -196,7 +196,7 @@ def _disks(parts: Mapping[str, list[str]]) -> list[Disk | None]:
 
 
 def _folder(name: str, parts: Mapping[str, list[str]], disk: Disk | None) -> Folder:
-    first, real = parts[name]
+    first, real, *_ = parts[name]  # twice the same, where backups go into the project itself
     there, writable, nearest = first.split(" ", 2)
     return Folder(real, there == "there", writable == "yes", nearest, disk)
 

@@ -30,8 +30,8 @@ services:
 """
 SUDO = "echo 'deploy ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/deploy"
 # $1: the fcntl lock that apt and dpkg take; perl comes with Debian's dpkg
-LOCK = r"""perl -MFcntl -e 'open F, ">", "/var/lib/dpkg/lock-frontend" or die; fcntl(F, F_SETLK,
-  pack("s s x4 q q l", F_WRLCK, 0, 0, 0, 0)) or die; open R, ">", "/tmp/locked"; sleep 300' & echo $!"""
+LOCK = r"""perl -MFcntl -e 'my $l = pack("s s x4 q q l", F_WRLCK, 0, 0, 0, 0); open F, ">", "/var/lib/dpkg/lock-frontend";
+  fcntl(F, F_SETLK, $l) or die; open R, ">", "/tmp/locked"; sleep 300' >/dev/null 2>&1 & echo $!"""
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,7 @@ def test_a_certificate_that_has_expired(inv: Callable[..., dict[str, Any]], serv
 
 
 def test_what_was_left_and_who_holds_apt(inv: Callable[..., dict[str, Any]], server: dict[str, Any]) -> None:
-    pid = inside(server, f"{LOCK} </dev/null >/tmp/pid 2>&1; cat /tmp/pid").split()[-1]
+    pid = inside(server, LOCK)
     until(lambda: inside(server, "[ -e /tmp/locked ] && echo yes") == "yes", 10, "nobody took the lock")
     state = "mkdir -p /srv/shop/.opslib && cd /srv/shop/.opslib"
     inside(
@@ -167,7 +167,7 @@ docker exec shop-web-1 true; docker kill shop-web-1""",
     finally:
         inside(
             server,
-            f"kill {pid}; rm -r /srv/shop/.opslib /var/lib/dpkg/updates/0001 /tmp/locked /tmp/pid; docker start shop-web-1",
+            f"kill {pid}; rm -r /srv/shop/.opslib /var/lib/dpkg/updates/0001 /tmp/locked; docker start shop-web-1",
         )
 
 
