@@ -25,12 +25,11 @@ def check(call: Call, fail_on: str | None = None) -> Record:
     Exits with 3 when something is found.
     """
     from opslib.host.check import check
-    from opslib.run.workers import MANY
     from opslib.tasks._lint import failing
     from opslib.tasks._show_host import checked
 
     cost = failing(fail_on)
-    return call.look(lambda run: check(run, cost), show=checked(several=len(call.names) > 1), at_once=MANY)
+    return call.glance(lambda run: check(run, cost), show=checked(several=len(call.names) > 1))
 
 
 @task("host.list", needs="nothing", within="list")
@@ -40,13 +39,12 @@ def list_(call: Call) -> Record:
     Without --host every one that has a file.
     """
     from opslib.host.listing import described, look
-    from opslib.run.workers import MANY
     from opslib.settings.load import known_hosts_names
     from opslib.tasks._show_host import listed
 
     if call.host is None and known_hosts_names(call.root) != ["local"]:
         call.host = "@all"
-    record = call.look(look, show=listed(several=len(call.names) > 1), at_once=MANY)
+    record = call.glance(look, show=listed(several=len(call.names) > 1))
     usable = {host.name: host for host in call.hosts}
     for entry in record.hosts:
         entry.result = {**(described(usable[entry.host]) if entry.host in usable else {}), **entry.result}
@@ -63,11 +61,10 @@ def run(call: Call) -> Record:
     import sys
 
     from opslib.host.run import run_there, typed
-    from opslib.run.workers import MANY
 
     argv = typed(sys.argv)
     call.ui.raw = True
-    return call.look(lambda run: run_there(run, argv, apart=call.json), at_once=MANY)
+    return call.glance(lambda run: run_there(run, argv, apart=call.json))
 
 
 @task(

@@ -1,7 +1,8 @@
 """`inv host.check` of many hosts beside pyinfra and Ansible, which run the same bash text there.
 
-The hosts are as many ports of one sshd on the bench's server. What uses a server's own processor for long, apt and
-Docker's client, is waited for there in place of being done: 30 servers have 30 machines' processors, and this is one.
+The hosts are as many sshds on the bench's server, each with a port of its own. What uses a server's own processor for
+long, apt and Docker's client, is waited for there in place of being done: 30 servers have 30 machines' processors, and
+this is one.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ _SLOW = r"""mkdir -p /opt/bench && cd /opt/bench && docker info --format '{{json
 case $1 in info) sleep 0.15; echo "$(</opt/bench/info)" ;; ps) sleep 0.05 ;; *) sleep 0.05; exit 1 ;; esac
 E
 printf '#!/bin/bash\nsleep 0.8; echo Listing...\n' >apt && chmod +x docker apt"""
+# $@ the ports. Where one listens already, another ends at once.
+_SSHD = """for p; do
+  /usr/sbin/sshd -p "$p" -o PidFile=none -o "SetEnv=PATH=/opt/bench:/usr/bin:/usr/sbin"
+done; :"""
 _SSH = """Host {name}
   HostName {address}
   Port {port}
@@ -108,14 +113,13 @@ def _things(place: Place, programs: Path, fleet: Fleet) -> dict[str, Callable[[]
 
     ansible = {"ANSIBLE_CONFIG": str(folder / "ansible.cfg"), "ANSIBLE_HOME": str(folder / "ansible")}
     version = _versions(programs)
-    raw = f"{{% raw %}}{fleet.look}{{% endraw %}}"  # else it takes Docker's templates for its own
     return {
         "opslib": ours,
         f"pyinfra {version['pyinfra']}": peer(
             [str(programs / "bin/pyinfra"), "-y", "inventory.py", "exec", "--", fleet.look]
         ),
         f"Ansible {version['ansible-core']}": peer(
-            [str(programs / "bin/ansible"), "all", "-m", "raw", "-a", raw], ansible
+            [str(programs / "bin/ansible"), "all", "-m", "raw", "-a", fleet.look], ansible
         ),
     }
 
@@ -124,12 +128,9 @@ def _listen(place: Place, count: int) -> str:
     """The address at which the bench's server answers at so many ports."""
     _ = place.server
     container = place.facts["container"]
-    ports = [word for port in range(FIRST_PORT, FIRST_PORT + count) for word in ("-p", str(port))]
-    # MaxStartups: real hosts have an sshd each. Where one listens already, this one ends at once.
-    options = ["MaxStartups=200:30:300", "PidFile=none", "SetEnv=PATH=/opt/bench:/usr/local/bin:/usr/bin:/bin"]
-    sshd = ["/usr/sbin/sshd", *(word for option in options for word in ("-o", option)), *ports]
     call([place.docker, "exec", container, "bash", "-c", _SLOW])
-    call([place.docker, "exec", container, "bash", "-c", '"$@" || :', "bash", *sshd])
+    ports = [str(port) for port in range(FIRST_PORT, FIRST_PORT + count)]
+    call([place.docker, "exec", container, "bash", "-c", _SSHD, "bash", *ports])
     form = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
     return call([place.docker, "inspect", "--format", form, container]).out.split()[0]
 
@@ -159,12 +160,14 @@ def _fleet(place: Place, address: str, count: int) -> Fleet:
 
 @functools.cache
 def _look() -> str:
-    """The look as a line for a shell."""
+    """The look as a line for a shell, of a kind that no template and no parser of arguments changes."""
     code = (
-        "import shlex; from opslib.host.look import look_command; from opslib.settings.model import Host; "
-        "print(shlex.join(look_command(Host(name='x', path='.'), 'x').stages[0].argv))"
+        "import base64, shlex; from opslib.host.look import look_command; from opslib.settings.model import Host; "
+        "(stage,) = look_command(Host(name='x', path='.'), 'x').stages; _, _, text, *words = stage.argv; "
+        "print(base64.b64encode(text.encode()).decode(), shlex.join(words))"
     )
-    return call([BIN / "python", "-c", code], cwd=CHECKOUT).out.rstrip("\n")
+    text, words = call([BIN / "python", "-c", code], cwd=CHECKOUT).out.rstrip("\n").split(" ", 1)
+    return f'bash -c "$(echo {text} | base64 -d)" {words}'
 
 
 def _programs(place: Place) -> Path:

@@ -2,11 +2,16 @@
 servers."""
 
 import json
+import os
+import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
+from tests.cli.conftest import INV
+from tests.cli.test_calls import children
 from tests.target.sshd import Sshd, new_key, public
 
 HOSTILE = ["a  b", "'", '"', "$HOME", "`id`", "-rf", "é☃", ";exit 7", "*", "\\", "--", "--host", "x", ""]
@@ -97,6 +102,29 @@ def test_much_output_is_kept_to_its_end(project):
     done = project.inv("host.run", "--json", "--", "sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' x; echo end")
     out = done.json["hosts"][0]["result"]["out"]
     assert (len(out), out[-4:]) == (1024 * 1024, "end\n")
+
+
+def test_ctrl_c_ends_what_runs_and_waits_for_no_host_that_is_silent(several):
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        several.write("hosts/mute.yml", f"address: x@127.0.0.1:{mute.getsockname()[1]}\njump: none\n")
+        process = subprocess.Popen(
+            [*INV, "host.run", "--host", "a,mute", "--json", "--", "sleep", "60"], cwd=several.root, env=several.environ,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        deadline = time.monotonic() + 30
+        while not (running := children(process.pid)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        mute.settimeout(20)
+        line, _ = mute.accept()
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        out, err = process.communicate(timeout=30)
+        line.close()
+    assert (process.returncode, "Traceback" in err) == (130, False)
+    assert time.monotonic() - began < 12, "the silent one has 15 s to answer, and nobody waited for them"
+    assert [one["error"]["what"].startswith("interrupted") for one in json.loads(out)["hosts"]] == [True, True]
+    assert running
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in running)
 
 
 # -- host.list
