@@ -75,7 +75,7 @@ read -r up _ </proc/uptime
 printf 'load %s\nup %s\n' "$load" "${up%.*}"
 while read -r name count _; do
   case $name in MemTotal: | MemAvailable: | SwapTotal: | SwapFree:) printf '%s %s\n' "${name%:}" "$count" ;; esac
-done </proc/meminfo
+done <<<"$(</proc/meminfo)" # read at once: the kernel writes such a file anew for each line that bash reads of it
 part cron
 lines=0
 while IFS= read -r line; do [[ $line == *([[:blank:]])@(|#*) ]] || lines=$((lines + 1)); done < <(crontab -l)
@@ -122,7 +122,7 @@ while read -r _ _ _ _ p inode _; do
   name=
   read -r name <"/proc/$p/comm"
   printf 'held %s %s %s\n' "${inode##*:}" "$p" "$name"
-done </proc/locks
+done <<<"$(</proc/locks)"
 
 # -- what root sees more of; as another user as far as it goes
 
@@ -133,7 +133,8 @@ privileged() {
   else
     part kernel-sockets
     for p in tcp tcp6; do
-      while read -r _ local _ state _; do [[ $state != 0A ]] || printf '%s %s\n' "$p" "$local"; done <"/proc/net/$p"
+      while read -r _ local _ state _; do [[ $state != 0A ]] || printf '%s %s\n' "$p" "$local"; done \
+        <<<"$(<"/proc/net/$p")"
     done
   fi
   part firewall
