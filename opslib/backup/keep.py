@@ -16,7 +16,7 @@ import sys
 import threading
 from queue import SimpleQueue
 
-PIECE = 16 << 20
+PIECE = 8 << 20
 PIECES = 3  # in memory: one that is being filled, one that is being compared, one between them
 BLOCK = 1 << 20
 
