@@ -31,6 +31,7 @@ ROOT = Path(__file__).parent.parent
 # The machine is busy with engines while properties are tried: a slow example is no failure.
 settings.register_profile("quick", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=20)
 settings.register_profile("thorough", settings.get_profile("quick"), max_examples=100)  # scripts/test, CI
+settings.register_profile("long", settings.get_profile("quick"), max_examples=1000)  # scripts/torture readers
 settings.load_profile("quick")
 REQUIRED = os.environ.get("OPSLIB_LAB") == "require"
 
