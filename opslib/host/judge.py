@@ -126,14 +126,19 @@ def _backups(seen: Machine, host: Host) -> Row:
 def _updates(seen: Machine) -> Row:
     if seen.updates is None:
         return Row("updates", "not known: no apt here")
-    age = seen.now - seen.apt_read if seen.apt_read is not None else None
-    read = f"; lists read {age / 86400:.0f} days ago" if age is not None else ""
-    row = Row("updates", f"{seen.updates} packages could be newer, {seen.security} of them for security{read}")
+    if seen.apt_read is None:
+        row = Row("updates", "not known: it has no lists of packages")
+        return row.wrong(
+            "hardening", "without lists of packages nobody knows what is to be mended", "sudo apt-get update"
+        )
+    age = seen.now - seen.apt_read
+    counted = f"{seen.updates} packages could be newer, {seen.security} of them for security"
+    row = Row("updates", f"{counted}; lists read {age / 86400:.0f} days ago")
     if seen.security:
         names = ", ".join(seen.security_names) + (" and more" if seen.security > len(seen.security_names) else "")
         row = row.wrong("exposes", f"known vulnerabilities stay open: {names}",
                         "sudo apt-get update && sudo apt-get upgrade")  # fmt: skip
-    if age is None or age > STALE:
+    if age > STALE:
         row = row.wrong("hardening", "its lists of packages are old, so nobody knows what is to be mended",
                         "sudo apt-get update")  # fmt: skip
     return row

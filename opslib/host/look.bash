@@ -96,7 +96,10 @@ if has apt-get; then
   printf 'there\n'
   has unattended-upgrade && printf 'unattended\n'
   apt-config shell upgrade APT::Periodic::Unattended-Upgrade lists APT::Periodic::Update-Package-Lists
-  printf 'read %s\n' "$(stat -c %Y /var/cache/apt/pkgcache.bin || stat -c %Y /var/lib/apt/lists)"
+  for p in /var/lib/apt/lists/*Release; do # without lists nothing is known of updates
+    [[ ! -e $p ]] || stat -c 'read %Y' /var/lib/apt/periodic/update-success-stamp /var/lib/apt/lists
+    break
+  done
   for p in /var/lib/dpkg/updates/[0-9]*; do [[ ! -e $p ]] || { printf 'broken\n' && break; }; done
 fi
 part reboot

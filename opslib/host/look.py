@@ -5,7 +5,6 @@ What needs root (which program listens, firewalls, certificates) is seen by root
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -154,7 +153,7 @@ def machine_from(text: str) -> Machine:
         daemons=frozenset(value for name, value in cron if name == "runs"),
         units=units, failed=tuple(line.split()[0] for line in parts.get("failed", [])),
         apt="there" in apt, apt_broken="broken" in apt,
-        apt_read=next((int(line[5:]) for line in apt if re.fullmatch(r"read \d+", line)), None),
+        apt_read=max((int(line[5:]) for line in apt if line.startswith("read ")), default=None),
         unattended="unattended" in apt and settings.get("upgrade", "").strip("'\"") not in ("", "0"),
         updates=int(updates[0]) if updates else None, security=int(updates[1]) if updates else 0,
         security_names=tuple(updates[2:]), reboot=(parts["reboot"] or [""])[0],

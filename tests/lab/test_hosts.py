@@ -107,6 +107,7 @@ def test_a_server_as_it_is(inv: Callable[..., dict[str, Any]], server: dict[str,
     assert seen["published"] == "8081 of shop-web-1"
     assert [one["cost"] for one in wrong(found, "published")] == ["exposes"]
     assert seen["schedule"].startswith("cron runs")
+    assert seen["updates"] == "not known: it has no lists of packages"
     after = inside(
         server, "find /srv /home /etc /tmp /var/lib/dpkg -newermt @0 -printf '%p %T@\\n' 2>/dev/null | sort | sha256sum"
     )

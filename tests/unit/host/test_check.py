@@ -56,6 +56,8 @@ def test_all_is_well():
         ("\n3 0\n", "\n9 2 openssl curl\n", "updates", "exposes", "stay open: openssl, curl", "apt-get upgrade"),
         ("\n3 0\n", "\n99 7 openssl curl\n", "updates", "exposes", "openssl, curl and more", "apt-get upgrade"),
         ("read 99990000", "read 100", "updates", "hardening", "lists of packages are old", "sudo apt-get update"),
+        ("read 99990000", "", "updates", "hardening", "without lists of packages", "sudo apt-get update"),
+        ("read 99990000", "read 100\nread 99990000", "", "", "", ""),
         ("upgrade='1'", "upgrade='0'", "unattended", "hardening", "wait for somebody", "unattended-upgrades"),
         ("unattended\n", "", "unattended", "hardening", "wait for somebody", "unattended-upgrades"),
         ("read 99990000", "read 99990000\nbroken", "unattended", "breaks", "was interrupted", "sudo dpkg --configure -a"),
