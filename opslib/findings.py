@@ -41,6 +41,11 @@ def at_least(findings: Iterable[Finding], cost: Cost) -> list[Finding]:
     return [one for one in findings if COSTS.index(one.cost) <= COSTS.index(cost)]
 
 
+def cost_named(word: str) -> Cost | None:
+    """The cost that is called so on a command line (`loses-data`), None where none is."""
+    return next((one for one in COSTS if one.replace(" ", "-") == word.replace(" ", "-")), None)
+
+
 def as_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
     """As they stand in a record."""
     return [asdict(one) for one in findings]

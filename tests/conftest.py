@@ -31,6 +31,7 @@ ROOT = Path(__file__).parent.parent
 # The machine is busy with engines while properties are tried: a slow example is no failure.
 settings.register_profile("quick", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=20)
 settings.register_profile("thorough", settings.get_profile("quick"), max_examples=100)  # scripts/test, CI
+settings.register_profile("long", settings.get_profile("quick"), max_examples=1000)  # scripts/torture readers
 settings.load_profile("quick")
 REQUIRED = os.environ.get("OPSLIB_LAB") == "require"
 
@@ -50,12 +51,12 @@ FULL = (
 )  # fmt: skip
 """Modules that are long, and in which the way to the machine matters least: over SSH always, on this machine where
 `--full` asks for it, a test is marked `both`, or it is made for this machine alone."""
-KIND = re.compile(r"(?<=[\[-])(local|in place|ssh)(?=-.*\]$|\]$)")
+KIND = re.compile(r"(?<=[\[-])(local|in place|ssh|jump)(?=-.*\]$|\]$)")
 
 
 def kind_of(test: str) -> str:
-    """`local`, `in place` (local, in the project's own folder) or `ssh`, where a test's parameters say which target it
-    is for."""
+    """`local`, `in place` (local, in the project's own folder), `ssh` or `jump` (ssh, through another machine), where a
+    test's parameters say which target it is for."""
     found = KIND.search(test)
     return found[1] if found else ""
 
@@ -150,18 +151,41 @@ def ssh_config(lab: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) ->
             f"  UserKnownHostsFile {server['known_hosts']}",
         ]
     path = tmp_path_factory.mktemp("ssh") / "config"
+    for server in lab["servers"]:  # the same sshd by the server's own loopback, where only who is on it comes to
+        known, (kind, key) = (
+            path.with_name(f"known-{server['name']}"),
+            Path(server["known_hosts"]).read_text().split()[1:3],
+        )
+        known.write_text(f"{server['name']}-inside {kind} {key}\n")
+        lines += [
+            f"Host {server['name']}-inside",
+            "  HostName 127.0.0.1",
+            f"  HostKeyAlias {server['name']}-inside",
+            f"  User {server['user']}",
+            f"  IdentityFile {server['key']}",
+            "  IdentitiesOnly yes",
+            f"  UserKnownHostsFile {known}",
+        ]
     path.write_text("\n".join(lines) + "\n")
     os.environ["OPSLIB_SSH_CONFIG"] = str(path)
     return path
 
 
+WAYS: dict[str, tuple[Address | None, tuple[Address, ...] | None]] = {
+    "local": (None, None),
+    "ssh": (Address("one"), None),
+    "jump": (Address("one-inside"), (Address("one", "plain"),)),
+}
+"""To each kind of target: its address, and the hops before it."""
+
+
 class Place:
-    """A host of a test's own on one of the two kinds of target, with everything it emitted."""
+    """A host of a test's own on one of the kinds of target, with everything it emitted."""
 
     def __init__(self, kind: str, folder: str) -> None:
         self.kind = kind
-        address = Address("one") if kind == "ssh" else None
-        self.host = Host(name="one" if kind == "ssh" else "local", path=folder, address=address)
+        address, jump = WAYS[kind]
+        self.host = Host(name="one" if address else "local", path=folder, address=address, jump=jump)
         self.events: list[Event] = []
 
     def connect(self) -> Target:
@@ -179,15 +203,20 @@ def need_server(request: pytest.FixtureRequest) -> None:
 @pytest.fixture(params=["local", "ssh"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """A folder of the test's own, on this machine and on the lab's server `one`."""
-    if request.param == "ssh":
+    yield from placed(request, tmp_path)
+
+
+def placed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """What a fixture `place` gives for the kind that is its parameter."""
+    if request.param != "local":
         need_server(request)
-        found = Place("ssh", f"opslib-test-{uuid.uuid4().hex[:8]}/a 'b' $c")
+        found = Place(request.param, f"opslib-test-{uuid.uuid4().hex[:8]}/a 'b' $c")
     else:
         if shutil.which("flock") is None:
             missing("no flock here: install util-linux")
         found = Place("local", str(tmp_path / "a 'b' $c"))
     yield found
-    if request.param == "ssh":
+    if request.param != "local":
         target = found.connect()
         from opslib.command import bash
 

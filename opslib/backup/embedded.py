@@ -31,7 +31,7 @@ class Digesting:
 
     def __init__(self, path: Path, reserve: int) -> None:
         self.room = shutil.disk_usage(path.parent).free - reserve
-        self.file = open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")  # noqa: SIM115
+        self.file = open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b")  # noqa: SIM115
         self.sha, self.bytes, self.told_at = hashlib.sha256(), 0, time.monotonic()
 
     def write(self, data: bytes) -> int:
@@ -51,11 +51,19 @@ class Digesting:
         self.file.flush()
 
     def finish(self) -> None:
-        """Have it on the disk, read-only."""
+        """Have it on the disk, read-only, and read it back from there. Raises OSError when it is something else."""
         self.file.flush()
         os.fchmod(self.file.fileno(), 0o440)
         os.fsync(self.file.fileno())
+        if hasattr(os, "posix_fadvise"):  # macOS has none: there it may be read from memory
+            os.posix_fadvise(self.file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        back = hashlib.sha256()
+        self.file.seek(0)
+        while data := self.file.read(1024 * 1024):
+            back.update(data)
         self.file.close()
+        if back.digest() != self.sha.digest():
+            raise OSError(f"{self.file.name}: it reads back as something else than was written; look at the disk")
 
 
 class Counting:

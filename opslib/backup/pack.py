@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import resources
 from typing import TYPE_CHECKING
 
 from opslib.backup.keys import RECIPIENTS
@@ -34,18 +35,7 @@ sealed() {{ local n; ((${{#to[@]}})) || return 0
 """Shell text: age's words for the keys that the environment names, and a function that sees in the header of a file
 that it is encrypted to as many."""
 
-# Writes what it reads to the file and prints its SHA-256: `tee` and another program for that would take a quarter of
-# the processor's time of a volume's backup.
-KEEP = """import hashlib, sys
-digest, block = hashlib.sha256(), memoryview(bytearray(1 << 20))
-try:
-    with open(0, "rb", buffering=0) as given, open(sys.argv[1], "xb") as file:
-        while n := given.readinto(block):
-            digest.update(block[:n])
-            file.write(block[:n])
-except OSError as error:
-    sys.exit(f"{sys.argv[1]}: {error.strerror}")
-print(digest.hexdigest())"""
+KEEP = resources.files("opslib.backup").joinpath("keep.py").read_text(encoding="utf-8")
 
 # Gives its program a pipe of 1 MiB to read from, where that is allowed: with 64 KiB, as usual, a dump waits more often
 # for zstd (1 GB of it on two cores took 13.3 s in place of 14.4).
@@ -70,7 +60,6 @@ while sleep 1 >/dev/null 9>&-; do stat -c 'bytes %s' -- "$file"; done 2>/dev/nul
   python3 -c {quote(KEEP)} "$file" >"$t/sum"
 st=("${{PIPESTATUS[@]}}"); kill "$beat"; wait 2>/dev/null
 if [ "${{st[*]}}" != 'ZEROS' ]; then cat "$t/said" >&2; grep -a '^zstd: ' "$t/zstd" >&2
-  [ "${{st[-1]}}" != 1 ] || echo 'the disk is full up to the reserve' >&2
   echo "the dump's stages ended with ${{st[*]}}" >&2; exit 1; fi
 sealed "$file" || exit 1
 raw=$(tr '\\r' '\\n' <"$t/zstd" | sed -n 's/.*( *\\([0-9]*\\) B => .*/\\1/p' | tail -n 1)

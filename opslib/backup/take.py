@@ -17,8 +17,7 @@ from opslib.backup.offsite import push
 from opslib.backup.sets import SetInfo, directory, list_sets
 from opslib.backup.source import Snapshots, Source, Stage, finished
 from opslib.backup.space import check_room
-from opslib.backup.verify import digests
-from opslib.errors import OpsError, Unhealthy
+from opslib.errors import Unhealthy
 from opslib.events import Progress
 from opslib.run.record import Record, failed, now
 from opslib.run.step import AnyStep, NotYet, Recovery, Run, Step, recoveries
@@ -189,26 +188,12 @@ def _publish() -> Step[Any]:
 
     def do(run: Run, memo: dict[str, Any]) -> str:
         work: Work = run.facts[_FACTS]
-        _read_back(run, memo["stage"], work.artifacts)
         manifest = _manifest(run, work)
         put_bytes(run.target, encode(manifest), f"{memo['stage']}/{FILE}", mode=0o440)
         run.result.update(_result(manifest, staging.publish(run.target, memo["stage"], run.id), work))
         return f"{manifest.id}, {manifest.bytes} bytes"
 
     return Step("backup.publish", look, do, show=lambda memo: memo["set"])
-
-
-def _read_back(run: Run, folder: str, artifacts: Sequence[Artifact]) -> None:
-    """What stands on the disk must be what was made, before a manifest says so. It is read while the rest of it goes
-    there."""
-    read = digests(run.target, folder, artifacts, syncing=True)
-    wrong = [f"{file}: {what}" for file, what in read.items() if what]
-    if wrong:
-        raise OpsError(
-            "the backup was written, and reads back as something else: " + "\n    ".join(wrong),
-            host=run.host, left="everything: no backup set was made, nothing was pruned",
-            next="look at the disk (dmesg, smartctl) before the backup is run again",
-        )  # fmt: skip
 
 
 def _version() -> str:

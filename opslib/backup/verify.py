@@ -35,7 +35,6 @@ while [ $# -gt 0 ]; do
   elif s=$(digest <"$1") && [ "${{s%% *}}" = "$3" ]; then echo ok
   else echo 'has another SHA-256 than the manifest says'; fi; shift 3
 done"""
-_SYNCING = f"""sync -- "$1"/* & syncing=$!; {_DIGESTS}; wait "$syncing" """
 
 # $1 how many words the program has that prints what is in the file, then these, then the program that reads it.
 _READ = 'set -o pipefail; n=$1; shift; "${@:1:n}" | "${@:n+1}"'
@@ -112,10 +111,10 @@ def check(
     ]
 
 
-def digests(target: Target, folder: str, artifacts: Sequence[Artifact], *, syncing: bool = False) -> dict[str, str]:
-    """By file, what is wrong with its length or digest ("": nothing). `syncing`: and have all of it on the disk."""
+def digests(target: Target, folder: str, artifacts: Sequence[Artifact]) -> dict[str, str]:
+    """By file, what is wrong with its length or digest ("": nothing)."""
     words = [word for one in artifacts for word in (one.file, str(one.bytes), one.sha256)]
-    said = target.run(bash(_SYNCING if syncing else _DIGESTS, folder, *words, limit=LONG)).lines
+    said = target.run(bash(_DIGESTS, folder, *words, limit=LONG)).lines
     return {one.file: "" if what == "ok" else what for one, what in zip(artifacts, said, strict=True)}
 
 

@@ -63,14 +63,17 @@ def look_at_engine(target: Target) -> Engine:
 
 
 def engine_from(text: str) -> Engine:
-    """The engine from what `look_command` printed. Raises as `look_at_engine`."""
+    """The engine from what `look_command`, or another look with the same sections, printed. Raises as
+    `look_at_engine`."""
     parts = sections(text)
     info: dict[str, Any] = next((json.loads(line) for line in parts.get("info", []) if line.startswith("{")), {})
     if not info.get("ServerVersion"):
         said = [line.strip() for line in parts.get("said", [])]
         errors = "\n".join([*said, *(info.get("ServerErrors") or [])]).strip()
         raise _no_engine(errors, user=(parts.get("user") or ["$USER"])[0])
-    compose = (parts.get("compose") or [""])[0].strip().lstrip("v")
+    plugins = (info.get("ClientInfo") or {}).get("Plugins") or []
+    plugin = next((one.get("Version", "") for one in plugins if one.get("Name") == "compose"), "")
+    compose = (parts.get("compose") or [plugin])[0].strip().lstrip("v")
     major = re.match(r"\d+", compose)
     if not major or int(major[0]) < 2:
         what = f"Docker Compose {compose} is too old, 2 or newer is needed" if compose else "Docker Compose is missing"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,9 +54,13 @@ def parse_found(text: str) -> dict[str, Found]:
     parts = sections(text)
     pairs = [line[1:] for line in parts.get("folders", [])]
     resolved = dict(zip(pairs[::2], pairs[1::2], strict=False))
+    return gathered((json.loads(line) for line in parts.get("containers", [])), resolved)
+
+
+def gathered(containers: Iterable[Sequence[str]], resolved: Mapping[str, str]) -> dict[str, Found]:
+    """The projects of containers, each told as state, project, folder and compose files joined by commas."""
     found: dict[str, Found] = {}
-    for line in parts.get("containers", []):
-        state, name, folder, files = json.loads(line)
+    for state, name, folder, files in containers:
         old = found.get(name, Found(name, frozenset(), frozenset(), False))
         found[name] = Found(
             name,

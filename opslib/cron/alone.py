@@ -28,9 +28,9 @@ def check(root: Path, host: Host) -> None:
     if host.address is None:
         return
     from opslib.target.connection import needs_person
-    from opslib.target.ssh_config import resolve
+    from opslib.target.ssh_config import of_host
 
-    why = needs_person(resolve(str(host.address)), host_name=host.name)
+    why = needs_person(of_host(host), host_name=host.name)
     if why:
         raise OpsError(
             f"cron could not log in, nobody is there to help it: {why}",

@@ -173,7 +173,8 @@ def _record(back: Back) -> Step[Memo]:
         releases.write(target, msgspec.structs.replace(
             old, id=run.id, at=now(), by=holder("").split(":")[0], outcome="pending", adopted=False,
             in_place=back.in_place, rollback_of=back.current.id, restored=old.restored or old.id, env=back.env_there,
-            env_here=back.current.env_here, migration=None, revision=back.current.revision, seconds=0.0, gap=0.0,
+            env_here=back.env_there if back.env_write else back.current.env_here,  # the next deploy brings the one here
+            migration=None, revision=back.current.revision, seconds=0.0, gap=0.0,
             strategy=back.strategy, variables=(), rotated=(), backup=run.result.get("set"),
         ))  # fmt: skip
 

@@ -1,1 +1,1 @@
-"""What concerns a host as a machine: whether its key is known."""
+"""What concerns a host as a machine: its key, how it is, what is run on it, the file that describes it."""

@@ -3,18 +3,21 @@ itself, and what goes wrong on one is no other's concern."""
 
 from __future__ import annotations
 
+import contextlib
 import secrets
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
+from queue import Empty, SimpleQueue
 
-from opslib.errors import OpsError
+from opslib.errors import Cancelled, OpsError
 from opslib.run.host_run import HostRun
 from opslib.run.record import HostRecord, Record, failed, now, unforeseen
 from opslib.run.step import Run
 from opslib.run.task import Task
 from opslib.run.together import all_or_none
-from opslib.run.workers import Interrupt, each, interruptible
+from opslib.run.workers import AT_ONCE, MANY, Interrupt, each, interruptible
 from opslib.target.base import Target
 
 
@@ -61,6 +64,65 @@ def look_on(
         _note(entry, error, alone=len(targets) == 1)
     record.seconds = time.monotonic() - began
     return record
+
+
+def look_as_reached(
+    name: str, hosts: Mapping[str, str], reach: Callable[[str], Target], look: Callable[[Run], object], *,
+    beside: Sequence[Target] = (),
+) -> Record:  # fmt: skip
+    """The same for hosts that are still to be reached: each is looked at as soon as it is. `hosts` says of each which
+    machine is dialled for it, which may be the same for several; of these a few are reached at a time. What `reach`
+    raises is that host's error."""
+    record = Record(name, now())
+    began = time.monotonic()
+    record.hosts = [HostRecord(host) for host in hosts]
+    targets = [*beside]
+    interrupt = Interrupt(targets)
+    doors = {machine: threading.BoundedSemaphore(AT_ONCE) for machine in hosts.values()}
+
+    def work(entry: HostRecord) -> None:
+        since = time.monotonic()
+        try:
+            with doors[hosts[entry.host]]:
+                target = _reached(entry.host, reach, interrupt)
+            targets.append(target)
+            if interrupt.happened():  # it came while this one was being reached
+                target.cancel()
+            run = Run(new_id(), name, target, ())
+            entry.result = run.result
+            try:
+                look(run)
+            finally:
+                entry.round_trips = target.round_trips
+        finally:
+            entry.seconds = round(time.monotonic() - since, 3)
+
+    with interruptible([interrupt]):
+        errors = each(record.hosts, work, MANY)
+    for entry, error in zip(record.hosts, errors, strict=True):
+        _note(entry, error, alone=len(hosts) == 1)
+    record.seconds = time.monotonic() - began
+    return record
+
+
+def _reached(host: str, reach: Callable[[str], Target], interrupt: Interrupt) -> Target:
+    """Reach the host. Whoever interrupts need not wait for one that does not answer."""
+    came: SimpleQueue[Target | BaseException] = SimpleQueue()
+
+    def go() -> None:
+        try:
+            came.put(reach(host))
+        except BaseException as error:
+            came.put(error)
+
+    threading.Thread(target=go, daemon=True).start()
+    while not interrupt.happened():
+        with contextlib.suppress(Empty):
+            found = came.get(timeout=0.1)
+            if isinstance(found, BaseException):
+                raise found
+            return found
+    raise Cancelled("interrupted", host=host)
 
 
 def new_id() -> str:

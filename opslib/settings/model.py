@@ -33,6 +33,7 @@ HostBatch = Annotated[Batch, Parse(batch)]
 DeployWindow = Annotated[Window, Parse(window)]
 ProjectPath = Annotated[str, Parse(units.project_path)]
 Port = Annotated[int, Parse(units.port)]
+HopAddress = Annotated[Address, Parse(units.address)]
 
 
 class Build(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -198,12 +199,14 @@ class Host(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `path` is absolute on this machine; on another one it may be relative to the login user's home. `compose` and
     `env_file` are relative to the project's root here and to `path` there; no `compose`: the project has no compose
     file. `files` None: what git tracks and the compose files refer to. `project` None: whatever runs there, then the
-    folder's name. `wait`: seconds to wait for the lock.
+    folder's name. `wait`: seconds to wait for the lock. `jump`: the machines to pass on the way there, the nearest
+    first; None: as ssh_config says.
     """
 
     name: str
     path: str
     address: Annotated[Address, Parse(units.address)] | None = None
+    jump: Annotated[tuple[HopAddress, ...], Parse(units.hops)] | None = None
     project: Annotated[str, Parse(units.project_name)] | None = None
     docker: Words = ("docker",)
     compose: tuple[ProjectPath, ...] = ()

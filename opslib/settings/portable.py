@@ -36,7 +36,9 @@ def portable(root: Path, host: Host, path: str, environ: Mapping[str, str]) -> t
     for name in sorted({*KEYS, "OPSLIB_TOOLS_BASE"} - _NOT):
         if lookup(name):
             noted(name)
-    kept = {key: _plain(child) for key, child in node.value.items() if key not in ("address", "path", "compose")}
+    kept = {
+        key: _plain(child) for key, child in node.value.items() if key not in ("address", "jump", "path", "compose")
+    }
     tree = {"path": path, **({"compose": list(host.compose)} if host.compose else {}), **kept}
     return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=120), used
 

@@ -249,6 +249,17 @@ def address(value: Scalar) -> Address:
     return Address(host, user or None, port)
 
 
+def hops(value: Scalar) -> tuple[Address, ...]:
+    """`user@bastion:22`, several with commas as for `ssh -J`, the nearest first; `none`."""
+    if value == "none":
+        return ()
+    return tuple(address(part.strip() if isinstance(part, str) else part) for part in _parts(value))
+
+
+def _parts(value: Scalar) -> list[Scalar]:
+    return [*value.split(",")] if isinstance(value, str) else [value]
+
+
 def _host_and_port(text: str) -> tuple[str, int | None]:
     expected = "expected an address like deploy@example.com:22"
     if text.startswith("[") or text.count(":") > 1:

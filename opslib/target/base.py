@@ -125,8 +125,9 @@ class Target(ABC):
         for process in left:
             self.abandon(process)
 
-    def lose(self) -> None:
-        """Give the line up: whatever waits on it raises HostLost. From any thread."""
+    def lose(self, *, silent: bool = False) -> None:
+        """Give the line up, `silent` where nothing is heard any more: whatever waits on it raises HostLost. From any
+        thread."""
         self._lost = True
         self.close()
 

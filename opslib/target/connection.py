@@ -27,6 +27,8 @@ from opslib.target.ssh_transport import connect, transport_factory
 TIMEOUT = 15.0  # seconds for connecting, for the greeting and for logging in, unless ssh_config says ConnectTimeout
 PATIENCE = 30.0  # seconds for a server that hangs up before the handshake, as a busy sshd does
 
+_BROKEN = (SSHException, EOFError, OSError)
+
 HostKeyCheck = Callable[[SshSettings, PKey, Known], None]
 
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # else Python prints paramiko's tracebacks to stderr
@@ -83,6 +85,12 @@ class SshConnection(fabric.Connection):  # type: ignore[misc]  # fabric has no t
         )
         self.client.set_missing_host_key_policy(_Policy(settings, known, check or self._check_host_key))
 
+    @property
+    def settings(self) -> SshSettings:
+        """Which machine it is, and how it is reached."""
+        found: SshSettings = self._settings
+        return found
+
     def open(self) -> None:
         """Connect, check the host key, log in. Raises a CannotConnect that says what to do."""
         give_up, pause = time.monotonic() + PATIENCE, 0.2
@@ -95,7 +103,7 @@ class SshConnection(fabric.Connection):  # type: ignore[misc]  # fabric has no t
             except AskedTooLong:
                 self._drop()
                 give_up = time.monotonic() + PATIENCE
-            except (SSHException, EOFError, OSError) as error:
+            except _BROKEN as error:
                 said = self._proxy_said()
                 self._drop()
                 now = time.monotonic()
@@ -118,17 +126,20 @@ class SshConnection(fabric.Connection):  # type: ignore[misc]  # fabric has no t
                 "direct-tcpip", (self.host, self.port), ("", 0), timeout=self.connect_timeout
             )
         except ChannelException as error:
-            raise failures.not_forwarded(error.code, self._settings, through, self._host_name) from None
+            raise failures.not_forwarded(error.code, self._settings, through, self._host_name, self._hop) from None
         except SSHException:
             if self.gateway.is_connected:
-                raise failures.silent(self._settings, self._host_name, self._hop, self.connect_timeout) from None
+                raise failures.silent(
+                    self._settings, self._host_name, self._hop, self.connect_timeout, through
+                ) from None
             raise failures.dialling(
                 ConnectionError("the line broke"), through, self._host_name, True, self.connect_timeout
             ) from None
 
     def close(self) -> None:
         """Close the way as a whole: this machine, and the hops before it."""
-        super().close()
+        with contextlib.suppress(*_BROKEN):  # over a hop that is gone there is nobody to take leave of
+            super().close()
         self._drop()
         if self.gateway is not None:
             self.gateway.close()
@@ -172,7 +183,8 @@ class SshConnection(fabric.Connection):  # type: ignore[misc]  # fabric has no t
         return lines[0] if lines else f"it ended with exit code {code}"
 
     def _drop(self) -> None:
-        self.client.close()
+        with contextlib.suppress(*_BROKEN):
+            self.client.close()
         if self._proxy is not None:
             self._proxy.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):

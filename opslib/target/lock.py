@@ -84,7 +84,7 @@ class _Keeper:
             if self._done.is_set():
                 return
             if lost or time.monotonic() - heard > SILENCE:
-                self._target.lose()
+                self._target.lose(silent=not lost)
                 return
 
 

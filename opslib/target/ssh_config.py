@@ -14,13 +14,17 @@ import re
 import shlex
 import socket
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opslib.errors import BadSettings
 from opslib.settings.units import Address
 from opslib.settings.units import address as parsed_address
+
+if TYPE_CHECKING:
+    from opslib.settings.model import Host
 
 CONFIG_VARIABLE = "OPSLIB_SSH_CONFIG"
 _SYSTEM_CONFIG = "/etc/ssh/ssh_config"
@@ -34,7 +38,8 @@ Options = dict[str, list[str]]
 
 @dataclass(frozen=True, slots=True)
 class SshSettings:
-    """How to reach and log in to one machine. `proxy_jump` are the hops in the order in which they are passed."""
+    """How to reach and log in to one machine. `proxy_jump` are the hops in the order in which they are passed; `jump`
+    is what `ssh -J` has to be told of them, "" where ssh_config says it."""
 
     alias: str
     hostname: str
@@ -51,6 +56,7 @@ class SshSettings:
     host_key_alias: str | None
     strict_host_key_checking: str
     hash_known_hosts: bool
+    jump: str = ""
 
     @property
     def known_hosts_files(self) -> tuple[Path, ...]:
@@ -65,18 +71,28 @@ class SshSettings:
         """What a person types to go the same way: `ssh -p 2222 deploy@alias`."""
         file = os.environ.get(CONFIG_VARIABLE)
         words = [program, *(["-F", file] if file else []), *(["-p", str(self.port)] if self.port != 22 else [])]
+        words += ["-o", f"ProxyJump={self.jump}"] if self.jump else []
         return shlex.join([*words, f"{self.user}@{self.alias}"])
 
 
-def resolve(address: str) -> SshSettings:
-    """The settings of `address` and of every hop on the way to it.
+def of_host(host: Host) -> SshSettings:
+    """The settings of a host that has an address: of its machine and of every hop. Raises as `resolve`."""
+    try:
+        return resolve(str(host.address), None if host.jump is None else [str(hop) for hop in host.jump])
+    except BadSettings as error:
+        raise error.on(host.name) from None
+
+
+def resolve(address: str, jump: Sequence[str] | None = None) -> SshSettings:
+    """The settings of `address` and of every hop on the way to it. `jump`: the hops to pass, like `ssh -J`, whatever
+    ssh_config says of the address itself; none of them: straight there.
 
     Raises BadSettings for an address, a config file or a chain of hops that cannot be used.
     """
-    return _resolve(address, ())
+    return _resolve(address, (), None if jump is None else ",".join(jump) or "none")
 
 
-def _resolve(address: str, seen: tuple[str, ...]) -> SshSettings:
+def _resolve(address: str, seen: tuple[str, ...], instead: str | None = None) -> SshSettings:
     if address in seen:
         raise _circle([*seen, address])
     try:
@@ -85,16 +101,17 @@ def _resolve(address: str, seen: tuple[str, ...]) -> SshSettings:
         raise BadSettings(f"bad SSH address '{address}': {error}") from None
     options = _effective(parsed)
     settings = _settings(parsed, options)
-    jump = _first(options, "proxyjump", "none")
+    jump = instead or _first(options, "proxyjump", "none")
     if jump == "none":
-        return settings
-    first, *others = jump.split(",")
+        return settings if instead is None else replace(settings, proxy_command=None, jump=instead)
+    names = jump.split(",")
     # Like ssh: only the first hop may have a way of its own, for the others it is the hop before them.
-    entry = _resolve(first, (*seen, address))
+    entry = _resolve(names[0], (*seen, address))
     hops = [*entry.proxy_jump, replace(entry, proxy_jump=())]
-    for other in others:
-        hops.append(replace(_resolve(other, (*seen, address)), proxy_jump=(), proxy_command=None))
-    return replace(settings, proxy_jump=tuple(hops), proxy_command=None)
+    for place, other in enumerate(names[1:], 1):
+        found = _resolve(other, (*seen, address))
+        hops.append(replace(found, proxy_jump=(), proxy_command=None, jump=",".join(names[:place])))
+    return replace(settings, proxy_jump=tuple(hops), proxy_command=None, jump=instead or "")
 
 
 def _plain(address: str) -> str:

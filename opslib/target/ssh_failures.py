@@ -40,10 +40,13 @@ def dialling(error: Exception, settings: SshSettings, host_name: str, hop: bool,
     return CannotConnect(f"no way to {where}: {text}", host=host_name, next=f"`{settings.command()}`")
 
 
-def silent(settings: SshSettings, host_name: str, hop: bool, limit: float) -> TimedOut:
-    """Nobody answered."""
+def silent(
+    settings: SshSettings, host_name: str, hop: bool, limit: float, through: SshSettings | None = None
+) -> TimedOut:
+    """Nobody answered. `through`: the hop that was to pass us on, which may be the silent one itself."""
+    way = f", by way of {machine(through, True)}" if through else ""
     return TimedOut(
-        f"no answer from {machine(settings, hop)} within {limit:.0f} s: it is down, or a firewall drops us",
+        f"no answer from {machine(settings, hop)} within {limit:.0f} s{way}: it is down, or a firewall drops us",
         host=host_name,
         next=f"`{settings.command()}`; a slow line may have `ConnectTimeout 60` in ssh_config",
     )
@@ -60,17 +63,26 @@ def broken_off(error: Exception, settings: SshSettings, host_name: str, hop: boo
     )
 
 
-def not_forwarded(code: int, settings: SshSettings, through: SshSettings, host_name: str) -> CannotConnect:
+def not_forwarded(code: int, settings: SshSettings, through: SshSettings, host_name: str, hop: bool) -> CannotConnect:
     """A hop that did not pass us on."""
     if code == 1:
-        why = "may not forward connections (AllowTcpForwarding in its sshd_config)"
+        why = "may not forward connections (AllowTcpForwarding and PermitOpen in its sshd_config)"
     else:
         why = "cannot reach it: refused there, no such name there, or no route"
     return CannotConnect(
-        f"no way to {machine(settings, False)}: the hop {through.hostname} port {through.port} {why}",
+        f"no way to {machine(settings, hop)}: {machine(through, True)} {why}",
         host=host_name,
         next=f"`{through.command()}`, and try from there",
     )
+
+
+def lost_on_the_way(hops: Sequence[SshSettings], ended: SshSettings | None, *, silent: bool) -> str:
+    """What is added to the error of a line that broke, where it went through `hops`: which of them let go (`ended`), or
+    that any of them may have, as nothing was heard any more (`silent`)."""
+    if ended is not None:
+        return f"; {machine(ended, True)} let go of it"
+    named = ", ".join(machine(hop, True) for hop in hops)
+    return f"; nothing was heard any more by way of {named}" if named and silent else ""
 
 
 def bad_host_key(

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from opslib.errors import BadSettings, NeedsYes, OpsError
+from opslib.errors import BadSettings, Cancelled, NeedsYes, OpsError
 from opslib.run.record import HostRecord, Record, failed, now, unforeseen
 from opslib.settings.load import FLAGS, LOCAL, bare_local, load_host
 from opslib.settings.select import select_hosts
@@ -138,6 +138,29 @@ class Call:
         targets, unreached = self._connect()
         self.ui.begin("", self.names)
         return self._whole(look_on(self.task, targets, look, beside=self.connections.beside), unreached)
+
+    def glance(self, look: Callable[[Run], object], *, show: Show | None = None) -> Record:
+        """The same where a look only waits for what the host does: at each host as soon as it is reached, at any number
+        at once."""
+        from opslib.run.fleet import look_as_reached
+
+        self.show = show
+        usable = {host.name: host for host in self.hosts}
+
+        def reach(name: str) -> Target:
+            try:
+                return self.connections.open(usable[name])
+            except OpsError as error:
+                self.ui.trace(error)
+                raise
+
+        self.ui.begin("", self.names)
+        dialled = {name: str(host.jump[0] if host.jump else host.address) for name, host in usable.items()}
+        record = look_as_reached(self.task, dialled, reach, look, beside=self.connections.beside)
+        if record.exit == Cancelled.exit_code:
+            self._leaving.set()
+            self.ui.person.dismissed()
+        return self._whole(record, ())
 
     def here(
         self,

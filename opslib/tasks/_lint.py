@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opslib.errors import BadSettings, Unhealthy
-from opslib.findings import COSTS, Cost, at_least
+from opslib.findings import COSTS, Cost, at_least, cost_named
 from opslib.lint import baseline
 from opslib.run.record import HostRecord, Record, failed
 from opslib.target.transfer import put_bytes
@@ -32,12 +32,18 @@ class Outputs:
     github: bool = False
 
 
-def outputs(call: Call, fail_on: str | None, baseline: str | None, sarif: str | None, github: bool) -> Outputs:
-    """From what was typed. Raises BadSettings."""
-    cost = next((one for one in COSTS if one.replace(" ", "-") == (fail_on or FAILS).replace(" ", "-")), None)
+def failing(fail_on: str | None) -> Cost:
+    """What `--fail-on` says, else the default. Raises BadSettings."""
+    cost = cost_named(fail_on or FAILS)
     if cost is None:
         words = ", ".join(one.replace(" ", "-") for one in COSTS)
         raise BadSettings(f"--fail-on {fail_on!r}: expected one of {words}", left="everything")
+    return cost
+
+
+def outputs(call: Call, fail_on: str | None, baseline: str | None, sarif: str | None, github: bool) -> Outputs:
+    """From what was typed. Raises BadSettings."""
+    cost = failing(fail_on)
     if github and call.json:
         raise BadSettings("--github prints lines, and --json one object: give one of them", left="everything")
     return Outputs(cost, baseline, sarif, github)

@@ -153,7 +153,7 @@ def _origin(one: dict[str, Any]) -> str:
     return f"rollback to {one['restored']}" if one["restored"] else ""
 
 
-# -- cron, signals, host
+# -- cron, signals
 
 
 def cron_job(ui: Ui, host: HostRecord) -> Mapping[str, str]:
@@ -209,23 +209,6 @@ def tried(ui: Ui, host: HostRecord) -> Mapping[str, str]:
         ui.say(f"{one['signal']}: {one['why'] or 'sent'}", mark=f"{mark} ", mark_style=style)
     sent = sum(one["ok"] for one in host.result["signals"])
     return {"SENT": f"{sent} of {len(host.result['signals'])}"}
-
-
-def findings(ui: Ui, host: HostRecord) -> None:
-    """host.check: a line for each thing that was looked at, and below it what to do."""
-    width = max(len(finding["rule"]) for finding in host.result["findings"])
-    for finding in host.result["findings"]:
-        mark, style = SEVERITY[finding["severity"]]
-        ui.say(f"{finding['rule'].ljust(width)}  {finding['what']}", mark=f"{mark} ", mark_style=style)
-        if finding["do"]:
-            ui.say(f"{' ' * (width + 4)}{finding['do']}", "dim")
-
-
-def host_keys(ui: Ui, host: HostRecord) -> None:
-    """host.trust."""
-    for key in host.result["keys"]:
-        how = "is known" if key["known"] else f"written to {key['file']}" if "file" in key else "is not known"
-        ui.say(f"{key['machine']}: {key['type']} key {key['fingerprint']} {how}")
 
 
 def by_hand(ui: Ui, title: str, commands: Sequence[str]) -> None:

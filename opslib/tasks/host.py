@@ -11,16 +11,83 @@ if TYPE_CHECKING:
     from opslib.tasks._call import Call
 
 
-@task("host.check", needs="nothing")
-def check(call: Call) -> Record:
-    """Has the host what opslib needs? Are services healthy?
+@task(
+    "host.check",
+    needs="nothing",
+    help={
+        "fail_on": "loses-data, breaks, exposes or hardening: exit with 3 from there on. Default: breaks",
+    },
+)
+def check(call: Call, fail_on: str | None = None) -> Record:
+    """Has the host what opslib needs? What else ails it?
 
-    Exits with 3 when something is missing or not healthy.
+    Services, machine, updates, ports and firewall, certificates, schedule, Docker and the stack, in one round trip.
+    Exits with 3 when something is found.
     """
     from opslib.host.check import check
-    from opslib.tasks._show import findings
+    from opslib.tasks._lint import failing
+    from opslib.tasks._show_host import checked
 
-    return call.look(check, show=findings)
+    cost = failing(fail_on)
+    return call.glance(lambda run: check(run, cost), show=checked(several=len(call.names) > 1))
+
+
+@task("host.list", needs="nothing", within="list")
+def list_(call: Call) -> Record:
+    """List the hosts: what they are, which are reached.
+
+    Without --host every one that has a file.
+    """
+    from opslib.host.listing import described, look
+    from opslib.settings.load import known_hosts_names
+    from opslib.tasks._show_host import listed
+
+    if call.host is None and known_hosts_names(call.root) != ["local"]:
+        call.host = "@all"
+    record = call.glance(look, show=listed(several=len(call.names) > 1))
+    usable = {host.name: host for host in call.hosts}
+    for entry in record.hosts:
+        entry.result = {**(described(usable[entry.host]) if entry.host in usable else {}), **entry.result}
+    return record
+
+
+@task("host.run", needs="nothing")
+def run(call: Call) -> Record:
+    """Run a command on the hosts: `-- CMD` at the end.
+
+    Each word arrives as it was typed and no shell reads it; for one, `-- bash -c '…'`. The exit code is the command's
+    own.
+    """
+    import sys
+
+    from opslib.host.run import run_there, typed
+
+    argv = typed(sys.argv)
+    call.ui.raw = True
+    return call.glance(lambda run: run_there(run, argv, apart=call.json))
+
+
+@task(
+    "host.init",
+    options=("plan", "yes"),
+    needs="nothing",
+    positional=("name",),
+    help={
+        "name": "What the host will be called: hosts/NAME.yml",
+        "address": "user@name:port, or an alias of ssh_config. Default: the name",
+        "jump": "The machines to pass on the way there, as for ssh -J. Default: as ssh_config says",
+    },
+)
+def init(call: Call, name: str | None = None, address: str | None = None, jump: str | None = None) -> Record:
+    """Write a host's file from what the machine has.
+
+    A file that is there is never overwritten.
+    """
+    from opslib.tasks._host_init import new_host
+    from opslib.tasks._show_host import described
+
+    name = name or call.host or ""
+    return call.here(lambda one: new_host(call, one, address or one, jump), names=[name], show=described)
 
 
 @task(
@@ -42,31 +109,22 @@ def swarm(call: Call, address: str | None = None) -> Record:
 @task("host.trust", options=("plan", "yes"), needs="nothing")
 def trust(call: Call) -> Record:
     """Show a new server's key, ask, and remember it."""
-    from opslib.tasks._show import host_keys
+    from opslib.tasks._show_host import host_keys
 
     return call.here(lambda name: _trust(call, name), show=host_keys)
 
 
 def _trust(call: Call, name: str) -> tuple[bool, dict[str, Any]]:
     from opslib.errors import BadSettings
-    from opslib.host import trust
-    from opslib.target.ssh_config import resolve
+    from opslib.tasks._host_init import known_keys
 
     host = call.settings(name)
     if host.address is None:
         if len(call.names) > 1:  # among others, as in @all, it needs none
             return False, {"keys": []}
         raise BadSettings(f"{name} is this machine: it has no host key to trust", left="everything")
-    keys: list[dict[str, Any]] = []
-    while True:  # the first unknown machine on the way, then the next one
-        key = trust.inspect(resolve(str(host.address)), host_name=name, prompt=call.prompt)
-        entry = {"machine": key.machine, "type": key.key_type, "fingerprint": key.fingerprint, "known": key.known}
-        keys.append(entry)
-        if key.known or (call.plan and not key.changed):
-            return len(keys) > 1, {"keys": keys}
-        if not key.changed:
-            call.confirm(f"{key.machine} shows the {key.key_type} key\n  {key.fingerprint}\nIs it the right one?")
-        entry["file"] = str(trust.trust(key))
+    keys = known_keys(call, host)
+    return len(keys) > 1, {"keys": keys}
 
 
-TASKS = (check, swarm, trust)
+TASKS = (check, list_, run, init, swarm, trust)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 from . import (
+    checks,
     databases,
     encrypted,
     fleet,
@@ -44,6 +45,7 @@ BENCHES: dict[str, Callable[[Place, Sizes], list[Row]]] = {
     "ship": shipping.measured,
     "strategies": strategies.measured,
     "fleet": fleet.measured,
+    "check": checks.measured,
     "stores": stores.measured,
     "scan": scans.measured,
     "memory": memory.peaks,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from . import breaks, copies, fleet, flips, fulldisk, kills, lies, machines, report, restores, rolls, s3
+from . import breaks, copies, fleet, flips, fulldisk, kills, lies, machines, readers, report, restores, rolls, s3
 from .ground import Ground, NoLab
 from .tally import Bad, Dice, Row, say
 
@@ -28,8 +28,9 @@ CASES: dict[str, Callable[[Ground], list[Row]]] = {
     "restores": restores.run,
     "lies": lies.run,
     "rolls": rolls.run,
+    "readers": readers.run,
 }
-PROVEN = {"rolls": "requests"}
+PROVEN = {"rolls": "requests", "readers": "inputs"}
 """What is counted beside the attempts, where that is not backup sets."""
 NEEDS_ROOT = {"kills", "full"}
 FULL, SHORT = 100, 3

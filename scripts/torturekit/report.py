@@ -19,6 +19,7 @@ BEGIN, END = "<!-- scripts/torture --write: from here -->", "<!-- to here -->"
 HEADS = {
     "sets": ("what was done", "times", "in a run", "sets read to their end", "bad sets", "minutes"),
     "requests": ("what was done", "times", "in a run", "requests answered", "failed", "minutes"),
+    "inputs": ("what reads them", "times", "with inputs", "inputs made up", "failed", "minutes"),
 }
 
 

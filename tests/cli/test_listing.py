@@ -24,12 +24,13 @@ HERE = {
     "cron.remove",
     "env.init",
     "env.pull",
+    "host.init",
     "host.trust",
 }  # they change this machine only, and take no lock
 LOOKING = {
     "deploy.promote", "deploy.abort", "build.sizes", "migrate.status", "releases", "ps", "logs", "lint",
     "backup.coverage", "backup.list", "backup.show", "backup.verify", "backup.key",
-    "cron.show", "cron.catchup", "env.check", "env.diff", "host.check", "scan.all", "scan.config", "scan.db",
+    "cron.show", "cron.catchup", "env.check", "env.diff", "host.check", "host.list", "host.run", "scan.all", "scan.config", "scan.db",
     "scan.diff", "scan.report", "signals.test", "certbot.status",
 }  # fmt: skip
 

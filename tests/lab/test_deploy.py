@@ -363,9 +363,14 @@ def test_data_stay(trial: Trial) -> None:
 
 @pytest.mark.both
 def test_rollback_and_back_again(trial: Trial) -> None:
+    def color() -> str:
+        found = re.search(r"COLOR=(\w+)", trial.docker("inspect", trial.ids()["web"]))
+        return found[1] if found else ""
+
     one = trial.good(trial.deploy())["release"]
     trial.write("web app/version", "2")
     trial.write("conf $x/site.conf", "two")
+    trial.env(COLOR="red")
     two = trial.good(trial.deploy())["release"]
     plan = trial.good(trial.rollback(plan=True))
     assert (plan["to"], plan["release"]) == (one, two)
@@ -376,11 +381,15 @@ def test_rollback_and_back_again(trial: Trial) -> None:
     trial.good(trial.rollback())
     assert (trial.page("version"), trial.page("site.conf")) == ("2", "two")
     trial.good(trial.rollback(to=one))
-    assert (trial.page("version"), trial.page("site.conf")) == ("1", "one")
+    assert (trial.page("version"), trial.page("site.conf"), color()) == ("1", "one", "blue")
     if trial.kind == "in place":
         assert (trial.root / "conf $x/site.conf").read_text() == "two"
     assert trial.good(trial.deploy())["release"]
-    assert (trial.page("version"), trial.page("site.conf")) == ("2", "two")
+    assert (trial.page("version"), trial.page("site.conf"), color()) == ("2", "two", "red"), "all of what is here"
+    trial.good(trial.rollback())
+    trial.env(COLOR="green")
+    assert trial.good(trial.deploy())["release"]
+    assert color() == "green"
     what = trial.bad(trial.rollback(to="nonsense"), 2)
     assert "no release" in what
 

@@ -20,7 +20,7 @@ from tests.lab.site import MARK, Site, ended, fault, inside, own_server, site_on
 
 pytestmark = pytest.mark.lab
 SERVER = "faults"
-# What a server need not have. Everything else that the scripts on it call is in `opslib.host.check.PROGRAMS`.
+# What a server need not have. Everything else that the scripts on it call is in `opslib.host.look.PROGRAMS`.
 NOT_NEEDED = "awk gawk mawk sed grep egrep fgrep find xargs perl python3 zstd openssl curl wget rsync git"
 
 HOLDING = """shopt -s globstar dotglob; for f in "$1"/.opslib/** "$1"/backups/**; do

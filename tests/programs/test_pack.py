@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from opslib.backup.keep import PIECE
 from opslib.backup.pack import _PACK, _PACK_SEALED, KEEP
 
 SILENT = '#!/bin/sh\nexec {zstd} "$@" 2>/dev/null\n'
@@ -64,7 +65,38 @@ def test_what_cannot_be_kept_is_said(tmp_path: Path) -> None:
     (tmp_path / "f").touch()
     assert (kept(tmp_path / "f", b"x").returncode, kept(tmp_path / "f", b"x").stdout) == (1, b"")
     ran = kept(tmp_path / "g", b"x" * 3_000_001, "ulimit -f 1000;")
-    assert (ran.returncode, ran.stderr.decode().strip()) == (1, f"{tmp_path}/g: File too large")
+    assert (ran.returncode, ran.stderr.decode().strip()) == (
+        1,
+        f"{tmp_path}/g: File too large: the disk is full up to the reserve",
+    )
+
+
+def test_what_reads_back_as_something_else_is_refused(tmp_path: Path) -> None:
+    """In its first piece and in its last, and when it is cut."""
+    file, one = tmp_path / "f", b"x" * (1 << 20)
+    for spoil in (lambda: os.pwrite(os.open(file, os.O_WRONLY), b"y", 1000), lambda: os.truncate(file, 1000)):
+        file.unlink(missing_ok=True)
+        with subprocess.Popen(
+            [sys.executable, "-c", KEEP, str(file)], stdin=-1, stdout=-1, stderr=-1, bufsize=0
+        ) as process:
+            assert process.stdin is not None
+            process.stdin.write(one)
+            while not file.exists() or file.stat().st_size < len(one):
+                assert process.poll() is None
+            spoil()
+            out, said = process.communicate(timeout=30)
+        assert (process.returncode, out) == (3, b"")
+        assert "reads back as something else" in said.decode()
+
+
+def test_pieces_are_read_back_while_more_comes(tmp_path: Path) -> None:
+    """And the whole of it is, wherever it ends."""
+    piece = os.urandom(PIECE)
+    for data in (b"", b"1", piece, piece + b"1", piece * 2 + b"12"):
+        (tmp_path / "f").unlink(missing_ok=True)
+        ran = kept(tmp_path / "f", data)
+        assert (ran.returncode, ran.stdout.decode().strip()) == (0, hashlib.sha256(data).hexdigest()), ran.stderr
+        assert (tmp_path / "f").stat().st_size == len(data)
 
 
 def kept(file: Path, data: bytes, before: str = "") -> subprocess.CompletedProcess[bytes]:

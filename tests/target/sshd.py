@@ -91,6 +91,11 @@ class Sshd:
             raise RuntimeError("sshd did not start: " + "".join(self.log))
 
     @property
+    def process_id(self) -> int:
+        """Of the listener, whose children are the sessions."""
+        return self._process.pid
+
+    @property
     def address(self) -> str:
         return f"{self.user}@127.0.0.1:{self.port}"
 

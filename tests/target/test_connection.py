@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -15,10 +16,12 @@ from typing import Any
 import pytest
 from paramiko import Transport
 
+from opslib.command import command
 from opslib.errors import (
     CannotConnect,
     HostKeyChanged,
     HostKeyUnknown,
+    HostLost,
     NameNotFound,
     NoKeyAccepted,
     OpsError,
@@ -26,10 +29,14 @@ from opslib.errors import (
     TimedOut,
 )
 from opslib.host.trust import inspect, trust
+from opslib.settings.model import Host
+from opslib.settings.units import Address, address
 from opslib.target import ssh_keys
+from opslib.target.connect import connect as connect_to
 from opslib.target.connection import SshConnection, needs_person, open_connection
 from opslib.target.known_hosts import fingerprint, lookup
-from opslib.target.ssh_config import CONFIG_VARIABLE, resolve
+from opslib.target.lock import locked
+from opslib.target.ssh_config import CONFIG_VARIABLE, of_host, resolve
 
 from .sshd import Sshd, free_port, new_key, public
 
@@ -82,6 +89,15 @@ def says(connection: SshConnection, command: str) -> str:
         out = b"".join(iter(lambda: channel.recv(4096), b""))
         assert channel.recv_exit_status() == 0
     return out.decode()
+
+
+def signal_sessions(server: Sshd, number: int = signal.SIGKILL) -> None:
+    """Send each session's process of the server a signal; by default it ends. The listener stays."""
+    parents = [str(server.process_id)]
+    for pid in (path.name for path in Path("/proc").iterdir() if path.name.isdigit()):
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1] in parents:
+                os.kill(int(pid), number)
 
 
 # -- host keys
@@ -237,6 +253,112 @@ def test_through_hops(start: Start, known: Path, config: Path) -> None:
         assert hop.gateway.transport.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     assert not hop.transport.is_active()
     assert not hop.gateway.transport.is_active()
+
+
+def test_each_hop_has_its_own_user_key_and_port(start: Start, known: Path, config: Path, tmp_path: Path) -> None:
+    """And its own known_hosts file; the goal's key alone would open no hop."""
+    keys = [new_key(tmp_path / name) for name in ("one", "two", "three")]
+    servers = [start([key]) for key in keys]
+    lines = []
+    for name, key, server in zip(("first", "second", "goal"), keys, servers, strict=True):
+        (tmp_path / f"known-{name}").write_text(server.known_line(name=name))
+        lines += [f"Host {name}", "HostName 127.0.0.1", f"Port {server.port}", f"HostKeyAlias {name}",
+                  f"IdentityFile {key}", "IdentitiesOnly yes", f"UserKnownHostsFile {tmp_path}/known-{name}"]  # fmt: skip
+    config.write_text("\n".join(lines) + "\n" + config.read_text().replace(f"IdentityFile {tmp_path}/id\n", ""))
+    host = Host(name="prod", path=".", address=Address("goal"), jump=(Address("first"), Address("second")))
+    with open_connection(of_host(host), host_name="prod", prompt=None) as connection:
+        assert says(connection, 'echo "${SSH_CONNECTION##* }"') == f"{servers[2].port}\n"
+    asked = [sum("Accepted publickey" in line for line in server.log) for server in servers]
+    assert asked == [1, 1, 1]
+
+
+def test_a_hop_that_does_not_know_us(start: Start, known: Path, config: Path) -> None:
+    hop, goal = start([]), start()
+    known.write_text(hop.known_line() + goal.known_line())
+    with pytest.raises(
+        NoKeyAccepted, match=f"^prod: the hop 127.0.0.1 port {hop.port} let .* in with none of our keys"
+    ):
+        open_connection(resolve(goal.address, [hop.address]), host_name="prod", prompt=None)
+    with pytest.raises(NoKeyAccepted, match=f"the hop 127.0.0.1 port {hop.port} let nobody in with none"):
+        open_connection(resolve(goal.address, [f"nobody@127.0.0.1:{hop.port}"]), host_name="prod", prompt=None)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_hop_with_another_key(start: Start, known: Path, tmp_path: Path, place: int) -> None:
+    servers = [start(), start(), start()]
+    lines = [server.known_line() for server in servers]
+    lines[place] = f"[127.0.0.1]:{servers[place].port} {public(new_key(tmp_path / 'other'))}\n"
+    known.write_text("".join(lines))
+    with pytest.raises(HostKeyChanged, match=f"the hop 127.0.0.1 port {servers[place].port} shows the host key"):
+        open_connection(
+            resolve(servers[2].address, [server.address for server in servers[:2]]), host_name="prod", prompt=None
+        )
+    assert not any("Accepted" in line for line in servers[place].log)
+
+
+def test_a_hop_in_the_middle_that_forwards_nothing(start: Start, known: Path) -> None:
+    first, second, goal = start(lines="PermitOpen 127.0.0.1:1"), start(), start()
+    known.write_text("".join(server.known_line() for server in (first, second, goal)))
+    with pytest.raises(CannotConnect) as error:
+        open_connection(resolve(goal.address, [first.address, second.address]), host_name="prod", prompt=None)
+    assert (
+        f"no way to the hop 127.0.0.1 port {second.port}: the hop 127.0.0.1 port {first.port} may not"
+        in error.value.what
+    )
+
+
+def test_a_hop_that_is_not_there(start: Start, known: Path) -> None:
+    goal, port = start(), free_port()
+    known.write_text(goal.known_line())
+    with pytest.raises(Refused, match=f"the hop 127.0.0.1 port {port} refused the connection"):
+        open_connection(resolve(goal.address, [f"u@127.0.0.1:{port}"]), host_name="prod", prompt=None)
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_a_lost_line_names_the_hop_that_let_go(
+    start: Start, known: Path, config: Path, tmp_path: Path, lost: int
+) -> None:
+    """Whatever ran is of unknown outcome then; where the machine itself let go no hop is blamed."""
+    servers = [start(), start(), start()]
+    known.write_text("".join(server.known_line() for server in servers))
+    hops = tuple(address(server.address) for server in servers[:2])
+    target = connect_to(Host(name="prod", path=str(tmp_path), address=address(servers[2].address), jump=hops))
+    process = target.start(command("sleep", "100"))
+    signal_sessions(servers[lost])
+    with pytest.raises(HostLost) as error:
+        target.finish(process)
+    named = [
+        port
+        for port in (servers[0].port, servers[1].port)
+        if f"the hop 127.0.0.1 port {port} let go" in error.value.what
+    ]
+    assert named == ([servers[lost].port] if lost < 2 else [])
+    assert "look at the host" in str(error.value.next)
+    target.reconnect()
+    assert target.run(command("echo", "back")).text == "back"
+    target.close()
+
+
+@pytest.mark.full
+def test_a_hop_that_says_nothing_any_more_is_named(start: Start, known: Path, tmp_path: Path) -> None:
+    """Its kernel still answers, so only the keeper's heartbeats tell."""
+    hop, server = start(), start()
+    known.write_text(hop.known_line() + server.known_line())
+    jump = (address(hop.address),)
+    target = connect_to(Host(name="prod", path=str(tmp_path / "x"), address=address(server.address), jump=jump))
+
+    def work() -> None:
+        with locked(target, run="r1", holder="a"):
+            process = target.start(command("sleep", "100"))
+            signal_sessions(hop, signal.SIGSTOP)
+            target.finish(process)
+
+    with pytest.raises(HostLost) as error:
+        work()
+    assert error.value.what.endswith(f"nothing was heard any more by way of the hop 127.0.0.1 port {hop.port}")
+    assert error.value.host == "prod"
+    signal_sessions(hop)
+    target.close()
 
 
 def test_trust_goes_hop_by_hop(start: Start, config: Path) -> None:

@@ -1,4 +1,4 @@
-"""The contract of a target, run against this machine and against a server over SSH."""
+"""The contract of a target, run against this machine, against a server over SSH, and against one behind a hop."""
 
 from __future__ import annotations
 
@@ -9,20 +9,31 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from opslib.command import Secret, bash, command, pipe
 from opslib.errors import Cancelled, CommandFailed, HostLost, Locked
 from opslib.events import Note
+from opslib.settings.units import address, hops
 from opslib.target.base import Target
+from opslib.target.connect import connect
 from opslib.target.lock import locked
+from opslib.target.ssh import Ssh
 from opslib.target.transfer import get, put, put_bytes, read_file, stream_in, stream_out
-from tests.conftest import Place
+from tests.conftest import Place, placed
 
 HOSTILE = ["a b", "'", '"', "$HOME", "`id`", "-rf", "é☃", "a\nb", ";exit 7", "*", "\\", "!x", "#c", "~", ""]
 SECRET = Secret("s3cret 'w$rd\"")
+
+
+@pytest.fixture(params=["local", "ssh", "jump"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """A folder of the test's own on each kind of target."""
+    yield from placed(request, tmp_path)
 
 
 def until(condition: str, target: Target, seconds: int = 20) -> None:
@@ -238,6 +249,7 @@ def test_the_lock_is_for_one(place: Place, target: Target) -> None:
     other.close()
 
 
+@pytest.mark.parametrize("place", ["local", "ssh", pytest.param("jump", marks=pytest.mark.full)], indirect=True)
 def test_the_lock_is_kept_for_as_long_as_the_controller_answers(target: Target) -> None:
     """Longer than the silence after which either side gives the other up."""
     with locked(target, run="r1", holder="a"):
@@ -293,11 +305,11 @@ CONTROLLER = """
 import os, sys
 from opslib.command import bash
 from opslib.settings.model import Host
-from opslib.settings.units import Address
+from opslib.settings.units import address, hops
 from opslib.target.connect import connect
 from opslib.target.lock import locked
-kind, path = sys.argv[1:]
-t = connect(Host(name="x", path=path, address=Address("one") if kind == "ssh" else None))
+path, at, jump = sys.argv[1:]
+t = connect(Host(name="x", path=path, address=address(at) if at else None, jump=hops(jump) if jump else None))
 with locked(t, run="dead", holder="the dead one"):
     process = t.start(bash('echo $$ >"$1/pid"; cat >/dev/null; touch "$1/committed"', t.root, streams=True))
     process.write(b"half of it")
@@ -312,7 +324,16 @@ def test_kill_9_of_the_controller_frees_the_lock_and_ends_its_commands(place: Pl
     """And nothing else: a process that has been given the id of one that is gone is left alone."""
     target.run(command("true"))
     controller = subprocess.Popen(
-        [sys.executable, "-c", CONTROLLER, place.kind, target.root], stdout=subprocess.PIPE, text=True
+        [
+            sys.executable,
+            "-c",
+            CONTROLLER,
+            target.root,
+            str(place.host.address or ""),
+            ",".join(map(str, place.host.jump or ())),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert controller.stdout is not None
     assert controller.stdout.readline() == "ready\n"
@@ -338,7 +359,7 @@ def test_a_command_without_the_lock_of_its_run_does_nothing(target: Target) -> N
     assert read_file(target, f"{target.root}/done") is None
 
 
-@pytest.mark.parametrize("place", ["ssh"], indirect=True)  # a local shell has no line
+@pytest.mark.parametrize("place", ["ssh", "jump"], indirect=True)  # a local shell has no line
 def test_a_lost_line_wakes_whoever_waits(place: Place) -> None:
     target = place.connect()
     process = target.start(command("sleep", "100"))
@@ -349,4 +370,31 @@ def test_a_lost_line_wakes_whoever_waits(place: Place) -> None:
         target.run(command("true"))
     target.reconnect()
     assert target.run(command("echo", "back")).text == "back"
+    target.close()
+
+
+@pytest.mark.parametrize("place", ["jump"], indirect=True)
+@pytest.mark.parametrize("said_by", ["ssh_config", "the host file"])
+def test_through_a_chain_of_two(
+    place: Place, ssh_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said_by: str
+) -> None:
+    """Each hop with a user of its own, both of the keeper's and of the commands' connections, after a loss too."""
+    chain = "plain@one,sudoer@one-inside"
+    if said_by == "ssh_config":
+        config = tmp_path / "config"
+        config.write_text(f"Match originalhost one-inside user deploy\n  ProxyJump {chain}\n{ssh_config.read_text()}")
+        monkeypatch.setenv("OPSLIB_SSH_CONFIG", str(config))
+        host = msgspec.structs.replace(place.host, address=address("deploy@one-inside"), jump=None)
+    else:
+        host = msgspec.structs.replace(place.host, jump=hops(chain))
+    target = connect(host)
+    assert isinstance(target, Ssh)
+    assert [hop.user for hop in target.settings.proxy_jump] == ["plain", "sudoer"]
+    with locked(target, run="r1", holder="a"):
+        who = target.run(bash('printf "%s " "$(id -un)"; cat', feed=b"fed")).text
+        assert who == "deploy fed"
+        target.lose()
+    target.reconnect()
+    with locked(target, run="r2", holder="b"):
+        assert target.run(command("echo", "works")).text == "works"
     target.close()

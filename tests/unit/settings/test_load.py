@@ -160,6 +160,26 @@ def test_a_folder_in_place_of_a_file(project, refused):
     assert refused(project.host, name="local") == ".env: cannot be read: Is a directory"
 
 
+@pytest.mark.parametrize(
+    ("text", "hops"),
+    [
+        ("jump: ops@bastion:2222\n", (Address("bastion", "ops", 2222),)),
+        ("jump: a, b@[2001:db8::1]:22\n", (Address("a"), Address("2001:db8::1", "b", 22))),
+        ("jump: [a, b]\n", (Address("a"), Address("b"))),
+        ("jump: none\n", ()),
+        ("", None),
+    ],
+)
+def test_hops(project, text, hops):
+    assert project.host(f"address: x\n{text}").jump == hops
+
+
+def test_bad_hops(project, refused):
+    message = refused(project.host, "address: x\njump: ops@\n")
+    assert message.startswith("hosts/prod.yml:2: jump: expected an address")
+    assert "jump[1]" in refused(project.host, "address: x\njump: [a, 'b c']\n")
+
+
 def test_where_an_address_cannot_stand(project, refused):
     message = refused(project.host, "path: x\naddress: a\n", name="local")
     assert message == "hosts/local.yml:2: address cannot stand here: local is this machine"

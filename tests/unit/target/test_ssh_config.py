@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import getpass
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
 from opslib.errors import BadSettings
 from opslib.target.ssh_config import CONFIG_VARIABLE, SshSettings, resolve
+from opslib.target.ssh_failures import lost_on_the_way
 
 
 @pytest.fixture
@@ -122,6 +124,28 @@ def test_hops_in_the_order_of_ssh(config: Path) -> None:
     assert all(x.proxy_jump == () for x in found.proxy_jump)
 
 
+def test_hops_that_a_host_file_names(config: Path) -> None:
+    config.write_text(
+        "Host goal\n  User u\n  ProxyJump elsewhere\n  ProxyCommand nc %h %p\n"
+        "Host first\n  HostName 10.0.0.1\n  User f\n  IdentityFile /etc/hostname\n  ProxyJump entry\n"
+    )
+    found = resolve("goal", ["first", "x@second:2200"])
+    me = getpass.getuser()
+    assert way(found) == [f"{me}@entry:22", "f@10.0.0.1:22", "x@second:2200"]
+    assert found.proxy_jump[1].identity_files == (Path("/etc/hostname"),)
+    assert found.proxy_command is None
+    for program in ("ssh", "ssh-copy-id"):  # the second knows no -J
+        assert "-o ProxyJump=first,x@second:2200 u@goal" in found.command(program)
+    assert found.proxy_jump[1].command() == f"ssh -F {quote(str(config))} f@first"  # by its own way
+    assert "-p 2200 -o ProxyJump=first x@second" in found.proxy_jump[2].command()
+    straight = resolve("goal", [])
+    assert (way(straight), straight.proxy_command) == ([], None)
+    assert "ProxyJump=none" in straight.command()
+    assert "ProxyJump" not in resolve("goal").command()
+    with pytest.raises(BadSettings, match="circles: goal -> goal"):
+        resolve("goal", ["goal"])
+
+
 def test_proxy_command(config: Path) -> None:
     config.write_text(
         "Host a\n  HostName 10.0.0.1\n  ProxyCommand nc -X %% %r %h %p ${HOME}\nHost b\n  ProxyCommand none\n"
@@ -172,3 +196,10 @@ def test_without_ssh_a_bad_file_is_an_error_too(config: Path) -> None:
     config.write_text("Host a\n  just-one-word\n")
     with pytest.raises(BadSettings, match="install openssh-client"):
         resolve("a")
+
+
+def test_who_is_named_where_a_line_broke(config: Path) -> None:
+    hops = [resolve("one"), resolve("u@two:2200")]
+    assert lost_on_the_way(hops, hops[1], silent=False) == "; the hop two port 2200 let go of it"
+    assert lost_on_the_way(hops, None, silent=True).endswith("by way of the hop one port 22, the hop two port 2200")
+    assert lost_on_the_way(hops, None, silent=False) == lost_on_the_way([], None, silent=True) == ""
