@@ -17,6 +17,7 @@ from opslib.settings.batch import Batch, batch
 from opslib.settings.health import HealthSpec
 from opslib.settings.keep import Count, Keep
 from opslib.settings.kinds import SourceSpec
+from opslib.settings.provision import Provision
 from opslib.settings.registry import Registry
 from opslib.settings.scanning import Scan
 from opslib.settings.stores import StoreSpec
@@ -205,6 +206,7 @@ class Host(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     deploy: Deploy = Deploy()
     migrate: Migrate | None = None
     backup: Backup = Backup()
+    provision: Provision = Provision()
 
     @property
     def is_local(self) -> bool:

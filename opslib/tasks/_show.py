@@ -221,6 +221,14 @@ def findings(ui: Ui, host: HostRecord) -> None:
             ui.say(f"{' ' * (width + 4)}{finding['do']}", "dim")
 
 
+def provisioned(ui: Ui, host: HostRecord) -> Mapping[str, str]:
+    """host.provision."""
+    found = host.result
+    if host.ok and not found["todo"]:
+        ui.say(f"{host.host}: {found['system']}, all as its file wants it", mark="✓ ", mark_style="green")
+    return {"DONE": ", ".join(found.get("done", ()))}
+
+
 def host_keys(ui: Ui, host: HostRecord) -> None:
     """host.trust."""
     for key in host.result["keys"]:

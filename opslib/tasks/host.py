@@ -8,6 +8,7 @@ from opslib.tasks._task import task
 
 if TYPE_CHECKING:
     from opslib.run.record import Record
+    from opslib.settings.model import Host
     from opslib.tasks._call import Call
 
 
@@ -21,6 +22,33 @@ def check(call: Call) -> Record:
     from opslib.tasks._show import findings
 
     return call.look(check, show=findings)
+
+
+@task("host.provision", changes=True, needs="nothing")
+def provision(call: Call) -> Record:
+    """Make a bare server ready: Docker, user, firewall, sshd."""
+    from opslib.errors import NeedsYes
+    from opslib.host.provision.work import Provisioning
+    from opslib.tasks._show import provisioned
+
+    made: dict[str, Provisioning] = {}
+
+    def as_login(host: Host) -> Host:
+        made[host.name] = Provisioning(call.root, host, call.prompt, plan=call.plan)
+        return made[host.name].as_login
+
+    call.adapt = as_login
+    seen = call.look(lambda run: made[run.host].look(run), show=provisioned)
+    if call.plan or not any(one.changes or one.interrupted for one in made.values()):
+        return seen
+    for name, one in made.items():
+        if one.stops and not (call.yes or call.ui.person.there):
+            raise NeedsYes(f"{one.stops}; that needs --yes", host=name, left="everything",
+                           next="look at it with --plan, then run it with --yes")  # fmt: skip
+        if one.stops:
+            call.confirm(f"{name}: {one.stops}. Go on?")
+        one.agreed = bool(one.stops) or call.yes
+    return call.carry_out(lambda run: made[run.host].steps(run), show=provisioned, onward=True)
 
 
 @task(
@@ -69,4 +97,4 @@ def _trust(call: Call, name: str) -> tuple[bool, dict[str, Any]]:
         entry["file"] = str(trust.trust(key))
 
 
-TASKS = (check, swarm, trust)
+TASKS = (check, provision, swarm, trust)
