@@ -6,6 +6,7 @@ it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from opslib.command import Command, Secret, bash, quote
@@ -86,14 +87,16 @@ class Root:
         else:
             raise OpsError("sudo does not take the password", host=name, left="everything",
                            next="try it there: sudo -k true")  # fmt: skip
-        line = next((one for one in said.splitlines()[::-1] if one.strip()), "it did not say why")
+        lines = [one for one in said.splitlines() if one.strip()]
+        telling = [one for one in lines if re.search(r"sudoers|not allowed|sudo:|tty", one)]  # and not the lecture
         if "password is required" in said or "password is needed" in said or "no password" in said:
             raise OpsError(
                 "sudo wants a password there, and nobody is here to type it", host=name, left="everything",
                 next="run it on a terminal, or give the host file `provision: {sudo_password: …}`, or a `login:` that "
                 "needs none",
             )  # fmt: skip
-        raise OpsError(f"sudo refused: {line.strip()}", host=name, left="everything",
+        why = (telling or lines or ["it did not say why"])[0].strip()
+        raise OpsError(f"sudo refused: {why}", host=name, left="everything",
                        next="`provision: {login: …}` in the host file: root, or one whom sudo lets")  # fmt: skip
 
     def _asked(self) -> str:
