@@ -27,7 +27,8 @@ if there dpkg-query; then
   eval "$(ask apt-config shell lists APT::Periodic::Update-Package-Lists upgrade APT::Periodic::Unattended-Upgrade)"
   fact updates.lists "${lists-}"
   fact updates.upgrade "${upgrade-}"
-  fact updates.timers "$(ask systemctl is-enabled apt-daily.timer apt-daily-upgrade.timer)"
+  fact updates.timers "$(ask systemctl is-enabled apt-daily.timer apt-daily-upgrade.timer) $(
+    ask systemctl is-active apt-daily.timer apt-daily-upgrade.timer)"
 fi
 
 for unit in systemd-timesyncd chrony ntpsec ntp openntpd; do

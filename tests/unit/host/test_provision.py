@@ -224,10 +224,10 @@ def test_upgrades():
         "package.unattended-upgrades": "2",
         "updates.lists": "1",
         "updates.upgrade": "1",
-        "updates.timers": "enabled enabled",
+        "updates.timers": "enabled enabled active active",
     }
     assert system.updates(on, wanted()) is None
-    for off in ({"updates.upgrade": "0"}, {"updates.timers": "enabled disabled"}):
+    for off in ({"updates.upgrade": "0"}, {"updates.timers": "enabled enabled active inactive"}):
         assert system.updates({**on, **off}, wanted()) is not None
 
 

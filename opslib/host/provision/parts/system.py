@@ -85,7 +85,7 @@ def updates(facts: Facts, wanted: Wanted) -> Change | None:
     """Security upgrades once a day by themselves, as the distribution's own settings for unattended-upgrades say."""
     package = missing(facts, "unattended-upgrades")
     on = all(facts.get(key) not in (None, "", "0") for key in ("updates.lists", "updates.upgrade"))
-    if not package and on and facts.get("updates.timers", "").split() == ["enabled", "enabled"]:
+    if not package and on and facts.get("updates.timers", "").split() == ["enabled", "enabled", "active", "active"]:
         return None
     return Change("security upgrades by themselves, once a day: unattended-upgrades", _UPDATES, package or ("",),
                   _UPGRADES.encode(), limit=LONG)  # fmt: skip

@@ -12,8 +12,7 @@ for file in /etc/apt/sources.list.d/*; do sed -i "s/bookworm/$suite/g" "$file"; 
 apt-get update -q
 apt-get dist-upgrade -y -q --no-install-recommends -o Dpkg::Options::=--force-confnew
 apt-get install -y -q --no-install-recommends systemd systemd-sysv dbus "$@"
-for unit in systemd-sysctl systemd-modules-load systemd-udevd systemd-logind getty@tty1 console-getty systemd-remount-fs \
-  apt-daily apt-daily-upgrade; do
+for unit in systemd-sysctl systemd-modules-load systemd-udevd systemd-logind getty@tty1 console-getty systemd-remount-fs; do
   ln -sf /dev/null "/etc/systemd/system/$unit.service"
 done
 for unit in sys-kernel-debug.mount sys-kernel-tracing.mount sys-kernel-config.mount dev-hugepages.mount dev-mqueue.mount \
