@@ -124,6 +124,11 @@ class Bare:
             self.inside(f"docker rm -f p{port} >/dev/null 2>&1; docker run -d --name p{port} --restart unless-stopped "
                         f"-p {port}:8000 {image} httpd -f -p 8000 -h / >/dev/null")  # fmt: skip
 
+    def lock_apt(self, seconds: int) -> None:
+        """A real apt that holds its locks for so long, by the name of the one that does on many a fresh server."""
+        apt = f"apt-get install --reinstall -y -o DPkg::Pre-Invoke::='sleep {seconds}' nftables"
+        self.inside(f'setsid bash -c "exec -a unattended-upgrade {apt}" </dev/null >/dev/null 2>&1 & sleep 3')
+
     def reboot(self) -> None:
         """Off and on again."""
         self._docker("restart", "-t", "20", self.container)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.bare import Bare
+from tests.lab.site import fault
 
 pytestmark = pytest.mark.lab
 
@@ -112,6 +113,44 @@ def test_sshd_that_would_lock_out_is_undone_by_the_machine(engine: Bare) -> None
 
 
 @pytest.mark.full
+def test_a_firewall_that_would_lock_out_is_undone_by_the_machine(engine: Bare) -> None:
+    """One logs in by an sshd that somebody has started by hand, on a port that no setting names."""
+    ready(engine)
+    engine.inside(
+        "systemctl disable --now opslib-firewall 2>/dev/null; nft delete table inet opslib; /usr/sbin/sshd -p 2022"
+    )
+    before = engine.config.read_text()
+    engine.config.write_text(f"{before} Port 2022\n")
+    failed = engine.provision(code=1)
+    assert "with the new firewall a login does not work any more: deploy cannot log in" in failed["error"]["what"]
+    assert engine.ssh("deploy", "id -un").stdout == "deploy\n"
+    assert engine.inside("nft list tables | grep opslib", check=False) == ""
+    engine.config.write_text(before)
+    engine.inside("pkill -f 'sshd -p 2022'", check=False)
+    assert engine.provision()["result"]["done"] == ["firewall"]
+    unchanged(engine)
+
+
+@pytest.mark.full
+def test_a_line_that_is_cut(engine: Bare) -> None:
+    """While it waits for apt, and longer than anybody waits for an answer: it says so, and another run goes on."""
+    ready(engine)
+    engine.inside("dpkg -r --force-depends procps >/dev/null 2>&1")
+    engine.lock_apt(50)
+    process = engine.start("host.provision", "--host", "prod", "--json")
+    engine.until(lambda: '"step":"packages"' in engine.inside("cat /root/.opslib/run.log", check=False))
+    fault(engine.name, "cut")
+    time.sleep(40)
+    fault(engine.name, "heal")
+    out, _ = process.communicate(timeout=120)
+    error = json.loads(out)["hosts"][0]["error"]
+    assert process.returncode == 1 and "connection" in error["what"], error
+    done = engine.provision("--wait", "2m")
+    assert done["result"]["done"] == ["packages"]
+    unchanged(engine)
+
+
+@pytest.mark.full
 def test_a_system_that_is_not_known_is_left_alone(engine: Bare) -> None:
     ready(engine)
     engine.inside("cp -a --remove-destination /usr/lib/os-release /root/os; rm /etc/os-release; "
@@ -158,10 +197,10 @@ def test_sudo(engine: Bare) -> None:
     assert engine.provision()["result"]["done"] == ["firewall"]
     again = engine.provision()
     assert (again["changed"], again["round_trips"]) == (False, 1)
-    engine.inside("chmod -x /usr/bin/sudo")
+    engine.inside("mv /usr/bin/sudo /root/")
     failed = engine.provision(code=1)
     assert failed["error"]["what"] == "whoever logs in there is not root, and there is no sudo"
-    engine.inside("chmod +x /usr/bin/sudo")
+    engine.inside("mv /root/sudo /usr/bin/")
     engine.host()
     unchanged(engine)
 
@@ -169,16 +208,15 @@ def test_sudo(engine: Bare) -> None:
 @pytest.mark.full
 def test_apt_that_is_locked_is_waited_for_with_a_bound(engine: Bare) -> None:
     ready(engine)
-    lock = "exec -a unattended-upgrade apt-get install --reinstall -y -o DPkg::Pre-Invoke::='sleep %d' zstd >/dev/null 2>&1"
     engine.inside("dpkg -r --force-depends procps >/dev/null 2>&1")
-    engine.inside(f'setsid bash -c "{lock % 15}" </dev/null >/dev/null 2>&1 & sleep 3')
+    engine.lock_apt(15)
     done = engine.provision()
     assert re.search(r"apt is locked by unattended-upgrade .*\(process \d+\): waiting up to 600 s", done["said"]), done[
         "said"
     ]
     assert done["result"]["done"] == ["packages"]
     engine.inside("dpkg -r --force-depends procps >/dev/null 2>&1")
-    engine.inside(f'setsid bash -c "{lock % 25}" </dev/null >/dev/null 2>&1 & sleep 3')
+    engine.lock_apt(25)
     engine.host("apt_wait: 4s")
     failed = engine.provision(code=1)
     assert re.match(r"packages: apt is still locked after 4 s, by unattended-upgrade", failed["error"]["what"]), failed[

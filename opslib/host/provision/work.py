@@ -167,7 +167,7 @@ def _log_in(host: Host, user: str) -> None:
 
 
 _CAUSES = (
-    (r"No space left|not have enough free space|no room for", "there is no room on its disk", "free some space there"),
+    (r"No space left|n.t have enough free space|no room for", "there is no room on its disk", "free some space there"),
     (r"Temporary failure resolving|Could not resolve|Could not connect|Failed to fetch|Unable to connect|"
      r"Cannot initiate|cannot be fetched|timed out", "it cannot reach what it fetches packages from",
      "look at its network and at /etc/apt there"),
