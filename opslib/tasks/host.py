@@ -26,7 +26,7 @@ def check(call: Call) -> Record:
 
 @task("host.provision", changes=True, needs="nothing")
 def provision(call: Call) -> Record:
-    """Make a bare server ready: Docker, user, firewall, sshd."""
+    """Make a bare server ready: Docker, firewall, sshd."""
     from opslib.errors import NeedsYes
     from opslib.host.provision.work import Provisioning
     from opslib.tasks._show import provisioned

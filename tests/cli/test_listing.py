@@ -17,6 +17,7 @@ CHANGING = {
     "deploy.up", "build.all", "build.push", "migrate.up", "migrate.down", "migrate.seed", "rollback",
     *(f"{done}.{name}" for done in ("backup", "restore") for name in ("all", *ENGINES, "sqlite", "volumes", "files")),
     "backup.prune", "backup.drill", "backup.push", "backup.pull", "restore.undo", "host.swarm", "env.push", "env.rotate",
+    "host.provision",
 }  # fmt: skip
 HERE = {
     "cron.install",
