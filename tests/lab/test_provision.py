@@ -135,7 +135,7 @@ def test_a_firewall_that_would_lock_out_is_undone_by_the_machine(engine: Bare) -
 def test_a_line_that_is_cut(engine: Bare) -> None:
     """While it waits for apt, and longer than anybody waits for an answer: it says so, and another run goes on."""
     ready(engine)
-    engine.inside("dpkg -r --force-depends procps >/dev/null 2>&1")
+    engine.inside("dpkg -r zstd >/dev/null 2>&1")
     engine.lock_apt(50)
     process = engine.start("host.provision", "--host", "prod", "--json")
     engine.until(lambda: '"step":"packages"' in engine.inside("cat /root/.opslib/run.log", check=False))
@@ -208,14 +208,14 @@ def test_sudo(engine: Bare) -> None:
 @pytest.mark.full
 def test_apt_that_is_locked_is_waited_for_with_a_bound(engine: Bare) -> None:
     ready(engine)
-    engine.inside("dpkg -r --force-depends procps >/dev/null 2>&1")
+    engine.inside("dpkg -r zstd >/dev/null 2>&1")
     engine.lock_apt(15)
     done = engine.provision()
     assert re.search(r"apt is locked by unattended-upgrade .*\(process \d+\): waiting up to 600 s", done["said"]), done[
         "said"
     ]
     assert done["result"]["done"] == ["packages"]
-    engine.inside("dpkg -r --force-depends procps >/dev/null 2>&1")
+    engine.inside("dpkg -r zstd >/dev/null 2>&1")
     engine.lock_apt(25)
     engine.host("apt_wait: 4s")
     failed = engine.provision(code=1)
@@ -229,9 +229,7 @@ def test_apt_that_is_locked_is_waited_for_with_a_bound(engine: Bare) -> None:
 @pytest.mark.full
 def test_without_a_network_or_room_apt_says_so(engine: Bare) -> None:
     ready(engine)
-    engine.inside(
-        "dpkg -r --force-depends procps >/dev/null 2>&1; mkdir -p /root/debs; mv /var/cache/apt/archives/*.deb /root/debs"
-    )
+    engine.inside("dpkg -r zstd >/dev/null 2>&1; mkdir -p /root/debs; mv /var/cache/apt/archives/*.deb /root/debs")
     engine.inside("mount -t tmpfs -o size=300k tmpfs /var/cache/apt/archives && mkdir /var/cache/apt/archives/partial")
     failed = engine.provision(code=1)
     assert failed["error"]["what"].startswith("packages: there is no room on its disk:"), failed["error"]
