@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,24 @@ class Bare:
     def provision(self, *words: str, code: int = 0, **env: str) -> dict[str, Any]:
         """`inv host.provision`."""
         return self.inv("host.provision", *words, code=code, **env)
+
+    def at_a_terminal(self, answer: str, *words: str) -> tuple[int, str]:
+        """`inv …` where somebody types this line at the first question; the exit code, and all that was shown."""
+        leader, follower = pty.openpty()
+        environ = {**os.environ, "OPSLIB_SSH_CONFIG": str(self.config)}
+        process = subprocess.Popen([INV, *words], cwd=self.root, env=environ, stdin=follower, stdout=follower,
+                                   stderr=follower, start_new_session=True)  # fmt: skip
+        os.close(follower)
+        shown, typed = b"", False
+        with suppress(OSError):  # the end of a terminal
+            while data := os.read(leader, 4096):
+                shown += data
+                if b"Password for sudo on prod:" in shown and not typed:
+                    time.sleep(0.5)  # until nothing is echoed
+                    os.write(leader, f"{answer}\n".encode())
+                    typed = True
+        os.close(leader)
+        return process.wait(60), shown.decode()
 
     def killed_in(self, part: str, seconds: float = 300) -> bool:
         """Provision, and kill it, -9, when its log says that this part has begun; whether it came to that."""

@@ -187,6 +187,9 @@ def test_sudo(engine: Bare) -> None:
     assert failed["error"]["what"] == "sudo does not take the password"
     again = engine.provision(SUDO_PASSWORD="geheim")
     assert (again["changed"], again["round_trips"]) == (False, 2)
+    engine.host("login: admin")
+    code, shown = engine.at_a_terminal("geheim", "host.provision", "--host", "prod")
+    assert code == 0 and "all as its file wants it" in shown and "geheim" not in shown, shown
     engine.host("login: admin", 'sudo_password: "${SUDO_PASSWORD}"', "open: [80, 8443]")
     done = engine.provision("--debug", SUDO_PASSWORD="geheim")
     assert done["result"]["done"] == ["firewall"]
