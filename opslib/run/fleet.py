@@ -135,7 +135,10 @@ def _runs(task: Task, group: Sequence[Target]) -> list[HostRun]:
     an id of its own, as they may share a machine."""
     ident, names = new_id(), tuple(target.host.name for target in group)
     return [
-        HostRun(Run(ident, task.name, target, (target.host.name,) if task.rollout.apart else names, task.plan))
+        HostRun(
+            Run(ident, task.name, target, (target.host.name,) if task.rollout.apart else names, task.plan),
+            onward=task.onward,
+        )
         for target in group
     ]
 

@@ -22,7 +22,7 @@ _BROKEN: dict[type[OpsError], str] = {Cancelled: "interrupted", HostLost: "the c
 class HostRun:
     """Carries steps out on one host. Used by one thread at a time; the phases are called in order."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, *, onward: bool = False) -> None:
         self.run = run
         self.record = HostRecord(run.host)
         self._steps: list[AnyStep] = []
@@ -31,7 +31,7 @@ class HostRun:
         self._taken: tuple[str, Undo | None, Any] | None = None  # the same of an earlier run's step that stays
         self._started = time.monotonic()
         self._stays = self.committed = False
-        head = {"run": run.id, "task": run.task, "hosts": list(run.hosts)}
+        head = {"run": run.id, "task": run.task, "hosts": list(run.hosts), **({"onward": True} if onward else {})}
         self._log = Log(run.target, head)
 
     def start(self) -> None:
@@ -136,7 +136,9 @@ class HostRun:
 
         Raises OpsError when an undo fails, or failed before and still does.
         """
-        if forward:
+        if left.onward:
+            pass
+        elif forward:
             self._finish_left(left, known)
             if self._taken is not None:
                 return
@@ -144,7 +146,9 @@ class HostRun:
             self._undo_left(left, known)
         watchdog.disarm(self.run.target, left.run)
         remove(self.run.target)
-        if not forward:
+        if left.onward:
+            self.run.note(f"{left.task} {left.run} was interrupted; what it had done stays", warning=True)
+        elif not forward:
             self.run.note(f"undid what {left.task} {left.run} had left half done", warning=True)
         elif left.stays and not left.fired:
             self.run.note(f"ended the {left.stays[0][0]} of {left.task} {left.run}")

@@ -15,7 +15,7 @@ from opslib.target.transfer import put_bytes
 class Left:
     """What an earlier run left behind: its first line, its steps in order with memo and whether they were done,
     which of them stay, and how far it had come. `ready` are the hosts that were to commit together, where this one had
-    come to the end of its steps and none was being undone."""
+    come to the end of its steps and none was being undone. `onward`: what it had done stays."""
 
     run: str
     task: str
@@ -29,6 +29,7 @@ class Left:
     committed: bool = False
     stuck: str = ""
     fired: list[str] = field(default_factory=list)
+    onward: bool = False
 
 
 class Log:
@@ -78,6 +79,7 @@ def left_behind(entries: list[dict[str, Any]]) -> Left | None:
     for entry in entries:
         if "run" in entry:
             left = Left(str(entry["run"]), str(entry.get("task", "")), tuple(entry.get("hosts", ())))
+            left.onward = bool(entry.get("onward"))
         if left is None:
             continue
         if "step" in entry:

@@ -189,7 +189,8 @@ class _Group:
                     failed(host.record, Cancelled("interrupted"))
         told.because_of(bad, mine)
         if self._entered:
-            told.interrupted(mine, left="everything: what was begun has been undone")
+            stays = "what was not done yet; what was done stays"
+            told.interrupted(mine, left=stays if self._task.onward else "everything: what was begun has been undone")
             told.in_journals([host for host in mine if host in self._entered], self._task)
         else:
             told.interrupted(mine, when, left=left, next=next)

@@ -49,6 +49,8 @@ class Decoder:
         wanted, parser = _unwrap(wanted)
         if wanted is Secret:
             return self.secret(node, key, parser)
+        if wanted is Any:
+            return self.plain(node, key)
         if parser and node.is_scalar:
             return self.parsed(node, wanted, parser, key)
         if parser and node.value == []:
@@ -79,6 +81,14 @@ class Decoder:
             if known and name not in known:
                 raise BadSettings(f"{child.key_place}: unknown key {_join(key, name)!r}{nearest(name, known)}")
         return {name: self.value(child, item, _join(key, name)) for name, child in node.value.items()}
+
+    def plain(self, node: Node, key: str) -> Any:
+        """The node as it stands, whatever it is."""
+        if isinstance(node.value, dict):
+            return {name: self.plain(child, _join(key, name)) for name, child in node.value.items()}
+        if isinstance(node.value, list):
+            return [self.plain(child, f"{key}[{i}]") for i, child in enumerate(node.value)]
+        return self.leaf(node, str, key) if isinstance(node.value, str) else node.value
 
     def struct(self, node: Node, cls: type[msgspec.Struct], key: str) -> msgspec.Struct:
         """A section, or the bare value that stands for its `short` key."""

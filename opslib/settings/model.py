@@ -17,6 +17,7 @@ from opslib.settings.batch import Batch, batch
 from opslib.settings.health import HealthSpec
 from opslib.settings.keep import Count, Keep
 from opslib.settings.kinds import SourceSpec
+from opslib.settings.provision import Provision
 from opslib.settings.registry import Registry
 from opslib.settings.scanning import Scan
 from opslib.settings.sites import Certbot, Site
@@ -222,6 +223,7 @@ class Host(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     migrate: Migrate | None = None
     backup: Backup = Backup()
     certbot: Certbot = Certbot()
+    provision: Provision = Provision()
 
     @property
     def is_local(self) -> bool:

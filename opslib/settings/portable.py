@@ -15,6 +15,9 @@ from opslib.settings.load import KEYS, host_node, lookup_in
 from opslib.settings.model import Host
 from opslib.settings.yamlfile import Node
 
+# What only this machine does with the host: it needs no way to itself, and nothing of how it was made.
+_OURS = ("address", "jump", "path", "compose")
+_MAKING = "provision"
 # Of the host's own machine, or chosen by where the project lies there. Never a private key.
 _NOT = {"OPSLIB_PATH", "OPSLIB_COMPOSE"}
 
@@ -23,6 +26,8 @@ def portable(root: Path, host: Host, path: str, environ: Mapping[str, str]) -> t
     """The text of hosts/NAME.yml there, where the project lies in `path`, and the variables that go with it: those that
     the file refers to, and the settings of `.env`. Raises BadSettings."""
     node = host_node(root, host.name)
+    assert isinstance(node.value, dict)
+    node = Node({key: child for key, child in node.value.items() if key != _MAKING}, node.place, node.key_place)
     assert isinstance(node.value, dict)
     lookup, used = lookup_in(root, environ), dict[str, str]()
 
@@ -36,9 +41,7 @@ def portable(root: Path, host: Host, path: str, environ: Mapping[str, str]) -> t
     for name in sorted({*KEYS, "OPSLIB_TOOLS_BASE"} - _NOT):
         if lookup(name):
             noted(name)
-    kept = {
-        key: _plain(child) for key, child in node.value.items() if key not in ("address", "jump", "path", "compose")
-    }
+    kept = {key: _plain(child) for key, child in node.value.items() if key not in _OURS}
     tree = {"path": path, **({"compose": list(host.compose)} if host.compose else {}), **kept}
     return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=120), used
 

@@ -47,6 +47,7 @@ class Call:
     debug: bool = False
     started: str = field(default_factory=now)
     show: Show | None = None
+    adapt: Callable[[Host], Host] | None = None  # what the task makes of a host's settings before it connects
     _began: float = field(default_factory=time.monotonic)
     _settings: dict[str, Host] = field(default_factory=dict)
     _unusable: list[HostRecord] = field(default_factory=list)  # of hosts whose settings are wrong
@@ -83,7 +84,8 @@ class Call:
         found = []
         for name in self.names:
             try:
-                found.append(self.settings(name))
+                host = self.settings(name)
+                found.append(host if self.adapt is None else self.adapt(host))
             except BadSettings as error:
                 if self.spec.together or len(self.names) == 1:
                     raise
@@ -103,11 +105,12 @@ class Call:
     def carry_out(
         self, steps: Steps, *, detail: Mapping[str, object] | None = None, show: Show | None = None,
         instead: Mapping[str, Recovery] = {}, rollout: Rollout | None = None,
-        live: Callable[[Run], dict[str, Any]] | None = None,
+        live: Callable[[Run], dict[str, Any]] | None = None, onward: bool = False,
     ) -> Record:  # fmt: skip
         """Carry steps out on all hosts, or plan them. Where they belong together nothing begins unless every host can
         be reached, or as many as the `rollout` asks for. `instead`: what is done with steps that an earlier run has
-        left, where this task knows better. `live` tells what runs on a host in the end."""
+        left, where this task knows better. `live` tells what runs on a host in the end. `onward`: what was done
+        stays, whatever comes."""
         from opslib.run.fleet import carry_out
         from opslib.run.rollout import Rollout
         from opslib.run.task import Task
@@ -124,7 +127,7 @@ class Call:
         self.ui.begin(f"{self.task} on {', '.join(self.names)}" + (", as a plan" if self.plan else ""), self.names)
         task = Task(
             self.task, steps, known=Recoveries(instead), peer=self.connections.peer, plan=self.plan,
-            detail=detail or {},
+            detail=detail or {}, onward=onward,
             wait=max((host.wait for host in self.hosts), default=0.0), together=self.spec.together,
             rollout=rollout.after(len(unreached)), live=None if self.plan else live,
         )  # fmt: skip

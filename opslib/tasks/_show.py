@@ -211,6 +211,14 @@ def tried(ui: Ui, host: HostRecord) -> Mapping[str, str]:
     return {"SENT": f"{sent} of {len(host.result['signals'])}"}
 
 
+def provisioned(ui: Ui, host: HostRecord) -> Mapping[str, str]:
+    """host.provision."""
+    found = host.result
+    if host.ok and not found["todo"]:
+        ui.say(f"{host.host}: {found['system']}, all as its file wants it", mark="✓ ", mark_style="green")
+    return {"DONE": ", ".join(found.get("done", ()))}
+
+
 def by_hand(ui: Ui, title: str, commands: Sequence[str]) -> None:
     """Commands to type, under a title; nothing where there are none."""
     if commands:

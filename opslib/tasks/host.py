@@ -8,6 +8,7 @@ from opslib.tasks._task import task
 
 if TYPE_CHECKING:
     from opslib.run.record import Record
+    from opslib.settings.model import Host
     from opslib.tasks._call import Call
 
 
@@ -90,6 +91,33 @@ def init(call: Call, name: str | None = None, address: str | None = None, jump: 
     return call.here(lambda one: new_host(call, one, address or one, jump), names=[name], show=described)
 
 
+@task("host.provision", changes=True, needs="nothing")
+def provision(call: Call) -> Record:
+    """Make a bare server ready: Docker, firewall, sshd."""
+    from opslib.errors import NeedsYes
+    from opslib.host.provision.work import Provisioning
+    from opslib.tasks._show import provisioned
+
+    made: dict[str, Provisioning] = {}
+
+    def as_login(host: Host) -> Host:
+        made[host.name] = Provisioning(call.root, host, call.prompt, plan=call.plan)
+        return made[host.name].as_login
+
+    call.adapt = as_login
+    seen = call.look(lambda run: made[run.host].look(run), show=provisioned)
+    if call.plan or not any(one.changes or one.interrupted for one in made.values()):
+        return seen
+    for name, one in made.items():
+        if one.stops and not (call.yes or call.ui.person.there):
+            raise NeedsYes(f"{one.stops}; that needs --yes", host=name, left="everything",
+                           next="look at it with --plan, then run it with --yes")  # fmt: skip
+        if one.stops:
+            call.confirm(f"{name}: {one.stops}. Go on?")
+        one.agreed = bool(one.stops) or call.yes
+    return call.carry_out(lambda run: made[run.host].steps(run), show=provisioned, onward=True)
+
+
 @task(
     "host.swarm",
     changes=True,
@@ -127,4 +155,4 @@ def _trust(call: Call, name: str) -> tuple[bool, dict[str, Any]]:
     return len(keys) > 1, {"keys": keys}
 
 
-TASKS = (check, list_, run, init, swarm, trust)
+TASKS = (check, list_, run, init, provision, swarm, trust)

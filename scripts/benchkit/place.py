@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,22 @@ class Place:
         with self.ssh_config.open("a") as file:
             file.write(_SSH.format(**facts))
         return name
+
+    @contextlib.contextmanager
+    def bare(self, name: str) -> Iterator[list[str]]:
+        """A server without anything but systemd, sshd and an engine, for as long as it is measured; the argv of root's
+        login there."""
+        say(f"the lab's server {name}")
+        told = self._lab("server", name, "--bare", "engine")
+        facts = next(server for server in told["servers"] if server["name"] == name)
+        try:
+            before = self.ssh_config.read_text() if self.ssh_config.exists() else ""
+            host = _SSH.format(**{**facts, "user": "root"}).replace("  User root\n", "")  # whoever is asked for
+            self.ssh_config.write_text(before + host)
+            yield ["ssh", "-T", "-F", str(self.ssh_config), f"root@{name}"]
+        finally:
+            self.ssh_config.write_text(before)
+            self._lab("server", name, "--down")
 
     @cached_property
     def registry(self) -> dict[str, str]:

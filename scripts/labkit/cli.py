@@ -69,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     server.add_argument("--port", type=int, help="on 127.0.0.1; default: a free one")
     server.add_argument("--store", choices=("classic", "containerd"), default="classic", help="its image store")
     server.add_argument("--images", default="", help="comma list of images to load into it: postgres,redis or in full")
+    bare = "systemd and sshd alone: Debian 13 or 12; engine: Debian 12 with an engine"
+    server.add_argument("--bare", choices=sorted(images.BARE), default="", help=bare)
     server.add_argument("--down", action="store_true", help="remove it")
     fault = add("fault", _fault, "break a server, or mend it")
     fault.add_argument("name")
@@ -127,8 +129,9 @@ def _server(options: argparse.Namespace) -> None:
     if options.down:
         servers.remove(options.name)
     else:
-        images.ensure([images.DEBIAN, images.SERVER])
-        servers.ensure(options.name, options.port, options.store, [ref for ref in options.images.split(",") if ref])
+        images.ensure([images.DEBIAN, images.SERVER, *([images.BARE[options.bare]] if options.bare else [])])
+        load = [ref for ref in options.images.split(",") if ref]
+        servers.ensure(options.name, options.port, options.store, load, options.bare)
     _status(options, options.name)
 
 

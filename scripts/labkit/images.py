@@ -31,6 +31,7 @@ class Image:
     preloaded: bool = True  # the first server has it from the start
     up: bool = True  # `scripts/lab up` makes it; else what needs it does
     real: str = ""  # the environment variable that names the real program, or a folder of them, for a stand-in
+    beside: str = ""  # the recipe whose further files it is built with
 
     @property
     def ref(self) -> str:
@@ -48,6 +49,12 @@ SERVER = Image("server", "1", 60, official=False, preloaded=False)
 REGISTRY = Image("registry", "lab", 25, official=False, preloaded=False)
 CERTBOT = Image("certbot", "2.1", 40, official=False, preloaded=False, up=False)
 ACME = Image("acme", "2.4", 25, official=False, preloaded=False, up=False)
+# Machines without anything, for `scripts/lab server --bare`; made when one is asked for.
+BARE = {
+    "13": Image("bare", "trixie", 90, official=False),
+    "12": Image("bare", "bookworm", 40, official=False),
+    "engine": Image("bare-engine", "1", 30, official=False, beside="bare"),
+}
 # In the order in which they are made: every recipe begins with the first.
 IMAGES = (
     DEBIAN,
@@ -130,13 +137,20 @@ def _recipe(image: Image) -> str:
     """A digest of everything that an image is made from, its parent included."""
     if image == DEBIAN:
         return hashlib.sha256(base.recipe().encode()).hexdigest()
-    parent = "pulled" if registry_answers() else _recipe(DEBIAN)
+    origin = SERVER if image == BARE["engine"] else DEBIAN
+    parent = "pulled" if registry_answers() and origin.official else _recipe(origin)
     digest = hashlib.sha256(parent.encode())
-    for path in (*sorted((RECIPES / image.name).iterdir()), *_real(image)):
+    for path in (*_files(image), *_real(image)):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     if image == PYTHON:
         digest.update("".join(wheels.of_examples()).encode())
     return digest.hexdigest()
+
+
+def _files(image: Image) -> list[Path]:
+    """What an image is built from; of another recipe all but its Dockerfile."""
+    beside = sorted((RECIPES / image.beside).iterdir()) if image.beside else []
+    return [*sorted((RECIPES / image.name).iterdir()), *(path for path in beside if path.name != "Dockerfile")]
 
 
 def _real(image: Image) -> list[Path]:
@@ -168,7 +182,9 @@ def _build(image: Image, recipe: str) -> None:
     say(f"build {image.ref}, about {image.seconds} s")
     context = state_dir("build") / image.name
     shutil.rmtree(context, ignore_errors=True)
-    shutil.copytree(RECIPES / image.name, context)
+    context.mkdir(parents=True)
+    for path in _files(image):
+        shutil.copy(path, context)
     if image.real:
         (context / "real").mkdir()
         for path in _real(image):

@@ -42,9 +42,10 @@ class Server:
     store: str
     state: str
     recipe: str  # of the image that it was made from
+    bare: str  # what kind of a bare machine it is; "" for one with everything
 
     def facts(self) -> dict[str, object]:
-        return {name: value for name, value in asdict(self).items() if name != "recipe"}
+        return {name: value for name, value in asdict(self).items() if name not in ("recipe", "bare")}
 
 
 def listed() -> list[Server]:
@@ -56,19 +57,20 @@ def listed() -> list[Server]:
     found = []
     for container in json.loads(run([docker, "inspect", *ids])):
         labels = container["Config"]["Labels"]
-        name = labels[SERVER_LABEL]
+        name, bare = labels[SERVER_LABEL], labels.get(f"{SERVER_LABEL}.bare", "")
         found.append(
             Server(
                 name=name,
                 address="127.0.0.1",
                 port=int(labels[f"{SERVER_LABEL}.port"]),
-                user=USERS[0],
+                user="root" if bare else USERS[0],
                 key=str(state_dir("ssh") / "id_ed25519"),
                 known_hosts=str(_folder(name) / "known_hosts"),
                 container=container["Name"].lstrip("/"),
                 store=labels[f"{SERVER_LABEL}.store"],
                 state=container["State"]["Status"],
                 recipe=labels.get(images.RECIPE_LABEL, ""),
+                bare=bare,
             )
         )
     return sorted(found, key=lambda server: server.name)
@@ -78,15 +80,18 @@ def find(name: str) -> Server | None:
     return next((server for server in listed() if server.name == name), None)
 
 
-def ensure(name: str, port: int | None = None, store: str = "classic", load: Iterable[str] = ()) -> Server:
-    """Create, start or keep a server, wait until its sshd and engine answer, and give it images."""
+def ensure(
+    name: str, port: int | None = None, store: str = "classic", load: Iterable[str] = (), bare: str = ""
+) -> Server:
+    """Create, start or keep a server, wait until its sshd and engine answer, and give it images. `bare`: which kind of
+    a machine without anything, where one is to be made."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,40}", name):
         raise LabError(f"a server's name is letters, digits and dashes, not {name!r}", 2)
     server = find(name)
     if server and (server.store != store or port not in (None, server.port)):
         raise LabError(f"server {name} has port {server.port} and the {server.store} store; `--down` it first", 2)
     if server is None:
-        _create(name, port or _free_port(), store)
+        _create(name, port or _free_port(), store, bare)
     elif server.state == "paused":
         run([engine.client(), "unpause", server.container])
     elif server.state != "running":
@@ -94,7 +99,7 @@ def ensure(name: str, port: int | None = None, store: str = "classic", load: Ite
         run([engine.client(), "start", server.container])
     server = find(name)
     assert server is not None
-    if server.recipe != images.present().get(images.SERVER.ref):
+    if server.recipe != images.present().get(_image(server.bare).ref):
         say(f"server {name} is of an older image; `scripts/lab server {name} --down` and again for the new one")
     _wait(server)
     _introduce(server)
@@ -132,7 +137,11 @@ def _free_port() -> int:
     raise LabError("no free port for a server")
 
 
-def _create(name: str, port: int, store: str) -> None:
+def _image(bare: str) -> images.Image:
+    return images.BARE[bare] if bare else images.SERVER
+
+
+def _create(name: str, port: int, store: str, bare: str) -> None:
     docker, container = engine.client(), f"opslib-lab-{name}"
     say(f"create server {name} on 127.0.0.1:{port}, about 5 s")
     run([docker, "volume", "create", "--label", LABEL, f"{container}-docker"])
@@ -141,7 +150,9 @@ def _create(name: str, port: int, store: str) -> None:
         container,
         "--hostname",
         name,
-        "--init",
+        *(["-e", "container=docker", "--tmpfs", "/run", "--tmpfs", "/run/lock"] if bare else ["--init"]),
+        "--label",
+        f"{SERVER_LABEL}.bare={bare}",
         "--label",
         LABEL,
         "--label",
@@ -159,7 +170,7 @@ def _create(name: str, port: int, store: str) -> None:
         f"{container}-docker:/var/lib/docker",
         "-p",
         f"127.0.0.1:{port}:22",
-        images.SERVER.ref,
+        _image(bare).ref,
     ]
     for privileges in _PRIVILEGES:
         done = attempt([docker, "run", "-d", *privileges, *argv], limit=120)
@@ -173,6 +184,8 @@ def _wait(server: Server) -> None:
     """Until the engine inside and sshd answer; LabError with the server's last lines after 60 s."""
     give_up = time.monotonic() + 60
     asked = "until docker info >/dev/null 2>&1; do sleep 0.2; done"
+    if server.bare:
+        asked = "until systemctl is-active -q multi-user.target; do sleep 0.2; done"
     done = attempt([engine.client(), "exec", server.container, "bash", "-c", asked], limit=60)
     while done.returncode == 0 and time.monotonic() < give_up:
         try:
@@ -195,6 +208,8 @@ def _introduce(server: Server) -> None:
         f'printf %s "$1" >/home/{user}/.ssh/authorized_keys; chown {user}: /home/{user}/.ssh/authorized_keys;'
         for user in USERS
     )
+    if server.bare:
+        script = 'mkdir -p -m 700 /root/.ssh; printf %s "$1" >/root/.ssh/authorized_keys;'
     host_key = run(
         [
             docker,

@@ -18,6 +18,7 @@ CHANGING = {
     *(f"{done}.{name}" for done in ("backup", "restore") for name in ("all", *ENGINES, "sqlite", "volumes", "files")),
     "backup.prune", "backup.drill", "backup.push", "backup.pull", "restore.undo", "host.swarm", "env.push", "env.rotate",
     "deploy.proxy", "certbot.issue", "certbot.renew", "certbot.revoke", "certbot.delete",
+    "host.provision",
 }  # fmt: skip
 HERE = {
     "cron.install",

@@ -83,11 +83,12 @@ backup:
 def test_the_host_is_the_same_there_but_this_machine(tmp_path):
     (tmp_path / "hosts").mkdir()
     (tmp_path / "compose.yml").write_text("services: {}\n")
-    (tmp_path / "hosts/_defaults.yml").write_text("backup: {limit: 6h}\n")
     (tmp_path / "hosts/prod.yml").write_text(HOST)
     (tmp_path / ".env").write_text("REDIS_PASSWORD=hunter2\nOPSLIB_KEEP_LAST=5\nOPSLIB_AGE_IDENTITY=AGE-SECRET\nX=1\n")
-    here = load_host(tmp_path, "prod", environ={"KEY": "it is $secret"})
-    text, used = portable(tmp_path, here, "/srv/survey", {"KEY": "it is $secret"})
+    (tmp_path / "hosts/_defaults.yml").write_text('backup: {limit: 6h}\nprovision: {sudo_password: "${SUDO}"}\n')
+    here = load_host(tmp_path, "prod", environ={"KEY": "it is $secret", "SUDO": "geheim"})
+    text, used = portable(tmp_path, here, "/srv/survey", {"KEY": "it is $secret", "SUDO": "geheim"})
+    assert "provision" not in text, "and the password of sudo stays here"
     assert used == {"REDIS_PASSWORD": "hunter2", "KEY": "it is $secret", "OPSLIB_KEEP_LAST": "5"}
     assert "hunter2" not in text
     there = tmp_path / "there"

@@ -299,6 +299,21 @@ def test_a_commit_left_behind_is_finished(prepared: Target) -> None:
     assert read_file(prepared, path(prepared)) is None
 
 
+def test_what_goes_on_whatever_comes_is_never_undone(prepared: Target, place: Place) -> None:
+    """A run that is `onward`: what it has done stays when it fails, and when it was killed; the next one says so."""
+    failed = carry_out(Task("make", lambda run: steps(run, "fail")[:2], known(), wait=90, onward=True), [prepared])
+    assert failed.exit == 1
+    assert contents(prepared).startswith("old"), "a step with an undo is undone as ever"
+    Log(prepared, {"run": "r1", "task": "make", "hosts": [], "onward": True}).write(
+        {"step": "write a", "memo": {"was": "older"}}
+    )
+    place.events.clear()
+    assert carry_out(Task("other", lambda run: [], known(), wait=90), [prepared]).ok
+    assert "older" not in contents(prepared)
+    assert "make r1 was interrupted; what it had done stays" in str(place.events)
+    assert read_file(prepared, path(prepared)) is None
+
+
 def test_a_failed_undo_blocks_until_it_works(prepared: Target) -> None:
     from opslib.state import lines
 

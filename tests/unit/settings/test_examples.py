@@ -16,7 +16,8 @@ from opslib.settings.model import Host
 ROOT = Path(__file__).parents[3]
 ENVIRON = {"POSTGRES_PASSWORD": "x", "REDIS_PASSWORD": "y", "MONGO_PASSWORD": "w", "MARIADB_ROOT_PASSWORD": "v",
            "QDRANT_API_KEY": "u", "PING_URL": "https://a/b", "PING_URL_VERIFY": "https://a/c", "ALERT_URL": "json://a",
-           "BACKUP_ACCESS_KEY": "t", "BACKUP_SECRET_KEY": "s", "REGISTRY_PASSWORD": "r", "TRIVY_TOKEN": "q"}  # fmt: skip
+           "BACKUP_ACCESS_KEY": "t", "BACKUP_SECRET_KEY": "s", "REGISTRY_PASSWORD": "r", "TRIVY_TOKEN": "q",
+           "SUDO_PASSWORD": "p"}  # fmt: skip
 
 
 def keys_of(kind: type[msgspec.Struct]) -> set[str]:
