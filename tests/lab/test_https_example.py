@@ -1,4 +1,5 @@
-"""examples/rag-engine-mini as its README says, on a server of its own: deployed, HTTPS, renewed, backed up."""
+"""From a bare server to examples/rag-engine-mini over HTTPS by three commands, as docs/first-server.md and the example's
+README say; renewed, and backed up."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ import pytest
 from opslib.certbot.certificate import Certificate, from_der
 from tests.conftest import ROOT
 from tests.lab.acme import CERTBOT, lab_acme
-from tests.lab.site import INV, own_server, ssh_config
+from tests.lab.bare import Bare
+from tests.lab.site import INV
 
 pytestmark = [pytest.mark.lab, pytest.mark.full]
 SERVER, EXAMPLE = "https-example", "rag-engine-mini"
@@ -29,22 +31,20 @@ SERVER, EXAMPLE = "https-example", "rag-engine-mini"
 class Example:
     """The copy of a person who has followed the README, with a domain that leads to the server."""
 
-    def __init__(self, root: Path, images: str, server: dict[str, Any], acme: dict[str, Any]) -> None:
-        self.root, self.acme = root, acme
-        found = ["docker", "inspect", "-f", "{{.NetworkSettings.IPAddress}}", server["container"]]
-        self.address = subprocess.run(found, capture_output=True, text=True, check=True).stdout.strip()
+    def __init__(self, root: Path, images: str, server: Bare, acme: dict[str, Any]) -> None:
+        self.root, self.images, self.server, self.acme = root, images, server, acme
+        self.address = server.ip
         self.domain = f"rag-{secrets.token_hex(4)}.lab"
         shutil.copytree(ROOT / "examples" / EXAMPLE, root, ignore=shutil.ignore_patterns("__pycache__", ".env"))
-        (root / "ssh_config").write_text(ssh_config(server))
         env = re.sub(r"(?m)=$", lambda one: one[0] + secrets.token_urlsafe(24), (root / ".env.example").read_text())
         for name, more in (
             (".env.production", ""),
-            (".env", f"OPSLIB_SSH_CONFIG={root}/ssh_config\nOPSLIB_TOOLS_BASE={images}debian:bookworm-slim\n"),
+            (".env", f"OPSLIB_SSH_CONFIG={server.config}\nOPSLIB_TOOLS_BASE={images}debian:bookworm-slim\n"),
         ):
             (root / name).touch(mode=0o600)
             (root / name).write_text(f"{env}IMAGES={images}\n{more}")
         host = (root / "hosts/prod.yml").read_text().replace("rag.example.com", self.domain)
-        host = re.sub(r"(?m)^address: \S+", f"address: {SERVER}", host)
+        host = re.sub(r"(?m)^address: \S+", "address: deploy@prod", host)
         more = f"  image: {images}{CERTBOT}\n  server: {acme['server']}\n  ca: {acme['root']}\n  resolver: {acme['resolver']}\n  options: [--no-verify-ssl]\n"
         host = host.replace("certbot:\n", f"certbot:\n{more}")
         (root / "hosts/prod.yml").write_text(host)
@@ -61,6 +61,12 @@ class Example:
         found: dict[str, Any] = json.loads(done.stdout)["hosts"][0]
         return found
 
+    def bring_certbot(self) -> None:
+        """Its image, which the server would pull from a registry."""
+        with subprocess.Popen(["docker", "save", f"{self.images}{CERTBOT}"], stdout=subprocess.PIPE) as saved:
+            words = ["docker", "exec", "-i", self.server.container, "docker", "load", "-q"]
+            subprocess.run(words, stdin=saved.stdout, check=True, capture_output=True)
+
     def get(self, path: str) -> tuple[Certificate, str]:
         """What a client that trusts the ACME server's CA gets."""
         context = ssl.create_default_context(cafile=self.acme["root"])
@@ -76,12 +82,15 @@ class Example:
 @pytest.fixture
 def example(lab: dict[str, Any], tmp_path: Path) -> Iterator[Example]:
     acme = lab_acme()
-    server = own_server(SERVER, f"postgres,redis,qdrant,nginx,{CERTBOT}")
+    server = Bare(tmp_path, SERVER, "13")
     yield Example(tmp_path / EXAMPLE, lab["images_prefix"], server, acme)
-    subprocess.run([str(ROOT / "scripts/lab"), "server", SERVER, "--down"], check=True, capture_output=True)
+    server.down()
 
 
-def test_the_example_is_served_over_https_and_renewed(example: Example) -> None:
+def test_a_bare_server_serves_the_example_over_https(example: Example) -> None:
+    made = example.inv("host.provision", "--yes")["result"]["done"]
+    assert {"docker", "firewall", "ssh", "user"} <= set(made), made
+    example.bring_certbot()
     example.inv("deploy", "--yes")
     example.inv("certbot.issue")
     first, said = example.get("/health")
@@ -95,3 +104,5 @@ def test_the_example_is_served_over_https_and_renewed(example: Example) -> None:
     )
     result = example.inv("backup.all", "--yes")["result"]
     assert "certificates /etc/letsencrypt" in json.dumps(result)
+    assert example.inv("host.provision")["changed"] is False
+    assert not example.server.answers(6333) and example.server.answers(443), "what nginx does not serve is closed"
