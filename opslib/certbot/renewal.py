@@ -27,9 +27,13 @@ Memo = dict[str, Any]
 _HEAD = "#!/usr/bin/env bash\n# Written by opslib (inv certbot.issue); changes are lost.\n"
 _HOOK = """umask 022; mkdir -p "$1/renewal-hooks/deploy"; f=$1/renewal-hooks/deploy/$2
 cat >"$f.part" && chmod 755 "$f.part" && mv -f "$f.part" "$f" """
-# The line of ours in place of the one before, everything else byte for byte. $1 how it ends, $2 the line or "".
-_CRON = """{ crontab -l 2>/dev/null | while IFS= read -r l || [[ $l ]]; do
-  [[ $l == *"$1" ]] || printf '%s\\n' "$l"; done; [[ -z $2 ]] || printf '%s\\n' "$2"; } | crontab -"""
+# The line of ours in place of the one before, everything else byte for byte. $1 how it ends, $2 the line or "". From a
+# whole file and not through a pipe: a crontab that could not be read, or half of one, must never replace it.
+_CRON = """export LC_ALL=C; d=$(mktemp -d) || exit 1; trap 'rm -rf -- "$d"' EXIT
+crontab -l >"$d/old" 2>"$d/said" || grep -qi 'no crontab for\\|no such file' "$d/said" || { cat "$d/said" >&2; exit 1; }
+{ while IFS= read -r l || [[ $l ]]; do [[ $l == *"$1" ]] || printf '%s\\n' "$l"; done <"$d/old"
+  [[ -z $2 ]] || printf '%s\\n' "$2"; } >"$d/new" || exit 1
+cmp -s "$d/old" "$d/new" || crontab "$d/new" """
 
 
 def step() -> Step[Memo]:
