@@ -9,10 +9,11 @@ from opslib.command import bash
 from opslib.compose.script import read_all
 from opslib.target.base import Target
 
-# A line that a crash cut in half is ended first, so that the next one stands alone.
-_APPEND = """set -eu; umask 007; d=${1%/*}; [ -d "$d" ] || mkdir -p -- "$d"
+# All of it is there before the file is opened: a controller that is gone meanwhile leaves no empty one. A line that a
+# crash cut in half is ended first, so that the next one stands alone.
+_APPEND = """set -eu; export LC_ALL=C; umask 007; data=$(cat && printf .); d=${1%/*}; [ -d "$d" ] || mkdir -p -- "$d"
 if [ -s "$1" ] && [ -n "$(tail -c 1 -- "$1")" ]; then echo >>"$1"; fi
-cat >>"$1"; sync -- "$1" "$d\""""
+printf %s "${data%.}" >>"$1"; sync -- "$1" "$d\""""
 
 
 # $1 the file, $2 the text, $3 how many
