@@ -27,7 +27,7 @@ class Back:
     def __init__(self, file: int) -> None:
         self.digest, self.failed = hashlib.sha256(), ""
         self.free: SimpleQueue[bytearray] = SimpleQueue()
-        self._file, self._written = file, SimpleQueue[memoryview]()
+        self._file, self._written = file, SimpleQueue[tuple[bytearray, int]]()
         for _ in range(PIECES):
             self.free.put(bytearray(PIECE))
         self._thread = threading.Thread(target=self._follow, daemon=True)
@@ -35,22 +35,23 @@ class Back:
 
     def written(self, piece: bytearray, count: int) -> None:
         """So many bytes of it are in the file now; it comes back as a free one."""
-        self._written.put(memoryview(piece)[:count])
+        self._written.put((piece, count))
 
     def end(self) -> None:
         """All is written; wait until all of it has been read."""
-        self._written.put(memoryview(b""))
+        self._written.put((bytearray(), 0))
         self._thread.join()
 
     def _follow(self) -> None:
         at = 0
-        while made := self._written.get():
+        while (given := self._written.get())[1]:
+            piece, count = given
             try:
-                self.failed = self.failed or self._compared(made, at)
+                self.failed = self.failed or self._compared(memoryview(piece)[:count], at)
             except OSError as error:
                 self.failed = str(error.strerror)
-            at += len(made)
-            self.free.put(made.obj)  # type: ignore[arg-type]  # the bytearray that it is a view of
+            at += count
+            self.free.put(piece)
 
     def _compared(self, made: memoryview, start: int) -> str:
         os.fdatasync(self._file)
