@@ -41,6 +41,7 @@ KINDS = {
     "archive": OPTIONAL,
 }
 SHORT = {**CONNECTION_SHORT, "o": "out", "q": "query", "j": "numParallelCollections"}
+BATCH = 500  # documents: the server's own batches have 16 MiB, and several collections are read at once
 AUTHORIZATION = ("system.users", "system.roles", "system.version")
 
 
@@ -208,7 +209,7 @@ class _Source:
         db, name = one.source or (one.db, one.name)
         query = {"ts": {"$gte": since}} if one.name == "oplog" and not one.db else one.query or {}
         self.one, self.count = one, 0
-        self._batches = iter(client[db][name].find_raw_batches(query))
+        self._batches = iter(client[db][name].find_raw_batches(query, batch_size=BATCH))
 
     def batch(self) -> bytes | None:
         data = next(self._batches, None)

@@ -234,7 +234,8 @@ class Writer:
     def block(self, db: str, collection: str, data: bytes) -> None:
         """`data` is one or more whole documents."""
         self._crc[db, collection] = crc64(data, self._crc.get((db, collection), 0))
-        self._out.write(self._header(db, collection, False, 0) + data + TERMINATOR)
+        for part in (self._header(db, collection, False, 0), data, TERMINATOR):
+            self._out.write(part)
 
     def end(self, db: str, collection: str) -> None:
         self._out.write(self._header(db, collection, True, self._crc.get((db, collection), 0)) + TERMINATOR)
