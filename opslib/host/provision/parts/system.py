@@ -49,7 +49,10 @@ grep -q "^$f " /proc/swaps || {
   must mkswap "$f"
   must swapon "$f"
 }
-grep -q "^$f " /etc/fstab || { cat /etc/fstab; printf '%s none swap sw 0 0\\n' "$f"; } | write /etc/fstab 644"""
+grep -q "^$f " /etc/fstab 2>/dev/null || {
+  now=$([[ ! -e /etc/fstab ]] || cat /etc/fstab) || fail "/etc/fstab cannot be read"
+  printf '%s\\n' ${now:+"$now"} "$f none swap sw 0 0" | write /etc/fstab 644
+}"""
 _MOST = 2 << 30
 _SIMPLE = ("ext2/ext3", "ext4", "xfs")  # where a plain file may be swap
 
