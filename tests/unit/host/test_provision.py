@@ -291,6 +291,17 @@ def test_sshd():
         ssh.ssh({**BARE, "ssh.main": b64("Port 22\n")}, wanted())
 
 
+def test_a_root_whom_sshd_keeps_out_is_not_let_in():
+    said = {f"ssh.{key.lower()}": value for key, value in ssh.HARDENED.items()}
+    for stricter in ("no", "forced-commands-only"):
+        shut = {**BARE, **said, "ssh.permitrootlogin": stricter}
+        assert ssh.ssh(shut, wanted()) is None
+        change = ssh.ssh({**shut, "ssh.x11forwarding": "yes"}, wanted())
+        assert f"\nPermitRootLogin {stricter}\n".encode() in change.data and "PermitRoot" not in change.what
+    asked = ssh.ssh({**shut, "ssh.x11forwarding": "yes"}, wanted(ssh={"PermitRootLogin": "prohibit-password"}))
+    assert b"\nPermitRootLogin prohibit-password\n" in asked.data
+
+
 def test_cron_entries():
     settings = wanted(cron={"prune": "30 4 * * sun docker image prune -f", "up": "@reboot true"})
     text = small.cron({**BARE, "cron.service": "active"}, settings).data.decode()

@@ -15,6 +15,7 @@ HARDENED = {
     "PermitRootLogin": "prohibit-password",
     "X11Forwarding": "no",
 }
+_STRICTER = ("no", "forced-commands-only")  # of PermitRootLogin
 _SAME = {"without-password": "prohibit-password"}  # as `sshd -T` says it
 
 # The file on standard input. The old one comes back by the machine's own clock.
@@ -38,6 +39,8 @@ def ssh(facts: Facts, wanted: Wanted) -> Change | None:
     """sshd says what is wanted of it, whatever its files say: the first value of a keyword counts, and our file is read
     first. Raises OpsError where sshd_config reads no further files."""
     settings = {**HARDENED, **wanted.settings.ssh}
+    if (root := _said(facts, "PermitRootLogin")) in _STRICTER and not _names(wanted, "PermitRootLogin"):
+        settings["PermitRootLogin"] = root  # our file is read first: what is said in it would let root in again
     differs = [key for key, value in settings.items() if _said(facts, key) != _plain(value)]
     if not differs and facts.get("undo.ssh") != "armed":
         return None
@@ -48,6 +51,11 @@ def ssh(facts: Facts, wanted: Wanted) -> Change | None:
     shown = differs or list(settings)
     what = f"sshd: {', '.join(f'{key} {settings[key]}' for key in shown)}, when logins with keys have worked"
     return Change(what, _SSH, data=text.encode(), guarded=True)
+
+
+def _names(wanted: Wanted, keyword: str) -> bool:
+    """Whether the host file says something of it; sshd does not mind how a keyword is spelled."""
+    return keyword.lower() in (key.lower() for key in wanted.settings.ssh)
 
 
 def _said(facts: Facts, keyword: str) -> str:
