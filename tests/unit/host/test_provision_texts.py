@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from opslib.host.provision.look import text
-from opslib.host.provision.parts import system
+from opslib.host.provision.parts import firewall, system
 
 
 @pytest.fixture
@@ -39,3 +39,34 @@ def test_the_line_for_swap_is_a_line_of_its_own(machine, tmp_path, end):
         assert machine(system._SWAP, "67108864") == (0, "")
         lines = (tmp_path / "etc/fstab").read_text().splitlines()
         assert lines == ["# by hand", "UUID=1 / ext4 defaults 0 1", "/opslib.swap none swap sw 0 0"]
+
+
+# The firewall itself is of a whole machine; here it is seen what a machine with ufw gets back.
+_NO_FIREWALL = r"""
+packages() { :; }; systemctl() { :; }; nft() { :; }; iptables() { :; }; ip6tables() { :; }
+arm() { cat >"$KEPT/undo.$1"; }
+ufw() {
+  printf 'ufw %s\n' "$*" >>/etc/called
+  case $* in
+    status) echo "Status: $(cat /etc/was)" ;;
+    'default deny incoming') echo DEFAULT_INPUT_POLICY=DROP >/etc/default/ufw ;;
+    allow*) echo "$2" >>/etc/ufw/user.rules ;;
+  esac
+}
+export -f ufw systemctl nft iptables ip6tables
+"""
+
+
+@pytest.mark.parametrize(("was", "back"), [("active", "ufw reload"), ("inactive", "ufw --force disable")])
+def test_what_ufw_let_in_comes_back_with_the_undo(machine, tmp_path, was, back):
+    (tmp_path / "etc/default").mkdir(parents=True)
+    (tmp_path / "etc/ufw").mkdir()
+    (tmp_path / "etc/was").write_text(was)
+    policy, rules = tmp_path / "etc/default/ufw", tmp_path / "etc/ufw/user.rules"
+    policy.write_text("DEFAULT_INPUT_POLICY=ACCEPT\n")
+    rules.write_text("by hand\n")
+    undo = f"{firewall._APPLY}\n[[ $(cat /etc/default/ufw) == *DROP ]] || exit 9\nbash $KEPT/undo.firewall"
+    code, said = machine(undo, "ufw", "22/tcp", tools=_NO_FIREWALL)
+    assert code == 0, said
+    assert (policy.read_text(), rules.read_text()) == ("DEFAULT_INPUT_POLICY=ACCEPT\n", "by hand\n")
+    assert (tmp_path / "etc/called").read_text().splitlines()[-1] == back

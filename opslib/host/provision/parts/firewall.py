@@ -36,6 +36,9 @@ ExecStart={SCRIPT}
 WantedBy=multi-user.target
 """
 
+# What ufw lets in by default, and its rules: somebody's own may be among them.
+_UFW = "/etc/default/ufw /etc/ufw/user.rules /etc/ufw/user6.rules"
+
 # $1 nftables or ufw, then the rules for ufw; the script on standard input. What was in force before comes back by
 # itself.
 _APPLY = f"""kind=$1; shift
@@ -45,6 +48,8 @@ type -P iptables >/dev/null || packages iptables
 was=$(ufw status 2>/dev/null | head -n 1)
 rm -f -- "$KEPT/firewall.before"
 if [[ $(systemctl is-active opslib-firewall.service) == active ]]; then cp -a -- {SCRIPT} "$KEPT/firewall.before"; fi
+rm -rf -- "$KEPT/ufw.before"; mkdir -- "$KEPT/ufw.before"
+for file in {_UFW}; do [[ ! -e $file ]] || cp -a -- "$file" "$KEPT/ufw.before/"; done
 new=$(mktemp); cat >"$new"
 arm firewall 60 <<END
 if [[ -e $KEPT/firewall.before ]]; then
@@ -58,7 +63,10 @@ else
     \\$program -w -D DOCKER-USER -j OPSLIB; \\$program -w -F OPSLIB; \\$program -w -X OPSLIB
   done
 fi
-[[ '$was' == *inactive* ]] && ufw --force disable
+if [[ $kind == ufw ]]; then
+  for file in {_UFW}; do cp -a -- "$KEPT/ufw.before/\\${{file##*/}}" "\\$file"; done
+  if [[ '$was' == *inactive* ]]; then ufw --force disable; else ufw reload; fi
+fi
 exit 0
 END
 write {SCRIPT} 755 <"$new"
