@@ -65,10 +65,13 @@ packages() {
   apt update && apt install --no-install-recommends -- "$@" || fail "$WHY"
 }
 
-# Undo a change by the machine's own clock unless it is kept: $1 its name, $2 seconds, the undo on standard input. What an
-# earlier run has left armed is undone first.
-arm() {
+# What an earlier run has left armed is undone, before that is kept which is to come back: $1 its name.
+settle() {
   [[ ! -e $KEPT/undo.$1 ]] || log bash "$KEPT/undo.$1"
+}
+
+# Undo a change by the machine's own clock unless it is kept: $1 its name, $2 seconds, the undo on standard input.
+arm() {
   disarm "$1" >/dev/null
   { printf 'mv -T "%s" "%s" || exit 0\n' "$KEPT/undo.$1" "$KEPT/undone.$1"; cat; } | write "$KEPT/undo.$1" 600
   rm -f -- "$KEPT/undone.$1"

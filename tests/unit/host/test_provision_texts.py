@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from opslib.host.provision.look import text
-from opslib.host.provision.parts import firewall, system
+from opslib.host.provision.parts import firewall, ssh, system
 
 
 @pytest.fixture
@@ -70,3 +70,18 @@ def test_what_ufw_let_in_comes_back_with_the_undo(machine, tmp_path, was, back):
     assert code == 0, said
     assert (policy.read_text(), rules.read_text()) == ("DEFAULT_INPUT_POLICY=ACCEPT\n", "by hand\n")
     assert (tmp_path / "etc/called").read_text().splitlines()[-1] == back
+
+
+def test_an_undo_that_was_left_armed_comes_before_what_is_kept(machine, tmp_path):
+    ours = tmp_path / "etc/ssh/sshd_config.d/00-opslib.conf"
+    ours.parent.mkdir(parents=True)
+    ours.write_text("of the run that was killed\n")
+    kept = tmp_path / "var/lib/opslib"
+    kept.mkdir(parents=True)
+    (kept / "sshd.before").write_text("by hand\n")
+    (kept / "undo.ssh").write_text(
+        f"mv -T {kept}/undo.ssh {kept}/undone.ssh || exit 0\ncp -a -- {kept}/sshd.before {ours}\n"
+    )
+    no_sshd = "systemctl() { :; }; systemd-run() { :; }"
+    machine(ssh._SSH.replace("/usr/sbin/sshd -t", "true"), data=b"new\n", tools=no_sshd)
+    assert (ours.read_text(), (kept / "sshd.before").read_text()) == ("new\n", "by hand\n")

@@ -45,6 +45,7 @@ _APPLY = f"""kind=$1; shift
 [[ $kind != nftables ]] || type -P nft >/dev/null || packages nftables
 type -P iptables >/dev/null || packages iptables
 [[ $kind != ufw ]] || type -P ufw >/dev/null || packages ufw
+settle firewall
 was=$(ufw status 2>/dev/null | head -n 1)
 rm -f -- "$KEPT/firewall.before"
 if [[ $(systemctl is-active opslib-firewall.service) == active ]]; then cp -a -- {SCRIPT} "$KEPT/firewall.before"; fi

@@ -20,6 +20,7 @@ _SAME = {"without-password": "prohibit-password"}  # as `sshd -T` says it
 
 # The file on standard input. The old one comes back by the machine's own clock.
 _SSH = f"""file={FILE}
+settle ssh
 rm -f -- "$KEPT/sshd.before"; [[ ! -e $file ]] || cp -a -- "$file" "$KEPT/sshd.before"
 new=$(mktemp); cat >"$new"
 arm ssh 60 <<END
