@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
+import hashlib
 import subprocess
 
 import pytest
 
 from opslib.host.provision.look import text
-from opslib.host.provision.parts import firewall, ssh, system
+from opslib.host.provision.parts import accounts, engine, firewall, ssh, system
 
 
 @pytest.fixture
@@ -85,3 +87,31 @@ def test_an_undo_that_was_left_armed_comes_before_what_is_kept(machine, tmp_path
     no_sshd = "systemctl() { :; }; systemd-run() { :; }"
     machine(ssh._SSH.replace("/usr/sbin/sshd -t", "true"), data=b"new\n", tools=no_sshd)
     assert (ours.read_text(), (kept / "sshd.before").read_text()) == ("new\n", "by hand\n")
+
+
+def test_a_restart_that_fails_twice_brings_back_what_was_there_first(machine, tmp_path):
+    file = tmp_path / "etc/docker/daemon.json"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"by": "hand"}\n')
+    file.chmod(0o600)
+    no_engine = "dockerd() { :; }; systemctl() { [[ $1 != restart ]]; }"
+    killed = "docker() { :; }; systemctl() { [[ $1 != restart ]] || exit 9; }"
+
+    def change(new, tools):
+        return machine(engine._DAEMON, hashlib.sha256(file.read_bytes()).hexdigest(), "restart", "/none",
+                       data=new, tools=f"dockerd() {{ :; }}; {tools}")  # fmt: skip
+
+    assert change(b"new", killed)[0] == 9
+    assert (file.read_bytes(), file.stat().st_mode & 0o777) == (b"new", 0o600)
+    code, said = change(b"new", no_engine)
+    assert code == 1 and "the old one is back" in said
+    assert file.read_text() == '{"by": "hand"}\n'
+
+
+def test_a_folder_that_is_there_changes_its_owner_alone(machine, tmp_path):
+    there = tmp_path / "srv"
+    there.mkdir(mode=0o700)
+    assert machine(accounts._FOLDER, getpass.getuser(), str(there))[0] == 0
+    assert there.stat().st_mode & 0o777 == 0o700
+    assert machine(accounts._FOLDER, getpass.getuser(), str(tmp_path / "new/one"))[0] == 0
+    assert (tmp_path / "new/one").stat().st_mode & 0o777 == 0o755

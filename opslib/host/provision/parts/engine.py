@@ -96,7 +96,8 @@ back() {
   fail "the engine did not come up with the new daemon.json (journalctl -u docker): the old one is back"
 }
 [[ $(digest) == "$1" ]] || fail "daemon.json has changed meanwhile: run it again"
-mkdir -p /etc/docker; new=$(mktemp /etc/docker/.opslib.XXXXXX); cat >"$new"; chmod 644 "$new"
+mkdir -p /etc/docker; new=$(mktemp /etc/docker/.opslib.XXXXXX); cat >"$new"
+if [[ -e $file ]]; then chmod --reference="$file" "$new"; else chmod 644 "$new"; fi # a proxy's password may be in it
 if [[ $(dockerd --help 2>/dev/null) == *--validate* ]]; then
   said=$(dockerd --validate --config-file="$new" 2>&1 | tail -n 3; exit "${PIPESTATUS[0]}") ||
     { rm -f -- "$new"; fail "the engine would not take the new daemon.json: $said"; }
@@ -105,7 +106,8 @@ if [[ $2 == restart && -d $3/.opslib ]]; then
   exec 8<>"$3/.opslib/lock"
   flock -w 60 8 || { rm -f -- "$new"; fail "another run holds the project's lock: $(tail -n 1 "$3/.opslib/lock")"; }
 fi
-rm -f -- "$KEPT/daemon.json"; [[ ! -e $file ]] || cp -a -- "$file" "$KEPT/daemon.json"
+# Where an earlier run did not come to its restart, the one to go back to is what that had kept.
+[[ -e $KEPT/restart-docker ]] || { rm -f -- "$KEPT/daemon.json"; [[ ! -e $file ]] || cp -a -- "$file" "$KEPT/daemon.json"; }
 [[ $2 == none ]] || : >"$KEPT/restart-docker"
 sync -- "$new"; mv -fT -- "$new" "$file"; sync /etc/docker
 case $2 in
