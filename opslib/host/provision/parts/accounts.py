@@ -68,7 +68,8 @@ if [[ $2 == "$home"/* ]]; then # whatever is below the home is the user's
   at=$home; IFS=/ read -r -a names <<<"${2#"$home"/}"
   for name in "${names[@]}"; do at=$at/$name; [[ -d $at ]] || must install -d -o "$user" -g "$group" -- "$at"; done
 fi
-must install -d -o "$user" -g "$group" -- "$2"
+# `install -d` alone would open a folder that was closed to others.
+if [[ -d $2 ]]; then must chown -- "$user:$group" "$2"; else must install -d -o "$user" -g "$group" -- "$2"; fi
 [[ ! -d $2/.opslib ]] || must chown -R -- "$user:$group" "$2/.opslib\""""
 
 
