@@ -107,7 +107,9 @@ if [[ $2 == restart && -d $3/.opslib ]]; then
   flock -w 60 8 || { rm -f -- "$new"; fail "another run holds the project's lock: $(tail -n 1 "$3/.opslib/lock")"; }
 fi
 # Where an earlier run did not come to its restart, the one to go back to is what that had kept.
-[[ -e $KEPT/restart-docker ]] || { rm -f -- "$KEPT/daemon.json"; [[ ! -e $file ]] || cp -a -- "$file" "$KEPT/daemon.json"; }
+if [[ ! -e $KEPT/restart-docker ]]; then
+  rm -f -- "$KEPT/daemon.json"; [[ ! -e $file ]] || cp -a -- "$file" "$KEPT/daemon.json"
+fi
 [[ $2 == none ]] || : >"$KEPT/restart-docker"
 sync -- "$new"; mv -fT -- "$new" "$file"; sync /etc/docker
 case $2 in
