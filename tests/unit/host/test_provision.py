@@ -174,6 +174,8 @@ def test_the_user_and_its_keys():
     with pytest.raises(OpsError, match="no key would let deploy in"):
         accounts.user(bound, wanted())
     assert accounts.user({**there, "user.keys": b64(f'from="10.0.0.1" {KEY}\n'), "login.keys": ""}, wanted()) is None
+    off = accounts.user({**there, "user.keys": b64(f"# {KEY}\n")}, wanted())
+    assert off.data.decode() == f"{KEY}\n", "a line that is a comment lets nobody in"
     open_ = {**there, "user.keys": b64(f"{KEY}\n"), "user.ssh": "deploy 777 deploy 600"}
     assert accounts.user(open_, wanted()).what == "its keys readable by itself alone"
 

@@ -29,7 +29,8 @@ def user(facts: Facts, wanted: Wanted) -> Change | None:
     name, said = wanted.user, []
     new = "user.home" not in facts
     lines = wanted.keys or _those_of_login(facts, wanted)
-    held = {match[2] for line in (content(facts, "user.keys") or "").splitlines() if (match := _KEY.search(line))}
+    there = [line for line in (content(facts, "user.keys") or "").splitlines() if not line.lstrip().startswith("#")]
+    held = {match[2] for line in there if (match := _KEY.search(line))}
     lacking = [line for line in lines if (match := _KEY.search(line)) and match[2] not in held]
     if not lines and not held:
         raise OpsError(
