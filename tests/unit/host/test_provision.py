@@ -282,6 +282,15 @@ def test_a_firewall_in_force_stays_and_a_gap_is_seen():
         firewall.firewall({**facts, "firewall.firewalld": "active"}, wanted())
 
 
+def test_the_firewall_comes_behind_what_would_clear_it():
+    (after,) = [line.split() for line in firewall.UNIT.replace("After=", "After= ").splitlines() if "After=" in line]
+    assert {"ufw.service", "nftables.service", "netfilter-persistent.service"} <= set(after)
+
+
+def test_a_machine_that_has_its_address_by_dhcp_keeps_it():
+    assert "    udp sport 67 udp dport 68 accept\n" in firewall.table(["22/tcp"], ())
+
+
 def test_sshd():
     change = ssh.ssh(BARE, wanted(ssh={"MaxAuthTries": "3", "PermitRootLogin": "no"}))
     assert b"\nMaxAuthTries 3\n" in change.data and b"\nPermitRootLogin no\n" in change.data

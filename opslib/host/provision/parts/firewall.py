@@ -18,11 +18,12 @@ SCRIPT = "/usr/local/lib/opslib/firewall"
 ASKED = ("nftables", "iptables", "ufw")
 BRIDGES = ("docker0", "docker_gwbridge", "br-")  # of Docker; the last one is the beginning of the others' names
 
+# Behind what clears the rules of others as it starts (`flush ruleset` is the first line of Debian's nftables.conf).
 # Before anything is reached over the network, and before the engine, which finds DOCKER-USER filled.
 UNIT = f"""[Unit]
 Description=opslib: what may be reached from outside
 DefaultDependencies=no
-After=local-fs.target ufw.service
+After=local-fs.target ufw.service nftables.service netfilter-persistent.service
 Before=network-pre.target docker.service shutdown.target
 Wants=network-pre.target
 Conflicts=shutdown.target
@@ -179,6 +180,7 @@ def table(ports: list[str], trusted: tuple[str, ...]) -> str:
     lines = ["ct state established,related accept", "ct state invalid drop", 'iifname "lo" accept']
     lines += [f'iifname "{name + "*" if name.endswith("-") else name}" accept' for name in BRIDGES]
     lines += ["meta l4proto { icmp, ipv6-icmp } accept", "ip6 saddr fe80::/10 udp dport 546 accept"]
+    lines.append("udp sport 67 udp dport 68 accept")  # DHCP: what answers a broadcast belongs to no connection
     for net in trusted:
         lines.append(f"{'ip' if ipaddress.ip_network(net).version == 4 else 'ip6'} saddr {net} accept")
     for protocol in ("tcp", "udp"):
