@@ -80,15 +80,17 @@ def _share(part: int, whole: int) -> float:
 
 
 def _clock(seen: Machine, skew: float) -> Row:
-    kept = seen.daemons & TIME_DAEMONS
-    row = Row("clock", f"{f'{skew:.0f} s from' if skew > SKEW else 'agrees with'} the one here"
-              f"{'' if kept else '; no program here keeps it right'}")  # fmt: skip
+    kept, start = seen.daemons & TIME_DAEMONS, "sudo timedatectl set-ntp true"
+    who = "; it is that of the machine around this container" if seen.container else "; no program here keeps it right"
+    row = Row("clock", f"{f'{skew:.0f} s from' if skew > SKEW else 'agrees with'} the one here{'' if kept else who}")
     if skew > SKEW:
         row = row.wrong("breaks" if skew > ASTRAY else "hardening",
                         f"its clock differs by {skew:.0f} s from the one here: sets and releases sort by time",
-                        "sudo timedatectl set-ntp true")  # fmt: skip
-    elif not kept and seen.units is not None:
-        row = row.wrong("hardening", "nothing keeps its clock right", "sudo apt-get install systemd-timesyncd")
+                        "set it on the machine around this container" if seen.container else start)  # fmt: skip
+    elif not kept and seen.units is not None and not seen.container:
+        there = "systemd-timesyncd.service" in seen.units
+        row = row.wrong("hardening", "nothing keeps its clock right",
+                        start if there else "sudo apt-get install systemd-timesyncd")  # fmt: skip
     return row
 
 

@@ -73,6 +73,7 @@ printf 'kernel %s\narch %s\ncpus %s\n' "$kernel" "$(uname -m)" "$(nproc)"
 read -r load _ </proc/loadavg
 read -r up _ </proc/uptime
 printf 'load %s\nup %s\n' "$load" "${up%.*}"
+[[ ! -e /run/systemd/container ]] || printf 'container yes\n'
 while read -r name count _; do
   case $name in MemTotal: | MemAvailable: | SwapTotal: | SwapFree:) printf '%s %s\n' "${name%:}" "$count" ;; esac
 done <<<"$(</proc/meminfo)" # read at once: the kernel writes such a file anew for each line that bash reads of it
@@ -87,7 +88,7 @@ done
 if [[ -d /run/systemd/system ]]; then
   part units
   systemctl show -p Id -p LoadState -p ActiveState certbot.timer snap.certbot.renew.timer apt-daily-upgrade.timer \
-    unattended-upgrades.service firewalld.service ufw.service 'opslib-*.timer'
+    unattended-upgrades.service firewalld.service ufw.service systemd-timesyncd.service 'opslib-*.timer'
   part failed
   systemctl list-units --failed --plain --no-legend --no-pager
 fi

@@ -78,6 +78,7 @@ class Machine:
     cpus: int
     load: float
     up: int
+    container: bool
     memory: int
     available: int
     swap: int
@@ -144,7 +145,7 @@ def machine_from(text: str) -> Machine:
         user=parts["user"][0], groups=tuple(parts["groups"][0].split()), sudo=parts["sudo"][0],
         missing=tuple(line.strip() for line in parts["missing"]), os=os_release(parts["os"]),
         kernel=facts.get("kernel", ""), arch=facts.get("arch", ""), cpus=int(facts.get("cpus") or 0),
-        load=float(facts.get("load") or 0), up=int(facts.get("up") or 0),
+        load=float(facts.get("load") or 0), up=int(facts.get("up") or 0), container=facts.get("container") == "yes",
         memory=int(facts.get("MemTotal", 0)) * _KIB, available=int(facts.get("MemAvailable", 0)) * _KIB,
         swap=int(facts.get("SwapTotal", 0)) * _KIB,
         root=_folder(folders[0], parts, root), store=_folder(folders[-1], parts, store),

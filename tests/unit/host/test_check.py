@@ -107,6 +107,16 @@ def test_a_clock_that_differs(skew, cost):
     assert [one.cost for one in wrong(skew=skew)] == ([cost] if cost else [])
 
 
+def test_a_container_has_the_clock_of_the_machine_around_it():
+    idle = ("runs systemd-timesyn\n", "")
+    there = ("# units\n", "# units\nId=systemd-timesyncd.service\nLoadState=loaded\nActiveState=inactive\n")
+    (found,) = wrong(idle, there)
+    assert found.fix == "sudo timedatectl set-ntp true", "what is there need not be installed"
+    around = ("# machine\n", "# machine\ncontainer yes\n")
+    assert rows(seen(idle, there, around))["clock"].findings == ()
+    assert "around this container" in rows(seen(idle, around))["clock"].text
+
+
 def test_a_run_that_goes_on_is_no_unfinished_one():
     found = rows(
         seen(("# state\n", "# state\nbegun\n# lock\n r1\n anna@desk: deploy\n"), ("file 77", "held 78 9 bash\nfile 77"))
