@@ -48,6 +48,7 @@ class Call:
     started: str = field(default_factory=now)
     show: Show | None = None
     adapt: Callable[[Host], Host] | None = None  # what the task makes of a host's settings before it connects
+    advise: Callable[[Host, OpsError], None] | None = None  # what the task adds to why a host could not be reached
     _began: float = field(default_factory=time.monotonic)
     _settings: dict[str, Host] = field(default_factory=dict)
     _unusable: list[HostRecord] = field(default_factory=list)  # of hosts whose settings are wrong
@@ -261,6 +262,8 @@ class Call:
             try:
                 targets[host.name] = self.connections.open(host)
             except OpsError as error:
+                if self.advise is not None:
+                    self.advise(host, error)
                 unreached[host.name] = self._failed(host.name, error, began)
 
         try:

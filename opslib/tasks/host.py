@@ -95,6 +95,7 @@ def init(call: Call, name: str | None = None, address: str | None = None, jump: 
 def provision(call: Call) -> Record:
     """Make a bare server ready: Docker, firewall, sshd."""
     from opslib.errors import NeedsYes
+    from opslib.host.provision.wanted import advise
     from opslib.host.provision.work import Provisioning
     from opslib.tasks._show import provisioned
 
@@ -104,7 +105,7 @@ def provision(call: Call) -> Record:
         made[host.name] = Provisioning(call.root, host, call.prompt, plan=call.plan)
         return made[host.name].as_login
 
-    call.adapt = as_login
+    call.adapt, call.advise = as_login, advise
     seen = call.look(lambda run: made[run.host].look(run), show=provisioned)
     if call.plan or not any(one.changes or one.interrupted for one in made.values()):
         return seen

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from opslib.errors import BadSettings
+from opslib.errors import BadSettings, NoKeyAccepted, OpsError
 from opslib.host.provision.part import Wanted
 from opslib.settings.model import Host
 from opslib.settings.units import Address
@@ -24,6 +24,17 @@ def as_login(host: Host) -> Host:
         )  # fmt: skip
     login = replace_user(host.address, host.provision.login)
     return replace(host, address=login, path=".")
+
+
+def advise(host: Host, error: OpsError) -> None:
+    """Where the machine lets none of our keys in: many a provider's image lets in another one than root. A hop is no
+    matter of `login`."""
+    if isinstance(error, NoKeyAccepted) and "the hop " not in error.what:
+        login = host.provision.login
+        told = (
+            f"where the machine lets in another than {login}, one with sudo: `provision: {{login: …}}` in the host file"
+        )
+        error.next = f"{told}; else {error.next}" if error.next else told
 
 
 def replace_user(address: Address, user: str) -> Address:

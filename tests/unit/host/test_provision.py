@@ -7,12 +7,15 @@ import json
 
 import pytest
 
-from opslib.errors import CommandFailed, OpsError
+from opslib.errors import CommandFailed, NoKeyAccepted, OpsError, Refused
 from opslib.host.provision.look import parsed, text, to_do
 from opslib.host.provision.part import System, Wanted
 from opslib.host.provision.parts import accounts, engine, firewall, small, ssh, system
+from opslib.host.provision.wanted import advise
 from opslib.host.provision.work import _explained
+from opslib.settings.model import Host
 from opslib.settings.provision import Provision
+from opslib.settings.units import Address
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHPBXA me@here"
 OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOTHER00 you@there"
@@ -162,6 +165,19 @@ def test_a_daemon_json_that_is_none_is_left_alone(text):
 
 
 # -- accounts
+
+
+def test_a_login_that_is_refused_hints_at_another_one():
+    host = Host(name="prod", path="x", address=Address("h", "root", 22))
+    refused = NoKeyAccepted("h port 22 let root in with none of our keys: x", host="prod", next="`ssh-copy-id root@h`")
+    advise(host, refused)
+    assert refused.next.startswith(
+        "where the machine lets in another than root, one with sudo: `provision: {login: …}`"
+    )
+    assert refused.next.endswith("; else `ssh-copy-id root@h`")
+    for other in (NoKeyAccepted("the hop g port 22 let root in with none", next="x"), Refused("h port 22", next="x")):
+        advise(host, other)
+        assert other.next == "x"
 
 
 def test_the_user_and_its_keys():
