@@ -11,6 +11,7 @@ from opslib.host.look import Machine
 from opslib.host.row import Row
 
 WEB = {80, 443}
+_LETS_IN = ('ufw policy "ACCEPT"', "ufw policy ACCEPT")
 QUARTER = 0.25  # of a certificate's life: what renews it has then had its chance
 
 
@@ -43,7 +44,7 @@ def _ports(seen: Machine) -> Row:
 
 def kind_of_firewall(seen: Machine) -> str | None:
     """What keeps connections from the machine by default, "" where nothing does, None where that was not seen."""
-    if "ufw yes" in seen.firewall:
+    if "ufw yes" in seen.firewall and not any(line in seen.firewall for line in _LETS_IN):
         return "ufw"
     if (seen.units or {}).get("firewalld.service") == "active":
         return "firewalld"
@@ -68,7 +69,9 @@ def _firewall(seen: Machine, ssh_ports: Sequence[int]) -> Row:
         and (one.port, one.protocol) not in containers
     })  # fmt: skip
     ports = ",".join(map(str, [*ssh_ports, *sorted(WEB)]))
-    allow = f"sudo apt-get install ufw && sudo ufw allow {ports}/tcp && sudo ufw enable"
+    allow = (
+        f"sudo apt-get install ufw && sudo ufw allow {ports}/tcp && sudo ufw default deny incoming && sudo ufw enable"
+    )
     if others:
         told = ", ".join(f"{port} ({program or 'unknown'})" for port, program in others)
         return row.wrong("exposes", f"no firewall, and open to everybody: {told}", allow)
@@ -76,9 +79,13 @@ def _firewall(seen: Machine, ssh_ports: Sequence[int]) -> Row:
 
 
 def guarded(seen: Machine) -> bool:
-    """Whether DOCKER-USER, the chain in which the engine lets others decide, decides anything."""
+    """Whether DOCKER-USER, the chain in which the engine lets others decide, decides anything. What host.provision has
+    put there goes on to a chain of its own, which has to drop what it does not name."""
     rules = [line.split() for line in seen.firewall if line.startswith("-A DOCKER-USER")]
-    return any(rule[-2:] != ["-j", "RETURN"] or len(rule) > 4 for rule in rules)
+    drops = any(line.startswith("-A OPSLIB ") and line.endswith("-j DROP") for line in seen.firewall)
+    return any(
+        drops if rule[-2:] == ["-j", "OPSLIB"] else rule[-2:] != ["-j", "RETURN"] or len(rule) > 4 for rule in rules
+    )
 
 
 def _published(seen: Machine) -> Row:

@@ -145,7 +145,10 @@ privileged() {
   [[ ! -r /etc/ufw/ufw.conf ]] || while IFS= read -r line; do
     [[ $line != ENABLED=* ]] || printf 'ufw %s\n' "${line#*=}"
   done </etc/ufw/ufw.conf
-  has iptables && printf 'iptables\n' && for p in INPUT DOCKER-USER; do iptables -w 2 -S "$p"; done
+  [[ ! -r /etc/default/ufw ]] || while IFS= read -r line; do
+    [[ $line != DEFAULT_INPUT_POLICY=* ]] || printf 'ufw policy %s\n' "${line#*=}"
+  done </etc/default/ufw
+  has iptables && printf 'iptables\n' && for p in INPUT DOCKER-USER OPSLIB; do iptables -w 2 -S "$p"; done
   has nft && printf 'nft\n' && file <(nft list chains)
   part certificates
   [[ ! -e /etc/cron.d/certbot ]] || printf 'cron\n'

@@ -155,6 +155,21 @@ def test_what_docker_opens_around_the_firewall():
     assert '"127.0.0.1:5432:…"' in found.fix
 
 
+def test_a_chain_of_ours_that_drops_nothing_decides_nothing():
+    jump = "-A DOCKER-USER -j OPSLIB\n-A DOCKER-USER -j RETURN"
+    (found,) = wrong(DATABASE, ("-A DOCKER-USER -j RETURN", jump))
+    assert "5432 to everybody" in found.what
+    dropping = ("-A DOCKER-USER -j RETURN", f"{jump}\n-A OPSLIB -m conntrack --ctstate DNAT -j DROP")
+    assert wrong(DATABASE, dropping) == []
+
+
+def test_a_ufw_that_lets_in_by_default_is_none():
+    open_ = ("ufw yes\niptables\n-P INPUT DROP\n", 'ufw yes\nufw policy "ACCEPT"\niptables\n-P INPUT ACCEPT\n')
+    assert rows(seen(open_))["firewall"].text == "none"
+    assert "ufw default deny incoming" in rows(seen(open_))["firewall"].findings[0].fix
+    assert rows(seen(("ufw yes\n", 'ufw yes\nufw policy "DROP"\n')))["firewall"].text == "ufw"
+
+
 @pytest.mark.parametrize("rule", ["-j DROP", "-i eth0 ! -s 10.0.0.0/8 -j REJECT", "-j ufw-user-forward"])
 def test_docker_user_may_close_it(rule):
     closed = ("-A DOCKER-USER -j RETURN", f"-A DOCKER-USER {rule}\n-A DOCKER-USER -j RETURN")
