@@ -319,6 +319,11 @@ def test_sshd():
         ssh.ssh({**BARE, "ssh.main": b64("Port 22\n")}, wanted())
 
 
+def test_the_host_files_word_counts_however_its_keyword_is_spelled():
+    change = ssh.ssh({**BARE, "ssh.x11forwarding": "no"}, wanted(ssh={"x11forwarding": "yes"}))
+    assert b"x11forwarding yes\n" in change.data and b"X11" not in change.data
+
+
 def test_a_root_whom_sshd_keeps_out_is_not_let_in():
     said = {f"ssh.{key.lower()}": value for key, value in ssh.HARDENED.items()}
     for stricter in ("no", "forced-commands-only"):

@@ -39,7 +39,8 @@ must systemctl reload-or-restart ssh.service"""
 def ssh(facts: Facts, wanted: Wanted) -> Change | None:
     """sshd says what is wanted of it, whatever its files say: the first value of a keyword counts, and our file is read
     first. Raises OpsError where sshd_config reads no further files."""
-    settings = {**HARDENED, **wanted.settings.ssh}
+    hardened = {key: value for key, value in HARDENED.items() if not _names(wanted, key)}  # the first of two counts
+    settings = {**hardened, **wanted.settings.ssh}
     if (root := _said(facts, "PermitRootLogin")) in _STRICTER and not _names(wanted, "PermitRootLogin"):
         settings["PermitRootLogin"] = root  # our file is read first: what is said in it would let root in again
     differs = [key for key, value in settings.items() if _said(facts, key) != _plain(value)]
