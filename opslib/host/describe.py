@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,9 +111,13 @@ def write(path: Path, text: str) -> None:
         raise OpsError(f"{path} was not written: {error.strerror}") from None
 
 
+_OTHER = re.compile(r"(?i)true|false|yes|no|on|off|y|n|null|[0-9][0-9a-fx]*")  # what YAML takes for no text
+
+
 def _plain(value: str) -> str:
     plain = value.replace("@", "").replace(".", "").replace("/", "").replace("_", "").replace("-", "")
-    return value if plain.isalnum() and plain.isascii() and not plain.isdigit() else json.dumps(value)
+    safe = plain.isalnum() and plain.isascii() and not plain.isdigit() and not _OTHER.fullmatch(value)
+    return value if safe else json.dumps(value)
 
 
 def _look(target: Target, host: Host) -> Machine:
