@@ -104,7 +104,8 @@ def renew_text(host: Host, root: str, folder: str) -> str:
     log = shlex.quote(f"{folder}/renew.log")
     return (
         f"{_HEAD}export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
-        f"exec 9>{shlex.quote(folder + '/renew.lock')}; flock -n 9 || exit 0\n"
+        f"exec 9>{shlex.quote(folder + '/renew.lock')} || exit 1\n"
+        "flock -n 9; case $? in 0) ;; 1) exit 0 ;; *) exit 1 ;; esac\n"  # 1: another one renews
         f'log={log}; (($(stat -c %s "$log" 2>/dev/null || echo 0) < 1048576)) || mv -f "$log" "$log.1"\n'
         f'code=0; date >>"$log"\n{shlex.join(words)} 2>&1 | tee -a "$log"; ((PIPESTATUS[0] == 0)) || code=1\n'
         f'bash {shlex.quote(folder + "/reload")} 2>&1 | tee -a "$log"; ((PIPESTATUS[0] == 0)) || code=1\nexit $code\n'

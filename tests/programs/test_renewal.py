@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from opslib.certbot.renewal import _CRON
+from opslib.certbot.renewal import _CRON, renew_text
+from opslib.settings.model import Host
 
 CRONTAB = """#!/bin/bash
 tab=TAB
@@ -53,3 +54,37 @@ def test_a_crontab_that_cannot_be_read_is_not_replaced(tab: Path) -> None:
     done = set_line(tab, MINE)
     assert (done.returncode, "cannot open the spool" in done.stderr) == (1, True)
     assert tab.read_text() == "0 3 * * * backup\n"
+
+
+@pytest.fixture
+def renew(tmp_path: Path) -> Path:
+    (tmp_path / "folder").mkdir()
+    script = tmp_path / "renew"
+    (tmp_path / "folder/reload").write_text(": >>reloaded\n")
+    text = renew_text(Host(name="local", path=str(tmp_path)), str(tmp_path), f"{tmp_path}/folder")
+    script.write_text(text)
+    return script
+
+
+def renewed(script: Path) -> tuple[int, bool]:
+    """The exit code, and whether it came as far as to have the proxy reload."""
+    done = subprocess.run(["bash", str(script)], cwd=script.parent, capture_output=True, text=True)
+    return done.returncode, (script.parent / "reloaded").exists()
+
+
+def test_while_another_one_renews_nothing_is_done(renew: Path) -> None:
+    with subprocess.Popen(
+        ["flock", f"{renew.parent}/folder/renew.lock", "cat"], stdin=subprocess.PIPE, stdout=-1
+    ) as other:
+        assert other.stdin and other.stdout
+        other.stdin.write(b"x\n")
+        other.stdin.flush()
+        assert other.stdout.read(1) == b"x"  # it has the lock
+        assert renewed(renew) == (0, False)
+        other.stdin.close()
+    assert renewed(renew)[1]
+
+
+def test_a_lock_that_cannot_be_had_is_no_success(renew: Path) -> None:
+    (renew.parent / "folder/renew.lock").mkdir()
+    assert renewed(renew) == (1, False)
