@@ -38,15 +38,9 @@ printf '# images\\n'; docker image inspect --format '{{json .}}' -- "$@" 2>/dev/
 printf '\\n# arch\\n'; cat <&3; :"""
 
 # $1 the number of containers, then those, then for each that is asked for programs: container, how many, and those;
-# then `--` and paths. A program that a shell inside does not find is not there; without a shell there is none. Of a
-# container that the engine could not read in time, as on a busy machine, it says 0B or `--`: it is asked again.
+# then `--` and paths. A program that a shell inside does not find is not there; without a shell there is none.
 _RUNNING = """n=$1; shift; ids=("${@:1:n}"); shift "$n"
-memory() { local out i
-  for i in 1 2 3; do
-    out=$(docker stats --no-stream --no-trunc --format '{{.ID}} {{.MemUsage}}' "${ids[@]}" 2>/dev/null)
-    case $out in *' 0B /'*|*' -- /'*) ;; *) break ;; esac
-  done; printf '%s\\n' "$out"; }
-exec 3< <(memory)
+exec 3< <(docker stats --no-stream --no-trunc --format '{{.ID}} {{.MemUsage}}' "${ids[@]}" 2>/dev/null)
 find='for p; do command -v "$p" >/dev/null 2>&1 && printf "%s\\n" "$p"; done; echo .'
 ask() { local id=$1 out; shift 2
   out=$(timeout -k 1 20 "${D[@]}" exec "$id" sh -c "$find" sh "$@" 2>&1 </dev/null); local code=$?
@@ -195,7 +189,7 @@ def running_command(
 def parse_running(text: str) -> tuple[dict[str, int], dict[str, frozenset[str]], frozenset[str]]:
     """By container its bytes in use, where they are known, and the programs that are there; the paths that are absent.
 
-    A container that runs uses some memory: 0 says that the engine could not read it.
+    A container that runs uses some memory: 0 says that the kernel does not count it for the engine.
     """
     parts = sections(text)
     memory = {}
