@@ -59,11 +59,10 @@ holder() {
   fi
 }
 
-# Packages, without what they only recommend, and never in the place of one that is there: ufw would take
-# iptables-persistent away, systemd-timesyncd chrony. The lists are fetched where those that are there do not suffice.
+# Packages, without what they only recommend. The lists are fetched where those that are there do not suffice.
 packages() {
-  apt install --no-remove --no-install-recommends -- "$@" && return
-  apt update && apt install --no-remove --no-install-recommends -- "$@" || fail "$WHY"
+  apt install --no-install-recommends -- "$@" && return
+  apt update && apt install --no-install-recommends -- "$@" || fail "$WHY"
 }
 
 # What an earlier run has left armed is undone, before that is kept which is to come back: $1 its name.

@@ -171,8 +171,6 @@ _CAUSES = (
     (r"Temporary failure resolving|Could not resolve|Could not connect|Failed to fetch|Unable to connect|"
      r"Cannot initiate|cannot be fetched|timed out", "it cannot reach what it fetches packages from",
      "look at its network and at /etc/apt there"),
-    (r"remove is disabled", "apt would take packages away that are there",
-     "see which: apt-get -s install there; take them away by hand, or name this part under `provision: skip:`"),
     (r"Unable to locate package|has no installation candidate", "its package sources do not have what is needed",
      "look at /etc/apt there"),
 )  # fmt: skip

@@ -7,12 +7,11 @@ import json
 
 import pytest
 
-from opslib.errors import CommandFailed, NoKeyAccepted, OpsError, Refused
+from opslib.errors import NoKeyAccepted, OpsError, Refused
 from opslib.host.provision.look import parsed, text, to_do
 from opslib.host.provision.part import System, Wanted
 from opslib.host.provision.parts import accounts, engine, firewall, small, ssh, system
 from opslib.host.provision.wanted import advise
-from opslib.host.provision.work import _explained
 from opslib.settings.model import Host
 from opslib.settings.provision import Provision
 from opslib.settings.units import Address
@@ -348,14 +347,6 @@ def test_cron_entries():
 def test_fail2ban_when_asked():
     assert small.fail2ban(BARE, wanted()) is None
     assert b"port = 22,2222" in small.fail2ban({**BARE, "ssh.port": "2222 22 "}, wanted(fail2ban=True)).data
-
-
-def test_no_package_is_taken_away_for_another():
-    assert text("lib.bash").count("apt install ") == text("lib.bash").count("apt install --no-remove ") == 2
-    said = "E: Packages need to be removed but remove is disabled."
-    told = _explained("firewall", CommandFailed("bash ended with 1", codes=(1,), stderr=said), "prod")
-    assert told.what.startswith("firewall: apt would take packages away that are there:")
-    assert "skip:" in told.next
 
 
 def test_the_texts_hold_no_comment_that_is_sent():
