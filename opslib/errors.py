@@ -139,4 +139,6 @@ class HostKeyChanged(CannotConnect):
 
 
 class NoKeyAccepted(CannotConnect):
-    """The host accepted none of our keys."""
+    """The host accepted none of our keys; `hop`: a machine on the way there did not."""
+
+    hop = False

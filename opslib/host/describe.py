@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from opslib.compose.script import read_all
 from opslib.errors import BadSettings, DockerNotAllowed, OpsError
 from opslib.host.look import Machine, look_command, machine_from
 from opslib.images.tools import tools_tag
+from opslib.settings import yamlfile
 from opslib.settings.load import HOST_NAME, LOCAL
 from opslib.settings.model import Host
 
@@ -111,13 +111,15 @@ def write(path: Path, text: str) -> None:
         raise OpsError(f"{path} was not written: {error.strerror}") from None
 
 
-_OTHER = re.compile(r"(?i)true|false|yes|no|on|off|y|n|null|[0-9][0-9a-fx]*")  # what YAML takes for no text
-
-
 def _plain(value: str) -> str:
+    """A text as YAML has it: in quotes where it would be read as something else."""
     plain = value.replace("@", "").replace(".", "").replace("/", "").replace("_", "").replace("-", "")
-    safe = plain.isalnum() and plain.isascii() and not plain.isdigit() and not _OTHER.fullmatch(value)
-    return value if safe else json.dumps(value)
+    return value if plain.isalnum() and plain.isascii() and _read(value) == value else json.dumps(value)
+
+
+def _read(value: str) -> object:
+    found = yamlfile.parse(f"it: {value}", "").value
+    return found["it"].value if isinstance(found, dict) else None
 
 
 def _look(target: Target, host: Host) -> Machine:

@@ -189,7 +189,7 @@ def running_command(
 def parse_running(text: str) -> tuple[dict[str, int], dict[str, frozenset[str]], frozenset[str]]:
     """By container its bytes in use, where they are known, and the programs that are there; the paths that are absent.
 
-    A container that runs uses some memory: 0 says that the kernel does not count it for the engine.
+    A container that runs uses some memory: 0 says that the engine got no figures.
     """
     parts = sections(text)
     memory = {}

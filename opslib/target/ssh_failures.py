@@ -148,4 +148,6 @@ def no_key_accepted(
         advice = f"`{settings.command('ssh-copy-id')}`, or the right `IdentityFile` in ssh_config"
     else:
         advice = f"`ssh-keygen -t ed25519`, then `{settings.command('ssh-copy-id')}`"
-    return NoKeyAccepted(text, host=host_name, next=advice)
+    error = NoKeyAccepted(text, host=host_name, next=advice)
+    error.hop = hop
+    return error

@@ -10,6 +10,7 @@ import pytest
 
 from opslib.certbot.renewal import _CRON, renew_text
 from opslib.settings.model import Host
+from opslib.settings.sites import Certbot
 
 CRONTAB = """#!/bin/bash
 tab=TAB
@@ -61,20 +62,25 @@ def renew(tmp_path: Path) -> Path:
     (tmp_path / "folder").mkdir()
     script = tmp_path / "renew"
     (tmp_path / "folder/reload").write_text(": >>reloaded\n")
-    text = renew_text(Host(name="local", path=str(tmp_path)), str(tmp_path), f"{tmp_path}/folder")
-    script.write_text(text)
+    certbot = tmp_path / "certbot"  # none that could ask for something
+    certbot.write_text('#!/bin/sh\necho "$@" >>"${0%/*}/asked"\n')
+    certbot.chmod(0o755)
+    host = Host(name="local", path=str(tmp_path), certbot=Certbot(command=(str(certbot),)))
+    script.write_text(renew_text(host, str(tmp_path), f"{tmp_path}/folder"))
     return script
 
 
 def renewed(script: Path) -> tuple[int, bool]:
-    """The exit code, and whether it came as far as to have the proxy reload."""
+    """The exit code, and whether certbot was asked and the proxy had to reload."""
     done = subprocess.run(["bash", str(script)], cwd=script.parent, capture_output=True, text=True)
-    return done.returncode, (script.parent / "reloaded").exists()
+    did = {name: (script.parent / name).exists() for name in ("asked", "reloaded")}
+    assert did["asked"] == did["reloaded"]
+    return done.returncode, did["asked"]
 
 
 def test_while_another_one_renews_nothing_is_done(renew: Path) -> None:
     with subprocess.Popen(
-        ["flock", f"{renew.parent}/folder/renew.lock", "cat"], stdin=subprocess.PIPE, stdout=-1
+        ["flock", f"{renew.parent}/folder/renew.lock", "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as other:
         assert other.stdin and other.stdout
         other.stdin.write(b"x\n")
@@ -82,7 +88,7 @@ def test_while_another_one_renews_nothing_is_done(renew: Path) -> None:
         assert other.stdout.read(1) == b"x"  # it has the lock
         assert renewed(renew) == (0, False)
         other.stdin.close()
-    assert renewed(renew)[1]
+    assert renewed(renew) == (0, True)
 
 
 def test_a_lock_that_cannot_be_had_is_no_success(renew: Path) -> None:

@@ -277,8 +277,9 @@ def test_a_hop_that_does_not_know_us(start: Start, known: Path, config: Path) ->
     known.write_text(hop.known_line() + goal.known_line())
     with pytest.raises(
         NoKeyAccepted, match=f"^prod: the hop 127.0.0.1 port {hop.port} let .* in with none of our keys"
-    ):
+    ) as error:
         open_connection(resolve(goal.address, [hop.address]), host_name="prod", prompt=None)
+    assert error.value.hop
     with pytest.raises(NoKeyAccepted, match=f"the hop 127.0.0.1 port {hop.port} let nobody in with none"):
         open_connection(resolve(goal.address, [f"nobody@127.0.0.1:{hop.port}"]), host_name="prod", prompt=None)
 
@@ -412,7 +413,7 @@ def test_no_key_accepted(start: Start, known: Path, tmp_path: Path) -> None:
         connect(server.address)
     assert f"{tmp_path}/id (not accepted)" in error.value.what
     assert f"port {server.port} let {server.user} in with none of our keys" in error.value.what
-    assert "ssh-copy-id" in str(error.value.next)
+    assert "ssh-copy-id" in str(error.value.next) and not error.value.hop
 
 
 def test_no_key_at_all(start: Start, known: Path, tmp_path: Path) -> None:

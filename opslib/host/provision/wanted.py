@@ -29,7 +29,7 @@ def as_login(host: Host) -> Host:
 def advise(host: Host, error: OpsError) -> None:
     """Where the machine lets none of our keys in: many a provider's image lets in another one than root. A hop is no
     matter of `login`."""
-    if isinstance(error, NoKeyAccepted) and "the hop " not in error.what:
+    if isinstance(error, NoKeyAccepted) and not error.hop:
         login = host.provision.login
         told = (
             f"where the machine lets in another than {login}, one with sudo: `provision: {{login: …}}` in the host file"

@@ -12,7 +12,7 @@ from opslib.settings.units import Address
 
 
 @pytest.mark.parametrize(
-    "name", ["survey", "my-app_2", "on", "no", "null", "true", "1e3", "0x1f", "12", "1_0", "2024-01-01"]
+    "name", ["survey", "my-app_2", "on", "no", "null", "true", "1e3", "0x1f", "12", "1_0", "0b1", "2024-01-01"]
 )
 def test_a_projects_name_is_read_as_it_is(tmp_path, name):
     host = Host(name="prod", path="x", address=Address("203.0.113.7", "deploy", 22))

@@ -174,7 +174,9 @@ def test_a_login_that_is_refused_hints_at_another_one():
         "where the machine lets in another than root, one with sudo: `provision: {login: …}`"
     )
     assert refused.next.endswith("; else `ssh-copy-id root@h`")
-    for other in (NoKeyAccepted("the hop g port 22 let root in with none", next="x"), Refused("h port 22", next="x")):
+    on_the_way = NoKeyAccepted("the hop g port 22 let root in with none of our keys: x", next="x")
+    on_the_way.hop = True
+    for other in (on_the_way, Refused("h port 22", next="x")):
         advise(host, other)
         assert other.next == "x"
 
